@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A short front to Meson: each target says what it runs. `make help` lists them.
+# CC=clang builds with clang, in build/release-clang.
+
+ifeq ($(origin CC),default)
+  SUFFIX :=
+else
+  SUFFIX := -$(notdir $(firstword $(CC)))
+  export CC
+endif
+
+RELEASE := build/release$(SUFFIX)
+ASAN    := build/asan$(SUFFIX)
+TSAN    := build/tsan$(SUFFIX)
+FUZZ    := build/fuzz
+DEMO    := $(RELEASE)/src/demo/everlit-demo
+DAEMON  := $(RELEASE)/src/cmd/everlitd
+
+PORT         ?= 8500
+REST_PORT    ?= 8501
+FUZZ_SECONDS ?= 10
+
+MAKEFLAGS += --no-print-directory
+SANITIZED := --buildtype=debugoptimized -Db_lundef=false
+
+# Ninja uses all the cores already; and set-up comes before what needs it.
+.NOTPARALLEL:
+
+.PHONY: all help setup demo run test asan tsan fuzz bench lint format install clean distclean
+
+all: setup $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE)
+
+help:
+	@printf '%s\n' \
+	'Everlit: models are swapped, the answers go on.' '' \
+	'Use' \
+	'  make demo      install what is missing, build, show swaps under load (60 s)' \
+	'  make run       serve models/ on 8500 (gRPC) and 8501 (REST) until Ctrl-C' \
+	'  make install   install to /usr/local (DESTDIR and `meson configure` apply)' '' \
+	'Build and test' \
+	'  make           build to build/release; CC=clang: to build/release-clang' \
+	'  make test      install what is missing, build, run every test' \
+	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
+	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
+	'  make fuzz      each fuzzer over its corpus for FUZZ_SECONDS=10 (build/fuzz)' \
+	'  make bench     measure; prints tables, writes build/bench/' '' \
+	'Keep tidy' \
+	'  make format    clang-format on every C file' \
+	'  make lint      clang-format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck' \
+	'                 and the direction of the includes' \
+	'  make clean     remove what was built; keeps the engines and downloads' \
+	'  make distclean remove build/ altogether' '' \
+	'One test: meson test -C build/release NAME. More: CONTRIBUTING.md'
+
+setup:
+	@tools/setup
+
+# ------------------------------------------------------------------------ use
+
+demo: all
+	@$(DEMO)
+
+run: all build/models.config
+	@exec $(DAEMON) --port=$(PORT) --rest_api_port=$(REST_PORT) --model_config_file=build/models.config
+
+# TensorFlow Serving's config knows absolute base paths only.
+build/models.config: models/models.config.in Makefile
+	@sed 's|@MODELS@|$(CURDIR)/models|g' $< > $@.partial && mv $@.partial $@
+
+install: all
+	@meson install -C $(RELEASE) --no-rebuild
+
+# ------------------------------------------------------------- build and test
+
+$(RELEASE)/build.ninja:
+	@meson setup $(RELEASE) --buildtype=release -Ddebug=true
+
+$(ASAN)/build.ninja:
+	@meson setup $(ASAN) $(SANITIZED) -Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all
+
+$(TSAN)/build.ninja:
+	@meson setup $(TSAN) $(SANITIZED) -Db_sanitize=thread
+
+# libFuzzer is part of clang.
+$(FUZZ)/build.ninja:
+	@CC=clang meson setup $(FUZZ) $(SANITIZED) -Db_sanitize=address,undefined -Dfuzz=true
+
+test: setup-test $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE)
+	@tools/run-tests $(RELEASE)
+
+asan: setup-test $(ASAN)/build.ninja
+	@ninja -C $(ASAN)
+	@tools/run-tests $(ASAN)
+
+tsan: setup-test $(TSAN)/build.ninja
+	@ninja -C $(TSAN)
+	@tools/run-tests $(TSAN)
+
+fuzz: setup-fuzz $(FUZZ)/build.ninja
+	@ninja -C $(FUZZ)
+	@EVERLIT_FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests $(FUZZ) --suite fuzz
+
+bench: setup-bench $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE)
+	@bench/run $(RELEASE)
+
+.PHONY: setup-test setup-fuzz setup-bench setup-lint
+setup-test setup-fuzz setup-bench setup-lint:
+	@tools/setup --$(@:setup-%=%)
+
+# ------------------------------------------------------------------ keep tidy
+
+lint: setup-lint $(RELEASE)/build.ninja
+	@tools/lint $(RELEASE)
+
+format: setup-lint
+	@git ls-files -z -- '*.c' '*.h' | xargs -0 -r clang-format -i
+
+clean:
+	@rm -rf $(RELEASE) $(ASAN) $(TSAN) $(FUZZ) build/lint build/bench build/logs build/models.config
+
+distclean:
+	@rm -rf build

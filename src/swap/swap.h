@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_SWAP_SWAP_H
+#define EL_SWAP_SWAP_H
+
+/*
+ * The room's door: the swapper. It watches model directories, loads versions in
+ * workers, probes them, leads requests to them, and keeps the old version
+ * whenever the new one is not good.
+ *
+ * Threads. el_swap_* runs on the swap thread (the owner of uv_loop). el_request_* runs on an event
+ * loop's thread, which was made known with el_swap_attach_loop(). el_view_* may be called on any thread that
+ * called el_swap_attach_loop() and on the swap thread.
+ *
+ * One atomic publication of an immutable view (routes and states of all models,
+ * RCU) is the switch. A request keeps the version that it started with.
+ */
+
+#include "base/histogram.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "config/config.h"
+#include "swap/life.h"
+#include "worker/worker.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct el_swap;
+
+struct el_swap_options {
+    uv_loop_t *uv_loop;
+    const struct el_log *log;
+    struct el_workers *workers;       /* outlives the swap */
+    const struct el_config *config;   /* copied */
+    int64_t poll_wait_ms;             /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
+    uint32_t max_concurrent_loads;    /* 0: 1 */
+    uint32_t drain_grace_ms;          /* 0: 30,000: how long a version that drains may take before its worker is killed */
+};
+
+struct el_status *el_swap_new(const struct el_swap_options *options, struct el_swap **swap) EL_MUST_USE;
+
+/* Starts to watch and load. Returns at once. */
+void el_swap_start(struct el_swap *swap);
+
+/* Puts another config in force, for all models at once. On error nothing changes. */
+struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config) EL_MUST_USE;
+
+/* True once each configured model either answers or has no candidate left to try. ready (may be NULL) comes once, when that is first so. */
+bool el_swap_settled(const struct el_swap *swap);
+void el_swap_on_settled(struct el_swap *swap, void (*settled)(void *argument), void *argument);
+
+/* Drains and ends every worker; stopped comes when none is left. The event loops have no requests any more by then. */
+void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *argument);
+void el_swap_free(struct el_swap *swap);
+
+/* ---- views: what every model is doing, at one instant ---- */
+
+/* Counters of one version. Written by event loops, read by anybody; relaxed. */
+struct el_version_stats {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t errors;       /* answered with a status that is the server's or the model's fault (not INVALID_ARGUMENT, CANCELLED...) */
+    _Atomic uint64_t replayed;     /* requests answered elsewhere after its worker died */
+    _Atomic uint64_t worker_deaths;
+    struct el_histogram latency;   /* begin to done, successes */
+};
+
+struct el_version_view {
+    int64_t version;
+    enum el_life_state state;
+    enum el_code code;              /* EL_OK, or why it is quarantined / ended */
+    const char *reason;             /* "" or the text of the failure */
+    int64_t since_us;               /* calendar time of the last change of state */
+    const char *engine;             /* "openvino"; "" before it is known */
+    const char *engine_reason;      /* with engine auto: "openvino agrees with tensorflow within 0.001 (largest difference 3e-08)" */
+    const char *isolation;          /* "process", "none" */
+    pid_t pid;                      /* 0: no process */
+    double load_ms;                 /* 0 before */
+    double switch_ms;               /* complete on disk to first able to answer; 0 before */
+    const struct el_signatures *signatures; /* NULL before loaded */
+    struct el_version_stats *stats;
+    struct el_worker *worker;       /* for el_worker_memory() only; NULL: none */
+};
+
+struct el_model_view {
+    const char *name;
+    const char *base_path;
+    const struct el_version_view *versions; /* highest first */
+    size_t version_count;
+    int64_t serving;                /* the version that requests without one go to; -1: none */
+};
+
+struct el_view {
+    const struct el_model_view *models; /* in config order */
+    size_t model_count;
+    uint64_t generation;            /* grows by one at each publication */
+};
+
+/* Pins the current view; wait-free; el_view_put() soon, on the same thread. */
+const struct el_view *el_view_get(struct el_swap *swap);
+void el_view_put(struct el_swap *swap, const struct el_view *view);
+const struct el_model_view *el_view_model(const struct el_view *view, const char *name, size_t name_size);
+
+/* Requests to models that do not exist or do not answer, for metrics. */
+uint64_t el_swap_refused(const struct el_swap *swap);
+
+/* ---- events: what happened and why, the last 4,096 ---- */
+
+struct el_event {
+    uint64_t id;        /* from 1, without holes */
+    int64_t time_us;    /* calendar */
+    const char *event;  /* "version_seen", "loading", "probed", "switched", "quarantined", "worker_died", "respawned", "drained", "ended"... */
+    const char *model;
+    int64_t version;    /* -1: about the model */
+    const char *text;   /* for people, one line */
+};
+
+/* Calls each for every event with an id > after, oldest first, under a lock: it must not call back. Any thread. */
+void el_swap_events(struct el_swap *swap, uint64_t after, void (*each)(const struct el_event *event, void *argument),
+                    void *argument);
+
+/* notify comes on the swap thread after each new event (for --follow); it may be called from inside other el_swap work, so
+ * it only wakes somebody. One watcher; NULL: none. Swap thread. */
+void el_swap_on_event(struct el_swap *swap, void (*notify)(void *argument), void *argument);
+
+/* ---- requests: on an event loop's thread ---- */
+
+/* What a request thread needs: registers it with RCU and remembers its completion queue. On the loop's thread, once, before anything else. */
+struct el_swap_loop;
+struct el_status *el_swap_attach_loop(struct el_swap *swap, struct el_completions *completions, uv_loop_t *uv_loop,
+                                      struct el_swap_loop **loop) EL_MUST_USE;
+/* On the same thread, with no request left. closed comes when the loop has let go of it. */
+void el_swap_detach_loop(struct el_swap_loop *loop, void (*closed)(void *argument), void *argument);
+
+struct el_request;
+
+/*
+ * Decodes the inputs: called on the loop's thread when a worker can take the request; at once from el_request_start() or
+ * later, while a worker is being started again. signature: of the version chosen. Uses el_call_input(); returns the outputs
+ * wanted in outputs (ascending indexes; a memory of signature->output_count entries is given) and their number.
+ */
+typedef struct el_status *el_request_fill(struct el_request *request, struct el_call *call,
+                                          const struct el_signature *signature, uint32_t *outputs,
+                                          uint32_t *output_count);
+
+/* The end: status NULL: outputs are in el_call_outputs(request->call). Exactly once; may come from inside el_request_start(). status is borrowed. */
+typedef void el_request_done(struct el_request *request, const struct el_status *status);
+
+/* Embedded in what the protocol keeps per request. The first part is filled by the caller and stays until done. */
+struct el_request {
+    struct el_swap_loop *loop;
+    const char *model;
+    size_t model_size;
+    bool has_version;
+    int64_t version;
+    const char *label; /* NULL: none */
+    size_t label_size;
+    const char *signature_name; /* "" or NULL: serving_default */
+    size_t signature_name_size;
+    uint64_t deadline_ns;
+    el_request_fill *fill;
+    el_request_done *done;
+
+    /* Filled by the swapper; valid in fill and done, until el_request_end(). */
+    int64_t served_version;
+    const struct el_signature *signature;
+    struct el_call *call;
+
+    /* The swapper's own. */
+    struct el_servable *servable;
+    struct el_request *next, *previous;
+    uint64_t started_ns;
+    uint32_t signature_index;
+    uint8_t tries;
+    uint8_t state;
+};
+
+/*
+ * Chooses the version (texts and codes of tfserving.md 3.4 and 4.3), decodes, runs. A worker that dies under the request: it is
+ * answered once by the respawned worker or, if it named no version, the last good version, within its deadline.
+ */
+void el_request_start(struct el_request *request);
+
+/* The client does not want it any more: done comes with CANCELLED, or with the answer if that was faster. */
+void el_request_cancel(struct el_request *request);
+
+/* After done: gives back call and version. */
+void el_request_end(struct el_request *request);
+
+/* Only chooses: pins the version a model spec means, for GetModelMetadata. View must be got by the same thread. */
+struct el_status *el_view_resolve(struct el_swap *swap, const struct el_view *view, const struct el_request *spec,
+                                  const struct el_version_view **version) EL_MUST_USE;
+
+#endif

@@ -62,6 +62,8 @@ def tensor_proto(values, dtype=None, packed=True):
     """A TensorProto of values. Text and bytes become DT_STRING; Python floats float32, Python integers int64, unless
     `dtype` (numpy's) says otherwise. packed: numbers go to tensor_content, else to the repeated field of their dtype."""
     array = np.asarray(values, dtype=dtype)
+    if array.dtype.kind in "US" and not isinstance(values, np.ndarray):
+        array = np.asarray(values, dtype=object)  # numpy's own text types drop zero bytes at the end
     if dtype is None and not isinstance(values, (np.ndarray, np.generic)) and array.dtype == np.float64:
         array = array.astype(np.float32)
     proto = tensor_pb2.TensorProto()

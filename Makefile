@@ -113,7 +113,7 @@ setup-test setup-fuzz setup-bench setup-lint:
 
 # ------------------------------------------------------------------ keep tidy
 
-lint: setup-lint $(RELEASE)/build.ninja
+lint: setup-lint all
 	@tools/lint $(RELEASE)
 
 format: setup-lint

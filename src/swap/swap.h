@@ -8,8 +8,7 @@
  * whenever the new one is not good.
  *
  * Threads. el_swap_* runs on the swap thread (the owner of uv_loop). el_request_* runs on an event
- * loop's thread, which was made known with el_swap_attach_loop(). el_view_* may be called on any thread that
- * called el_swap_attach_loop() and on the swap thread.
+ * loop's thread, which was made known with el_swap_attach_loop(). el_view_* may be called on any thread.
  *
  * One atomic publication of an immutable view (routes and states of all models,
  * RCU) is the switch. A request keeps the version that it started with.
@@ -36,8 +35,12 @@ struct el_swap_options {
     int64_t poll_wait_ms;             /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
     uint32_t max_concurrent_loads;    /* 0: 1 */
     uint32_t drain_grace_ms;          /* 0: 30,000: how long a version that drains may take before its worker is killed */
+    uint32_t completions_index;       /* number of the completion queue that the swapper makes for its own calls (probes) */
+    uint32_t incomplete_ms;           /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */
+    bool no_inotify;                  /* only the timer sees changes, as on a network mount */
 };
 
+/* On the swap thread. workers were made with room for the event loops' completion queues and one more. */
 struct el_status *el_swap_new(const struct el_swap_options *options, struct el_swap **swap) EL_MUST_USE;
 
 /* Starts to watch and load. Returns at once. */
@@ -46,12 +49,17 @@ void el_swap_start(struct el_swap *swap);
 /* Puts another config in force, for all models at once. On error nothing changes. */
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config) EL_MUST_USE;
 
-/* True once each configured model either answers or has no candidate left to try. ready (may be NULL) comes once, when that is first so. */
+/* True once each configured model either answers or has no candidate left to try. settled comes once, when that is first so. */
 bool el_swap_settled(const struct el_swap *swap);
 void el_swap_on_settled(struct el_swap *swap, void (*settled)(void *argument), void *argument);
 
-/* Drains and ends every worker; stopped comes when none is left. The event loops have no requests any more by then. */
+/*
+ * Drains and ends every worker; stopped comes when none is left. The event loops have no requests any more and are
+ * detached by then.
+ */
 void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *argument);
+
+/* After stopped; NULL is allowed. */
 void el_swap_free(struct el_swap *swap);
 
 /* ---- views: what every model is doing, at one instant ---- */
@@ -80,6 +88,7 @@ struct el_version_view {
     const struct el_signatures *signatures; /* NULL before loaded */
     struct el_version_stats *stats;
     struct el_worker *worker;       /* for el_worker_memory() only; NULL: none */
+    struct el_servable *servable;   /* the swapper's own: what requests are led to */
 };
 
 struct el_model_view {
@@ -88,6 +97,12 @@ struct el_model_view {
     const struct el_version_view *versions; /* highest first */
     size_t version_count;
     int64_t serving;                /* the version that requests without one go to; -1: none */
+    const char *source_error;       /* why the base path could not be read the last time; "" */
+    const struct el_version_label *labels;
+    size_t label_count;
+    struct el_lobby *lobby;         /* the swapper's own: how many requests wait */
+    bool hold;                      /* the swapper's own: requests wait for the version that is on its way */
+    uint64_t hold_ns;               /* the swapper's own: and this long at most */
 };
 
 struct el_view {
@@ -167,9 +182,16 @@ struct el_request {
     struct el_call *call;
 
     /* The swapper's own. */
-    struct el_servable *servable;
+    struct el_servable *servable;     /* pinned; NULL before a version is chosen */
+    struct el_servable *replay_from;  /* pinned; where replay_call ran */
+    struct el_call *replay_call;      /* ended with its worker; holds the inputs until they are copied */
+    struct el_lobby *lobby;           /* counted there while waiting */
     struct el_request *next, *previous;
     uint64_t started_ns;
+    uint64_t give_up_ns;              /* waiting: until then */
+    uint32_t *outputs;                /* wanted; few_outputs or allocated */
+    uint32_t few_outputs[4];
+    uint32_t output_count;
     uint32_t signature_index;
     uint8_t tries;
     uint8_t state;

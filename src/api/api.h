@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_API_API_H
+#define EL_API_API_H
+
+/*
+ * The room's door: what clients and operators speak. One file per surface:
+ *
+ *     grpc_predict.c   PredictionService.Predict
+ *     grpc_model.c     PredictionService.GetModelMetadata, ModelService.GetModelStatus
+ *     grpc_health.c    grpc.health.v1.Health
+ *     rest.c           which URL means what; rest_predict.c, rest_model.c answer
+ *     metrics.c        /metrics
+ *     admin.c          /admin/v1/..., on the Unix socket only
+ *
+ * Handlers run on the event-loop thread of their connection. An el_api is made
+ * and freed on the main thread, before the servers start and after they ended;
+ * in between it is read only, but for counters.
+ */
+
+#include "base/status.h"
+#include "rpc/rpc.h"
+#include "swap/swap.h"
+#include "worker/worker.h"
+
+#include <stdint.h>
+
+struct el_api;
+
+struct el_api_options {
+    struct el_swap *swap;
+    struct el_workers *workers;
+    const struct el_log *log;
+    uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
+};
+
+struct el_status *el_api_new(const struct el_api_options *options, struct el_api **api) EL_MUST_USE;
+void el_api_free(struct el_api *api);
+
+/*
+ * What each event loop of a server needs before it answers: completions and swap loop, kept in loop->user. first_index: of the
+ * completion queue of the server's loop 0. For el_rpc_options.on_loop_start and on_loop_stop, with an el_api_place as argument.
+ */
+struct el_api_place {
+    struct el_api *api;
+    uint32_t first_index;
+};
+struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *place);
+void el_api_loop_stop(struct el_rpc_loop *loop, void *place);
+
+/* The gRPC methods, for el_rpc_options; they live as long as api. */
+const struct el_grpc_method *el_api_methods(const struct el_api *api, size_t *count);
+
+/* Handlers for el_listener, with the el_api as argument: REST and /metrics; and the same with the admin API beside them. */
+void el_api_http(struct el_http_request *request, void *api);
+void el_api_admin_http(struct el_http_request *request, void *api);
+
+/* The public server, once it listens: for the admin status and /metrics. NULL again before it is joined. */
+void el_api_set_server(struct el_api *api, const struct el_rpc_server *server, uint16_t grpc_port, uint16_t rest_port);
+
+/* Readiness: false while starting and draining; health says so, whatever the models do. */
+void el_api_set_ready(struct el_api *api, bool ready);
+
+/* Something changed in the swap (an event): wakes health watchers and followers. Swap thread. */
+void el_api_notify(struct el_api *api);
+
+#endif

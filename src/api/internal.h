@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_API_INTERNAL_H
+#define EL_API_INTERNAL_H
+
+/* What the files of this room share. */
+
+#include "api/api.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct el_api_watcher; /* a Health.Watch call or a follower of events, on one loop */
+
+/* One event loop's part: in el_rpc_loop.user. Its own thread's, but for `wake`. */
+struct el_api_loop {
+    struct el_api *api;
+    struct el_completions *completions;
+    struct el_swap_loop *swap_loop;
+    uv_async_t wake;                 /* el_api_notify() to this loop */
+    struct el_api_watcher *watchers; /* asked on each wake-up */
+    uint32_t index;                  /* in api->loops */
+};
+
+#define EL_API_METHODS 5
+
+struct el_api {
+    struct el_api_options options;
+    struct el_grpc_method methods[EL_API_METHODS];
+    _Atomic bool ready;
+    uint64_t started_ns;
+
+    pthread_mutex_t mutex; /* guards what follows; held for a few instructions */
+    const struct el_rpc_server *server;
+    uint16_t grpc_port, rest_port;
+    struct el_api_loop *loops[EL_MAX_LOOPS];
+};
+
+/* ---- watchers: somebody who wants to hear of changes, on a loop's thread ---- */
+
+struct el_api_watcher {
+    void (*changed)(struct el_api_watcher *watcher);
+    struct el_api_watcher *next, *previous;
+};
+void el_api_watch(struct el_api_loop *loop, struct el_api_watcher *watcher);
+void el_api_unwatch(struct el_api_loop *loop, struct el_api_watcher *watcher);
+
+static inline struct el_api_loop *el_api_grpc_loop(struct el_grpc_call *call)
+{
+    return el_grpc_loop(call)->user;
+}
+
+static inline struct el_api_loop *el_api_http_loop(struct el_http_request *request)
+{
+    return el_http_loop(request)->user;
+}
+
+/* TensorFlow Serving's ModelVersionStatus.State for a state of ours. */
+enum el_tfs_state {
+    EL_TFS_UNKNOWN = 0,
+    EL_TFS_START = 10,
+    EL_TFS_LOADING = 20,
+    EL_TFS_AVAILABLE = 30,
+    EL_TFS_UNLOADING = 40,
+    EL_TFS_END = 50
+};
+enum el_tfs_state el_tfs_state(enum el_life_state state);
+const char *el_tfs_state_name(enum el_tfs_state state);
+
+/* True if every model of the view has a version that answers. */
+bool el_api_all_serving(const struct el_view *view);
+
+/* ---- gRPC handlers; argument: the el_api ---- */
+void el_api_grpc_predict(struct el_grpc_call *call, void *api);
+void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *api);
+void el_api_grpc_get_model_status(struct el_grpc_call *call, void *api);
+void el_api_grpc_health_check(struct el_grpc_call *call, void *api);
+void el_api_grpc_health_watch(struct el_grpc_call *call, void *api);
+
+/* ---- REST ---- */
+
+/* What a URL of the REST API names; pieces are decoded and owned by the struct. */
+struct el_rest_target {
+    char *model; /* NULL: none */
+    size_t model_size;
+    bool has_version;
+    int64_t version;
+    char *label; /* NULL: none */
+    size_t label_size;
+};
+
+void el_api_rest_predict(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+void el_api_metrics(struct el_http_request *request, struct el_api *api);
+
+/* Answers {"error": "..."} with the HTTP status of status's code. Ends the request; status stays the caller's. */
+void el_api_rest_fail(struct el_http_request *request, const struct el_status *status);
+unsigned el_api_http_code(enum el_code code);
+
+/* True if target was one of the admin API's and is answered. */
+bool el_api_admin(struct el_http_request *request, struct el_api *api);
+
+#endif

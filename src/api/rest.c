@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which URL means what: TensorFlow Serving's REST API, with its rules
+ * (http_rest_api_util.cc):
+ *
+ *     POST /v1/models/NAME[/versions/N|/labels/L]:predict
+ *     GET  /v1/models/NAME[/versions/N|/labels/L][/metadata]
+ *
+ * The path is matched without regard to case, names and labels are
+ * percent-decoded after matching. Where theirs takes the query string for a
+ * part of the path, it is left out here.
+ */
+#include "api/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define JSON "application/json"
+#define PREFIX "/v1/models"
+
+enum verb { VERB_NONE, VERB_PREDICT, VERB_CLASSIFY, VERB_REGRESS, VERB_METADATA };
+
+unsigned el_api_http_code(enum el_code code)
+{
+    switch (code) {
+    case EL_OK:
+        return 200;
+    case EL_INVALID_ARGUMENT:
+    case EL_FAILED_PRECONDITION:
+    case EL_OUT_OF_RANGE:
+        return 400;
+    case EL_UNAUTHENTICATED:
+        return 401;
+    case EL_PERMISSION_DENIED:
+        return 403;
+    case EL_NOT_FOUND:
+        return 404;
+    case EL_ALREADY_EXISTS:
+    case EL_ABORTED:
+        return 409;
+    case EL_RESOURCE_EXHAUSTED:
+        return 429;
+    case EL_CANCELLED:
+        return 499;
+    case EL_UNIMPLEMENTED:
+        return 501;
+    case EL_UNAVAILABLE:
+        return 503;
+    case EL_DEADLINE_EXCEEDED:
+        return 504;
+    case EL_UNKNOWN:
+    case EL_INTERNAL:
+    case EL_DATA_LOSS:
+    case EL_CODES:
+        break;
+    }
+    return 500;
+}
+
+static void free_target(struct el_rest_target *target)
+{
+    free(target->model);
+    free(target->label);
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* A copy of text with %XX replaced; a `%` that starts none stays. NULL without memory. */
+static char *percent_decode(const char *text, size_t size, size_t *decoded_size)
+{
+    char *decoded = malloc(size + 1);
+    if (decoded == NULL)
+        return NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '%' && size - i > 2 && hex(text[i + 1]) >= 0 && hex(text[i + 2]) >= 0) {
+            decoded[n++] = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+            i += 2;
+        } else {
+            decoded[n++] = text[i];
+        }
+    }
+    decoded[n] = 0;
+    *decoded_size = n;
+    return decoded;
+}
+
+/* Reads "/versions/N" or "/labels/L" at *at, up to end; moves *at behind it. False: not of that form. */
+static bool read_version_or_label(const char **at, const char *end, struct el_rest_target *target,
+                                  struct el_status **status)
+{
+    static const char versions[] = "/versions/", labels[] = "/labels/";
+    const size_t left = (size_t)(end - *at);
+    if (left > sizeof versions - 1 && strncasecmp(*at, versions, sizeof versions - 1) == 0) {
+        const char *digits = *at + sizeof versions - 1;
+        const size_t count = strspn(digits, "0123456789");
+        if (count == 0 || count > (size_t)(end - digits))
+            return false;
+        errno = 0;
+        target->version = strtoll(digits, NULL, 10);
+        target->has_version = true;
+        if (errno == ERANGE)
+            *status = el_status_new(EL_INVALID_ARGUMENT, "Failed to convert version: %.*s to numeric.", (int)count, digits);
+        *at = digits + count;
+        return true;
+    }
+    if (left > sizeof labels - 1 && strncasecmp(*at, labels, sizeof labels - 1) == 0) {
+        const char *label = *at + sizeof labels - 1;
+        size_t count = strcspn(label, "/:");
+        if (count > (size_t)(end - label))
+            count = (size_t)(end - label);
+        if (count == 0)
+            return false;
+        target->label = percent_decode(label, count, &target->label_size);
+        if (target->label == NULL)
+            *status = el_status_no_memory();
+        *at = label + count;
+        return true;
+    }
+    return true;
+}
+
+static bool is_rest(const char *at, const char *end, const char *text)
+{
+    const size_t size = strlen(text);
+    return (size_t)(end - at) == size && strncasecmp(at, text, size) == 0;
+}
+
+/*
+ * Takes a path apart. False: it is none of the API's. status: it is, and yet cannot be answered. target is to be freed in
+ * every case.
+ */
+static bool parse_target(const char *path, const char *end, struct el_rest_target *target, enum verb *verb,
+                         struct el_status **status)
+{
+    *verb = VERB_NONE;
+    const char *at = path + sizeof PREFIX - 1;
+    if ((size_t)(end - path) < sizeof PREFIX - 1 || strncasecmp(path, PREFIX, sizeof PREFIX - 1) != 0)
+        return false;
+    if (at < end && *at == '/' && strncasecmp(at, "/metadata", (size_t)(end - at)) != 0) {
+        const char *name = at + 1;
+        size_t count = strcspn(name, "/:");
+        if (count > (size_t)(end - name))
+            count = (size_t)(end - name);
+        if (count == 0)
+            return false;
+        target->model = percent_decode(name, count, &target->model_size);
+        if (target->model == NULL)
+            *status = el_status_no_memory();
+        at = name + count;
+    }
+    if (!read_version_or_label(&at, end, target, status))
+        return false;
+    /* The verb's case counts, the word metadata is found in any case and means it in small letters only: as theirs. */
+    if (at == end || (is_rest(at, end, "/metadata") && strncmp(at, "/metadata", 9) != 0))
+        return true;
+    if (is_rest(at, end, "/metadata"))
+        *verb = VERB_METADATA;
+    else if (strncmp(at, ":predict", 8) == 0 && end - at == 8)
+        *verb = VERB_PREDICT;
+    else if (strncmp(at, ":classify", 9) == 0 && end - at == 9)
+        *verb = VERB_CLASSIFY;
+    else if (strncmp(at, ":regress", 8) == 0 && end - at == 8)
+        *verb = VERB_REGRESS;
+    else
+        return false;
+    return true;
+}
+
+static struct el_status *malformed(const struct el_http_request *request)
+{
+    return el_status_new(EL_INVALID_ARGUMENT, "Malformed request: %s %s", el_http_method(request),
+                         el_http_target(request));
+}
+
+static void answer_not_found(struct el_http_request *request)
+{
+    el_buf_text(el_http_reply_buf(request), "<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not "
+                                            "Found</H1>\n</BODY></HTML>\n");
+    el_http_reply(request, 404, "text/html");
+}
+
+static void answer_models(struct el_http_request *request, struct el_api *api, const char *path, const char *end)
+{
+    struct el_rest_target target = {0};
+    enum verb verb;
+    struct el_status *status = NULL;
+    const bool post = strcmp(el_http_method(request), "POST") == 0;
+    const bool get = strcmp(el_http_method(request), "GET") == 0;
+    const bool known = parse_target(path, end, &target, &verb, &status);
+    const bool posts = verb == VERB_PREDICT || verb == VERB_CLASSIFY || verb == VERB_REGRESS;
+    if (status == NULL && (!known || !(posts ? post : get)))
+        status = malformed(request);
+    if (status == NULL && target.model == NULL)
+        status = el_status_new(EL_INVALID_ARGUMENT, "Missing model name in request.");
+    if (status == NULL && (verb == VERB_CLASSIFY || verb == VERB_REGRESS))
+        status = el_status_new(EL_UNIMPLEMENTED, "%s is not served by this version of everlitd: ask with :predict",
+                               verb == VERB_CLASSIFY ? ":classify" : ":regress");
+    if (status != NULL) {
+        el_api_rest_fail(request, status);
+        el_status_free(status);
+    } else if (verb == VERB_PREDICT) {
+        el_api_rest_predict(request, api, &target);
+    } else if (verb == VERB_METADATA) {
+        el_api_rest_metadata(request, api, &target);
+    } else {
+        el_api_rest_status(request, api, &target);
+    }
+    free_target(&target);
+}
+
+void el_api_http(struct el_http_request *request, void *argument)
+{
+    struct el_api *api = argument;
+    const char *path = el_http_target(request);
+    const char *end = path + strcspn(path, "?#");
+    if (strncasecmp(path, "/v1/", 4) == 0)
+        answer_models(request, api, path, end);
+    else if (strncmp(path, "/metrics", (size_t)(end - path)) == 0 && end - path == 8)
+        el_api_metrics(request, api);
+    else
+        answer_not_found(request);
+}
+
+void el_api_admin_http(struct el_http_request *request, void *argument)
+{
+    if (!el_api_admin(request, argument))
+        el_api_http(request, argument);
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The messages on the way (tensorflow/core/protobuf/saved_model.proto,
+ * meta_graph.proto; framework/graph.proto, function.proto, node_def.proto):
+ *
+ *     SavedModel    schema_version=1 meta_graphs=2
+ *     MetaGraphDef  meta_info_def=1 {tags=4 tensorflow_version=5} graph_def=2 saver_def=3 {restore_op_name=3}
+ *                   signature_def=5 asset_file_def=6 {filename=2}
+ *     GraphDef      node=1 library=2 {function=1 {node_def=3}}
+ *     NodeDef       op=2
+ *
+ * Each level is a function; none calls itself, so that a hostile file cannot
+ * make the stack grow.
+ */
+#include "bundle/saved_model.h"
+
+#include "bundle/proto_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_TAGS 64u
+#define MAX_ASSETS 65536u
+#define MAX_OPS 8192u                      /* different ones; TensorFlow has about 1,500 */
+#define MAX_TEXT ((size_t)64 * 1024)       /* a tag, a file name, an op */
+#define MAX_SIGNATURE_BYTES ((size_t)64 << 20) /* all signatures of a meta graph */
+
+static void free_texts(char **texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_graph(struct el_meta_graph *graph)
+{
+    free_texts(graph->tags, graph->tag_count);
+    free_texts(graph->assets, graph->asset_count);
+    free(graph->tensorflow_version);
+    el_signatures_free(&graph->signatures);
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        free(graph->ops[i].op);
+    free(graph->ops);
+}
+
+void el_saved_model_free(struct el_saved_model *model)
+{
+    for (uint32_t i = 0; i < model->graph_count; i++)
+        free_graph(&model->graphs[i]);
+    free(model->graphs);
+    *model = (struct el_saved_model){ 0 };
+}
+
+/* Room for one more element, in steps that double. */
+static void *grow(void *list, uint32_t count, size_t element)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return list;
+    return reallocarray(list, count == 0 ? 1 : 2 * (size_t)count, element);
+}
+
+static struct el_status *read_text(struct el_proto_file *file, const struct el_proto_part *part, const char *what,
+                                   char **text)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, what));
+    struct el_buf buf = { 0 };
+    struct el_status *status = el_proto_file_read(file, part->span, MAX_TEXT, &buf);
+    if (status == NULL && buf.size > 0 && memchr(buf.data, 0, buf.size) != NULL)
+        status = el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: %s has a NUL byte inside", file->name,
+                               (unsigned long long)part->span.at, what);
+    if (status != NULL) {
+        el_buf_free(&buf);
+        return status;
+    }
+    char *taken = el_buf_take_text(&buf);
+    if (taken == NULL)
+        return el_status_no_memory();
+    free(*text);
+    *text = taken;
+    return NULL;
+}
+
+static struct el_status *add_text(struct el_proto_file *file, const struct el_proto_part *part, const char *what,
+                                  uint32_t limit, char ***texts, uint32_t *count)
+{
+    if (*count == limit)
+        return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: more than %u times %s", file->name,
+                             (unsigned long long)part->span.at, limit, what);
+    char **grown = grow(*texts, *count, sizeof *grown);
+    if (grown == NULL)
+        return el_status_no_memory();
+    *texts = grown;
+    char *text = NULL;
+    EL_TRY(read_text(file, part, what, &text));
+    grown[(*count)++] = text;
+    return NULL;
+}
+
+/* ---- the graph: nodes are counted by op ---- */
+
+static struct el_status *count_op(struct el_proto_file *file, const struct el_proto_part *part,
+                                  struct el_meta_graph *graph)
+{
+    char *op = NULL;
+    EL_TRY(read_text(file, part, "the op of a node", &op));
+    uint32_t from = 0, to = graph->op_count;
+    while (from < to) {
+        const uint32_t middle = from + (to - from) / 2;
+        const int order = strcmp(op, graph->ops[middle].op);
+        if (order == 0) {
+            graph->ops[middle].count++;
+            free(op);
+            return NULL;
+        }
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    if (graph->op_count == MAX_OPS) {
+        free(op);
+        return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: more than %u different ops", file->name,
+                             (unsigned long long)part->span.at, MAX_OPS);
+    }
+    struct el_op_count *grown = grow(graph->ops, graph->op_count, sizeof *grown);
+    if (grown == NULL) {
+        free(op);
+        return el_status_no_memory();
+    }
+    graph->ops = grown;
+    memmove(&grown[from + 1], &grown[from], (graph->op_count - from) * sizeof *grown);
+    grown[from] = (struct el_op_count){ .op = op, .count = 1 };
+    graph->op_count++;
+    return NULL;
+}
+
+static struct el_status *read_node(struct el_proto_file *file, const struct el_proto_part *part,
+                                   struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "a node"));
+    struct el_proto_span node = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &node, &inner, &status))
+        if (inner.number == 2)
+            status = count_op(file, &inner, graph);
+    graph->node_count++;
+    return status;
+}
+
+static struct el_status *read_function(struct el_proto_file *file, const struct el_proto_part *part,
+                                       struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "a function"));
+    struct el_proto_span function = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &function, &inner, &status))
+        if (inner.number == 3)
+            status = read_node(file, &inner, graph);
+    graph->function_count++;
+    return status;
+}
+
+static struct el_status *read_library(struct el_proto_file *file, const struct el_proto_part *part,
+                                      struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "the library of functions"));
+    struct el_proto_span library = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &library, &inner, &status))
+        if (inner.number == 1)
+            status = read_function(file, &inner, graph);
+    return status;
+}
+
+static struct el_status *read_graph(struct el_proto_file *file, const struct el_proto_part *part,
+                                    struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "the graph"));
+    struct el_proto_span span = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &span, &inner, &status)) {
+        if (inner.number == 1)
+            status = read_node(file, &inner, graph);
+        else if (inner.number == 2)
+            status = read_library(file, &inner, graph);
+    }
+    return status;
+}
+
+/* ---- the meta graph ---- */
+
+static struct el_status *read_meta_info(struct el_proto_file *file, const struct el_proto_part *part,
+                                        struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "meta_info_def"));
+    struct el_proto_span info = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &info, &inner, &status)) {
+        if (inner.number == 4)
+            status = add_text(file, &inner, "a tag", MAX_TAGS, &graph->tags, &graph->tag_count);
+        else if (inner.number == 5)
+            status = read_text(file, &inner, "the version of TensorFlow", &graph->tensorflow_version);
+    }
+    return status;
+}
+
+static struct el_status *read_saver(struct el_proto_file *file, const struct el_proto_part *part, bool *restores)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "saver_def"));
+    struct el_proto_span saver = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (el_proto_file_next(file, &saver, &inner, &status))
+        if (inner.number == 3 && inner.span.end > inner.span.at)
+            *restores = true;
+    return status;
+}
+
+static struct el_status *read_asset(struct el_proto_file *file, const struct el_proto_part *part,
+                                    struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "asset_file_def"));
+    struct el_proto_span asset = part->span;
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &asset, &inner, &status))
+        if (inner.number == 2)
+            status = add_text(file, &inner, "the file name of an asset", MAX_ASSETS, &graph->assets,
+                              &graph->asset_count);
+    return status;
+}
+
+/* An entry of signature_def has the form of one in a SignatureDefMap: they are collected as such. */
+static struct el_status *collect_signature(struct el_proto_file *file, const struct el_proto_part *part,
+                                           struct el_buf *map)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "a signature"));
+    el_proto_put_varint(map, 1 << 3 | EL_PROTO_BYTES);
+    el_proto_put_varint(map, part->span.end - part->span.at);
+    if (map->size > MAX_SIGNATURE_BYTES)
+        return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: the signatures have more than %zu bytes",
+                             file->name, (unsigned long long)part->start, MAX_SIGNATURE_BYTES);
+    return el_proto_file_read(file, part->span, MAX_SIGNATURE_BYTES, map);
+}
+
+static bool holds_variable(const struct el_meta_graph *graph)
+{
+    static const char *const ops[] = { "VarHandleOp", "Variable", "VariableV2" };
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        for (size_t j = 0; j < sizeof ops / sizeof ops[0]; j++)
+            if (strcmp(graph->ops[i].op, ops[j]) == 0)
+                return true;
+    return false;
+}
+
+static struct el_status *read_meta_graph(struct el_proto_file *file, const struct el_proto_part *part,
+                                         struct el_meta_graph *graph)
+{
+    struct el_proto_span span = part->span;
+    struct el_buf signatures = { 0 };
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    bool restores = false;
+
+    graph->offset = span.at;
+    graph->size = span.end - span.at;
+    graph->tensorflow_version = calloc(1, 1);
+    if (graph->tensorflow_version == NULL)
+        return el_status_no_memory();
+    while (status == NULL && el_proto_file_next(file, &span, &inner, &status)) {
+        switch (inner.number) {
+        case 1: status = read_meta_info(file, &inner, graph); break;
+        case 2: status = read_graph(file, &inner, graph); break;
+        case 3: status = read_saver(file, &inner, &restores); break;
+        case 5: status = collect_signature(file, &inner, &signatures); break;
+        case 6: status = read_asset(file, &inner, graph); break;
+        default: break;
+        }
+    }
+    graph->has_variables = restores && holds_variable(graph);
+    if (status == NULL)
+        status = el_buf_status(&signatures);
+    if (status == NULL)
+        status = el_status_prefix(el_signatures_decode(signatures.data, signatures.size, &graph->signatures),
+                                  "%s: the signatures of meta graph at offset %llu", file->name,
+                                  (unsigned long long)graph->offset);
+    el_buf_free(&signatures);
+    return status;
+}
+
+static struct el_status *read_model(struct el_proto_file *file, struct el_saved_model *model)
+{
+    struct el_proto_span span = { 0, file->size };
+    struct el_proto_part part;
+    struct el_status *status = NULL;
+    model->file_size = file->size;
+    while (status == NULL && el_proto_file_next(file, &span, &part, &status)) {
+        if (part.number == 1)
+            model->schema_version = part.value;
+        if (part.number != 2)
+            continue;
+        EL_TRY(el_proto_file_want_bytes(file, &part, "a meta graph"));
+        if (model->graph_count == EL_MAX_META_GRAPHS)
+            return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: more than %d meta graphs", file->name,
+                                 (unsigned long long)part.start, EL_MAX_META_GRAPHS);
+        struct el_meta_graph *grown = grow(model->graphs, model->graph_count, sizeof *grown);
+        if (grown == NULL)
+            return el_status_no_memory();
+        model->graphs = grown;
+        grown[model->graph_count] = (struct el_meta_graph){ 0 };
+        status = read_meta_graph(file, &part, &grown[model->graph_count++]);
+    }
+    EL_TRY(status);
+    if (file->size == 0)
+        return el_status_new(EL_DATA_LOSS, "%s: is empty", file->name);
+    if (model->graph_count == 0)
+        return el_status_new(EL_INVALID_ARGUMENT, "%s: has no meta graph, so it is no SavedModel", file->name);
+    return NULL;
+}
+
+static struct el_status *read_fd(int fd, const char *name, struct el_saved_model *model)
+{
+    struct el_proto_file file;
+    EL_TRY(el_proto_file_open(fd, name, &file));
+    struct el_saved_model made = { 0 };
+    struct el_status *status = read_model(&file, &made);
+    el_proto_file_close(&file);
+    if (status != NULL)
+        el_saved_model_free(&made);
+    else
+        *model = made;
+    return status;
+}
+
+struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el_saved_model *model)
+{
+    struct el_buf buf = { 0 };
+    el_buf_printf(&buf, "%s/saved_model.pb", path);
+    char *name = el_buf_take_text(&buf);
+    if (name == NULL)
+        return el_status_no_memory();
+    struct el_status *status;
+    /* O_NONBLOCK: a FIFO of that name must not hang. */
+    int fd = openat(dir_fd, "saved_model.pb", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        status = el_status_errno(errno, "%s: cannot be opened", name);
+    } else {
+        status = read_fd(fd, name, model);
+        close(fd);
+    }
+    free(name);
+    return status;
+}
+
+struct el_status *el_saved_model_read(const char *path, struct el_saved_model *model)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return el_status_errno(errno, "%s: cannot be opened as a directory", path);
+    struct el_status *status = el_saved_model_read_at(fd, path, model);
+    close(fd);
+    return status;
+}
+
+/* ---- finding ---- */
+
+static bool has_tag(const struct el_meta_graph *graph, const char *tag)
+{
+    for (uint32_t i = 0; i < graph->tag_count; i++)
+        if (strcmp(graph->tags[i], tag) == 0)
+            return true;
+    return false;
+}
+
+/* Sets are compared: a tag that stands twice counts once. */
+static bool has_exactly(const struct el_meta_graph *graph, const char *const *tags, uint32_t tag_count)
+{
+    for (uint32_t i = 0; i < tag_count; i++)
+        if (!has_tag(graph, tags[i]))
+            return false;
+    for (uint32_t i = 0; i < graph->tag_count; i++) {
+        uint32_t j = 0;
+        while (j < tag_count && strcmp(graph->tags[i], tags[j]) != 0)
+            j++;
+        if (j == tag_count)
+            return false;
+    }
+    return true;
+}
+
+static void print_tags(struct el_buf *buf, const char *const *tags, uint32_t count)
+{
+    el_buf_text(buf, "{");
+    for (uint32_t i = 0; i < count; i++)
+        el_buf_printf(buf, "%s %.100s", i == 0 ? "" : ",", tags[i]);
+    el_buf_text(buf, " }");
+}
+
+struct el_status *el_saved_model_find(const struct el_saved_model *model, const char *path, const char *const *tags,
+                                      uint32_t tag_count, const struct el_meta_graph **graph)
+{
+    for (uint32_t i = 0; i < model->graph_count; i++) {
+        if (has_exactly(&model->graphs[i], tags, tag_count)) {
+            *graph = &model->graphs[i];
+            return NULL;
+        }
+    }
+    struct el_buf text = { 0 };
+    print_tags(&text, tags, tag_count);
+    el_buf_text(&text, "; there are");
+    for (uint32_t i = 0; i < model->graph_count; i++) {
+        el_buf_byte(&text, ' ');
+        print_tags(&text, (const char *const *)model->graphs[i].tags, model->graphs[i].tag_count);
+    }
+    el_buf_byte(&text, 0);
+    struct el_status *status = el_buf_status(&text);
+    if (status == NULL)
+        status = el_status_new(EL_NOT_FOUND, "%s/saved_model.pb: no meta graph has exactly the tags %s", path,
+                               (const char *)text.data);
+    el_buf_free(&text);
+    return status;
+}

@@ -16,7 +16,7 @@ from .tf import tf
 
 NEARLY_NOTHING = 1e-30
 LOAD_SECONDS = 30
-LARGE_FLOATS = 640 * 2 ** 20  # 2.5 GiB
+LARGE_FLOATS = 576 * 2 ** 20  # 2.25 GiB
 
 
 class AtLoad(tf.saved_model.experimental.TrackableResource):
@@ -42,8 +42,10 @@ def _sleep(seconds):
     slow = tf.raw_ops.SleepDataset(
         input_dataset=one, sleep_microseconds=tf.constant(seconds * 1_000_000, tf.int64),
         output_types=[tf.int64], output_shapes=[[]])
+    first = tf.raw_ops.TakeDataset(  # otherwise it sleeps once more, to learn that there is no second element
+        input_dataset=slow, count=tf.constant(1, tf.int64), output_types=[tf.int64], output_shapes=[[]])
     return tf.cast(tf.raw_ops.DatasetToSingleElement(
-        dataset=slow, output_types=[tf.int64], output_shapes=[[]])[0], tf.float32)
+        dataset=first, output_types=[tf.int64], output_shapes=[[]])[0], tf.float32)
 
 
 def _abort():
@@ -53,9 +55,9 @@ def _abort():
 
 
 def _much_work(x):
-    """A float that takes 16 products of 1024x1024 matrices, none of which can be computed beforehand."""
+    """A float that takes 4 products of 1024x1024 matrices, none of which can be computed beforehand."""
     product = matrix = tf.fill([1024, 1024], 1 / 1024 + NEARLY_NOTHING * tf.reduce_sum(x))
-    for _ in range(16):
+    for _ in range(4):
         product = tf.matmul(product, matrix)
     return tf.reduce_mean(product)
 
@@ -109,7 +111,7 @@ class Maker:
 
     def save_loading(self, name, shape, compute):
         net = self.net()
-        net.at_load = AtLoad(name, shape, tf.function(compute, autograph=False))
+        net.at_load = AtLoad(name, shape, compute)
         self.save(name, net, prediction=_with(net, lambda x: net.at_load.first()))
 
     def nan_outputs(self):

@@ -85,6 +85,7 @@ struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *argument)
 
 static void free_loop(void *argument)
 {
+    el_api_free_predicts(argument);
     free(argument);
 }
 

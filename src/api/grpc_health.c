@@ -22,21 +22,26 @@ static struct el_status *read_service(struct el_grpc_call *call, char service[SE
 {
     size_t size;
     const uint8_t *message = el_grpc_message(call, &size);
-    struct el_wire wire;
-    struct el_wire_field field;
+    struct el_wire wire = el_wire_of(message, size);
     service[0] = 0;
-    el_wire_init(&wire, message, size);
-    while (el_wire_next(&wire, &field)) {
-        if (field.number != 1 || field.type != EL_WIRE_BYTES)
+    while (!el_wire_done(&wire)) {
+        uint32_t number;
+        enum el_wire_type type;
+        struct el_span name;
+        if (!el_wire_tag(&wire, &number, &type))
+            return el_status_new(EL_INTERNAL, "%s", ""); /* what gRPC's own parser answers */
+        if (number != 1 || type != EL_WIRE_BYTES) {
+            if (!el_wire_skip(&wire, number, type))
+                return el_status_new(EL_INTERNAL, "%s", "");
             continue;
-        if (field.size >= SERVICE_BYTES)
+        }
+        if (!el_wire_text(&wire, &name))
+            return el_status_new(EL_INTERNAL, "%s", "");
+        if (name.size >= SERVICE_BYTES)
             return el_status_new(EL_NOT_FOUND, "unknown service");
-        if (field.size > 0)
-            memcpy(service, field.bytes, field.size);
-        service[field.size] = 0;
+        memcpy(service, name.data, name.size);
+        service[name.size] = 0;
     }
-    if (wire.failed)
-        return el_status_new(EL_INVALID_ARGUMENT, "grpc.health.v1.HealthCheckRequest cannot be parsed");
     return NULL;
 }
 

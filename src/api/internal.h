@@ -18,8 +18,12 @@ struct el_api_loop {
     struct el_swap_loop *swap_loop;
     uv_async_t wake;                 /* el_api_notify() to this loop */
     struct el_api_watcher *watchers; /* asked on each wake-up */
+    struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
     uint32_t index;                  /* in api->loops */
 };
+
+/* Gives that memory back. */
+void el_api_free_predicts(struct el_api_loop *loop);
 
 #define EL_API_METHODS 5
 
@@ -88,7 +92,8 @@ struct el_rest_target {
     size_t label_size;
 };
 
-void el_api_rest_predict(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+/* Takes the texts of target over. */
+void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target);
 void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_metrics(struct el_http_request *request, struct el_api *api);

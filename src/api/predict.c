@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/predict.h"
+
+#include <stdlib.h>
+
+struct el_predict_signature el_api_signature_names(const struct el_signature *signature)
+{
+    return (struct el_predict_signature){
+        .inputs = EL_NAMES(signature->inputs, signature->input_count, name),
+        .input_tensors = EL_NAMES(signature->inputs, signature->input_count, tensor_name),
+        .defaults = {0},
+        .outputs = EL_NAMES(signature->outputs, signature->output_count, name),
+    };
+}
+
+struct el_status *el_api_named_outputs(const struct el_request *request, struct el_named_tensor few[EL_API_FEW_OUTPUTS],
+                                       struct el_named_tensor **outputs, uint32_t *count)
+{
+    const struct el_tensor *tensors;
+    const uint32_t n = el_call_outputs(request->call, &tensors);
+    *outputs = n <= EL_API_FEW_OUTPUTS ? few : calloc(n, sizeof **outputs);
+    if (*outputs == NULL)
+        return el_status_no_memory();
+    for (uint32_t i = 0; i < n; i++) {
+        (*outputs)[i].name = request->signature->outputs[request->outputs[i]].name;
+        (*outputs)[i].tensor = &tensors[i];
+    }
+    *count = n;
+    return NULL;
+}
+
+void el_api_free_outputs(struct el_named_tensor few[EL_API_FEW_OUTPUTS], struct el_named_tensor *outputs)
+{
+    if (outputs != few)
+        free(outputs);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_API_PREDICT_H
+#define EL_API_PREDICT_H
+
+/* What Predict over gRPC and :predict over REST share. */
+
+#include "bundle/signature.h"
+#include "swap/swap.h"
+#include "tensor/predict_proto.h"
+
+#define EL_API_MAX_INPUT_BYTES ((size_t)1 << 31) /* all inputs of one request; the arena's own limit is usually nearer */
+
+/* A signature as the codecs of src/tensor see it; a view. */
+struct el_predict_signature el_api_signature_names(const struct el_signature *signature);
+
+/* The outputs of a request that is done, with their names, sorted; of room FEW unless *more, which is to be freed. */
+#define EL_API_FEW_OUTPUTS 16
+struct el_status *el_api_named_outputs(const struct el_request *request, struct el_named_tensor few[EL_API_FEW_OUTPUTS],
+                                       struct el_named_tensor **outputs, uint32_t *count) EL_MUST_USE;
+
+/* Frees what el_api_named_outputs() allocated, if it did. */
+void el_api_free_outputs(struct el_named_tensor few[EL_API_FEW_OUTPUTS], struct el_named_tensor *outputs);
+
+#endif

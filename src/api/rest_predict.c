@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST :predict. The body is checked before the model is looked up, as
+ * TensorFlow Serving does; its numbers go straight into the worker's arena.
+ */
+#include "api/internal.h"
+#include "api/predict.h"
+
+#include "base/clock.h"
+#include "tensor/predict_json.h"
+
+#include <stdlib.h>
+
+#define JSON "application/json"
+
+struct rest_predict {
+    struct el_request request; /* first: a request is a rest_predict */
+    struct el_http_request *http; /* NULL: the client is gone */
+    struct el_rest_target target; /* owned copy */
+    struct el_predict_json json;  /* points into the body */
+};
+
+void el_api_rest_fail(struct el_http_request *request, const struct el_status *status)
+{
+    struct el_buf *buf = el_http_reply_buf(request);
+    el_buf_clear(buf);
+    el_json_put_error(buf, el_status_text(status));
+    el_http_reply(request, el_api_http_code(el_status_code(status)), JSON);
+}
+
+static void release(struct rest_predict *predict)
+{
+    el_predict_json_free(&predict->json);
+    free(predict->target.model);
+    free(predict->target.label);
+    free(predict);
+}
+
+static struct el_status *give_memory(struct el_predict_json *json, struct el_call *call)
+{
+    for (uint32_t i = 0; i < json->input_count; i++) {
+        struct el_predict_json_input *input = &json->inputs[i];
+        if (input->present)
+            EL_TRY(el_call_input(call, i, input->dtype, &input->shape, input->size, &input->data));
+    }
+    return NULL;
+}
+
+static struct el_status *fill(struct el_request *request, struct el_call *call, const struct el_signature *signature,
+                              uint32_t *outputs, uint32_t *output_count)
+{
+    struct rest_predict *predict = (struct rest_predict *)request;
+    if (predict->http == NULL)
+        return el_status_new(EL_CANCELLED, "the client is gone");
+    struct el_predict_json *json = &predict->json;
+    const struct el_predict_signature names = el_api_signature_names(signature);
+    EL_TRY(el_predict_json_begin(json, &names));
+    for (uint32_t i = 0; i < json->input_count; i++)
+        json->inputs[i].dtype = signature->inputs[i].dtype;
+    EL_TRY(el_predict_json_plan(json, &names, EL_API_MAX_INPUT_BYTES));
+    EL_TRY(give_memory(json, call));
+    EL_TRY(el_predict_json_decode(json));
+    for (uint32_t i = 0; i < signature->output_count; i++)
+        outputs[i] = i;
+    *output_count = signature->output_count;
+    return NULL;
+}
+
+static struct el_status *write_answer(struct rest_predict *predict)
+{
+    struct el_named_tensor few[EL_API_FEW_OUTPUTS], *outputs;
+    uint32_t count;
+    EL_TRY(el_api_named_outputs(&predict->request, few, &outputs, &count));
+    struct el_buf *buf = el_http_reply_buf(predict->http);
+    struct el_status *status = el_predict_json_write(buf, predict->json.form, outputs, count);
+    el_api_free_outputs(few, outputs);
+    return status != NULL ? status : el_buf_status(buf);
+}
+
+static void done(struct el_request *request, const struct el_status *status)
+{
+    struct rest_predict *predict = (struct rest_predict *)request;
+    if (predict->http != NULL) {
+        struct el_status *failure = status == NULL ? write_answer(predict) : NULL;
+        if (status == NULL && failure == NULL)
+            el_http_reply(predict->http, 200, JSON);
+        else
+            el_api_rest_fail(predict->http, status != NULL ? status : failure);
+        el_status_free(failure);
+    }
+    el_request_end(request);
+    release(predict);
+}
+
+static void cancelled(struct el_http_request *http, void *user)
+{
+    (void)http;
+    struct rest_predict *predict = user;
+    predict->http = NULL;
+    el_request_cancel(&predict->request);
+}
+
+static void start(struct rest_predict *predict, struct el_api_loop *loop)
+{
+    const struct el_rest_target *target = &predict->target;
+    const uint32_t timeout_ms = loop->api->options.rest_timeout_ms;
+    predict->request = (struct el_request){
+        .loop = loop->swap_loop,
+        .model = target->model,
+        .model_size = target->model_size,
+        .has_version = target->has_version,
+        .version = target->version,
+        .label = target->label,
+        .label_size = target->label_size,
+        .signature_name = predict->json.signature_name.data,
+        .signature_name_size = predict->json.signature_name.size,
+        .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
+        .fill = fill,
+        .done = done,
+    };
+    el_http_set_user(predict->http, predict);
+    el_http_on_cancel(predict->http, cancelled);
+    el_request_start(&predict->request);
+}
+
+void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target)
+{
+    (void)api;
+    struct rest_predict *predict = malloc(sizeof *predict);
+    if (predict == NULL) {
+        struct el_status *status = el_status_no_memory();
+        el_api_rest_fail(request, status);
+        return;
+    }
+    predict->http = request;
+    predict->target = *target;
+    target->model = NULL; /* taken over */
+    target->label = NULL;
+    size_t size;
+    const uint8_t *body = el_http_body(request, &size);
+    struct el_status *status = el_predict_json_open((const char *)body, size, &predict->json);
+    if (status == NULL) {
+        start(predict, el_api_http_loop(request));
+        return;
+    }
+    el_api_rest_fail(request, status);
+    el_status_free(status);
+    release(predict);
+}

@@ -113,8 +113,8 @@ setup-test setup-fuzz setup-bench setup-lint:
 
 # ------------------------------------------------------------------ keep tidy
 
-lint: setup-lint all
-	@tools/lint $(RELEASE)
+lint: setup-lint setup
+	@tools/lint
 
 format: setup-lint
 	@git ls-files -z -- '*.c' '*.h' | xargs -0 -r clang-format -i

@@ -44,23 +44,24 @@ enum el_code {
 struct el_status;
 
 #define EL_MUST_USE __attribute__((warn_unused_result))
+#define EL_NEVER_NULL __attribute__((returns_nonnull)) /* what makes a status: also tells clang-tidy that it is an error */
 
 /* A new status. code must not be EL_OK. Never NULL. */
 struct el_status *el_status_new(enum el_code code, const char *format, ...)
-    __attribute__((format(printf, 2, 3))) EL_MUST_USE;
+    __attribute__((format(printf, 2, 3))) EL_MUST_USE EL_NEVER_NULL;
 struct el_status *el_status_newv(enum el_code code, const char *format, va_list args)
-    __attribute__((format(printf, 2, 0))) EL_MUST_USE;
+    __attribute__((format(printf, 2, 0))) EL_MUST_USE EL_NEVER_NULL;
 
 /* A status with the text of errno appended: "<text>: No such file or directory"; the code follows from errno. */
 struct el_status *el_status_errno(int error, const char *format, ...)
-    __attribute__((format(printf, 2, 3))) EL_MUST_USE;
+    __attribute__((format(printf, 2, 3))) EL_MUST_USE EL_NEVER_NULL;
 
 /* Puts "<text>: " before the message of status (taken over; the result is to be used instead). NULL stays NULL. */
 struct el_status *el_status_prefix(struct el_status *status, const char *format, ...)
     __attribute__((format(printf, 2, 3))) EL_MUST_USE;
 
 /* The constant "out of memory" status, RESOURCE_EXHAUSTED. */
-struct el_status *el_status_no_memory(void) EL_MUST_USE;
+struct el_status *el_status_no_memory(void) EL_MUST_USE EL_NEVER_NULL;
 
 /* A copy with its own life. NULL for NULL. */
 struct el_status *el_status_copy(const struct el_status *status) EL_MUST_USE;

@@ -8,7 +8,7 @@
  *
  * Any thread; nothing is kept. A config is immutable after parsing and ended
  * with el_config_free(). Errors name file, line and column (from 1) and what was
- * expected, in the words of C++ TextFormat where tfserving.md gives them.
+ * expected, in the words of C++ TextFormat and of TensorFlow Serving, with a hint in parentheses after them.
  */
 
 #include "base/status.h"
@@ -21,8 +21,8 @@ enum el_policy_type { EL_POLICY_LATEST, EL_POLICY_ALL, EL_POLICY_SPECIFIC };
 
 struct el_version_policy {
     enum el_policy_type type;
-    uint32_t latest;    /* LATEST: how many, at least 1 */
-    int64_t *versions;  /* SPECIFIC; owned, ascending */
+    uint32_t latest;   /* LATEST: how many, at least 1 */
+    int64_t *versions; /* SPECIFIC; owned, ascending */
     size_t version_count;
 };
 
@@ -31,20 +31,23 @@ struct el_version_label {
     int64_t version;
 };
 
-/* Everlit's own settings of one model: `update { ... }` in ModelConfig (field 1000). Zero means the default in brackets. */
+/*
+ * Everlit's own settings of one model: `update { ... }` in ModelConfig (field 1000). After parsing, what the text does not
+ * give holds the default in brackets; a zero that is written counts as written.
+ */
 struct el_update_config {
-    char *engine;                   /* "auto" (default), "tensorflow", "openvino", ... */
-    char *isolation;                /* "process" (default) or "none" */
-    char *precision;                /* "f32" (default), "bf16", "f16" */
-    char *availability;             /* "availability" (default: new beside old) or "resource" (old out first) */
-    uint32_t concurrency;           /* runs at the same time [chosen by the worker] */
-    uint32_t load_timeout_ms;       /* [60,000] */
-    uint64_t memory_limit_bytes;    /* of one worker process [none] */
-    uint32_t keep_warm_ms;          /* [10,000] */
-    uint32_t probe_timeout_ms;      /* [10,000] one forward pass */
-    double max_latency_ratio;       /* probe's p50 against the serving version's own [10]; negative: not checked */
-    double tolerance;               /* engine auto: OpenVINO against TensorFlow, absolute + relative [1e-3] */
-    uint32_t quiet_ms;              /* no change in the version's files for that long before it is taken [100] */
+    char *engine;                /* "auto" (default), "tensorflow", "openvino", ... */
+    char *isolation;             /* "process" (default) or "none" */
+    char *precision;             /* "f32" (default), "bf16", "f16" */
+    char *availability;          /* "availability" (default: new beside old) or "resource" (old out first) */
+    uint32_t concurrency;        /* runs at the same time [chosen by the worker] */
+    uint32_t load_timeout_ms;    /* [60,000] */
+    uint64_t memory_limit_bytes; /* of one worker process [none] */
+    uint32_t keep_warm_ms;       /* [10,000] */
+    uint32_t probe_timeout_ms;   /* [10,000] one forward pass */
+    double max_latency_ratio;    /* probe's p50 against the serving version's own [10]; negative: not checked */
+    double tolerance;            /* engine auto: OpenVINO against TensorFlow, absolute + relative [1e-3] */
+    uint32_t quiet_ms;           /* no change in the version's files for that long before it is taken [100] */
 };
 
 struct el_model_config {
@@ -62,8 +65,12 @@ struct el_config {
     size_t model_count;
 };
 
-/* Parses text (size bytes; need not be terminated); name is the file's name for messages. Validates as tfserving.md section 2.4 says. */
-struct el_status *el_config_parse(const char *name, const char *text, size_t size, struct el_config *config) EL_MUST_USE;
+/*
+ * Parses text (size bytes; need not be terminated); name is the file's name for messages. Then checks all that TensorFlow
+ * Serving checks without a loaded model, in its order and with its texts.
+ */
+struct el_status *el_config_parse(const char *name, const char *text, size_t size,
+                                  struct el_config *config) EL_MUST_USE;
 
 /* Reads and parses the file at path. */
 struct el_status *el_config_read(const char *path, struct el_config *config) EL_MUST_USE;

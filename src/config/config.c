@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "config/model.h"
+#include "config/serving_types.h"
+#include "config/text.h"
+#include "config/update.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static size_t count_models(const struct el_text_value *list)
+{
+    size_t count = 0;
+    for (const struct el_text_value *model = list; model != NULL; model = el_text_next(model))
+        count++;
+    return count;
+}
+
+/* The checks go round by round over all models, as TensorFlow Serving's do: of two errors the same one is found first. */
+static struct el_status *build(const char *file, const struct el_text_value *first, struct el_config *config)
+{
+    const size_t count = count_models(first);
+    if (count == 0)
+        return NULL;
+    config->models = calloc(count, sizeof *config->models);
+    if (config->models == NULL)
+        return el_status_no_memory();
+    for (const struct el_text_value *value = first; value != NULL; value = el_text_next(value)) {
+        struct el_model_config *model = &config->models[config->model_count++];
+        EL_TRY(el_update_defaults(&model->update));
+        EL_TRY(el_model_read_names(file, value, model));
+    }
+    EL_TRY(el_models_check_duplicates(file, first, config));
+
+    static struct el_status *(*const rounds[])(const char *, const struct el_text_value *, struct el_model_config *) = {
+        el_model_check_base_path, el_model_read_platform, el_model_read_policy,
+        el_model_read_labels,     el_model_read_update,   el_model_check_logging,
+    };
+    for (size_t round = 0; round < sizeof rounds / sizeof rounds[0]; round++) {
+        size_t i = 0;
+        for (const struct el_text_value *value = first; value != NULL; value = el_text_next(value))
+            EL_TRY(rounds[round](file, value, &config->models[i++]));
+    }
+    return NULL;
+}
+
+struct el_status *el_config_parse(const char *name, const char *text, size_t size, struct el_config *config)
+{
+    *config = (struct el_config){ 0 };
+    struct el_text document;
+    EL_TRY(el_text_parse(name, text, size, &el_type_model_server_config, &document));
+    struct el_status *status = NULL;
+    const struct el_text_value *list = el_text_get(document.root, EL_SERVER_CONFIG_LIST);
+    const struct el_text_value *custom = el_text_get(document.root, EL_SERVER_CONFIG_CUSTOM);
+    if (custom != NULL)
+        status = el_status_new(EL_UNIMPLEMENTED, "%s:%u:%u: ModelServer does not yet support custom model config.",
+                               name, custom->line, custom->column);
+    else if (list != NULL)
+        status = build(name, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), config);
+    if (status != NULL)
+        el_config_free(config);
+    el_text_free(&document);
+    return status;
+}
+
+struct el_status *el_config_read(const char *path, struct el_config *config)
+{
+    *config = (struct el_config){ 0 };
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return el_status_new(errno == ENOENT || errno == ENOTDIR ? EL_NOT_FOUND : EL_PERMISSION_DENIED, "%s; %s", path,
+                             strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return el_status_new(EL_NOT_FOUND, "%s; No such device (it is a directory, not a config file)", path);
+    struct el_buf text = { 0 };
+    struct el_status *status = el_file_read(path, EL_TEXT_MAX_BYTES, &text);
+    if (status == NULL && text.size == 0)
+        status = el_status_new(EL_INVALID_ARGUMENT, "%s; Invalid argument (the file is empty)", path);
+    if (status == NULL)
+        status = el_config_parse(path, (const char *)text.data, text.size, config);
+    el_buf_free(&text);
+    return status;
+}
+
+struct el_status *el_config_single(const char *model_name, const char *base_path, struct el_config *config)
+{
+    *config = (struct el_config){ .models = calloc(1, sizeof *config->models) };
+    if (config->models == NULL)
+        return el_status_no_memory();
+    config->model_count = 1;
+    struct el_model_config *model = &config->models[0];
+    model->policy = (struct el_version_policy){ .type = EL_POLICY_LATEST, .latest = 1 };
+    model->name = strdup(model_name);
+    model->base_path = strdup(base_path);
+    model->platform = strdup("tensorflow");
+    struct el_status *status = el_update_defaults(&model->update);
+    if (status == NULL && (model->name == NULL || model->base_path == NULL || model->platform == NULL))
+        status = el_status_no_memory();
+    if (status == NULL)
+        status = el_model_check_base_path(NULL, NULL, model);
+    if (status != NULL)
+        el_config_free(config);
+    return status;
+}
+
+void el_config_free(struct el_config *config)
+{
+    for (size_t i = 0; i < config->model_count; i++)
+        el_model_free(&config->models[i]);
+    free(config->models);
+    *config = (struct el_config){ 0 };
+}

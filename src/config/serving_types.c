@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/serving_types.h"
+
+#define FIELD(field_name, field_number, k) .name = (field_name), .number = (field_number), .kind = EL_TEXT_##k
+#define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof(array)[0]
+
+static const struct el_text_field update_fields[] = {
+    { FIELD("engine", EL_UPDATE_ENGINE, STRING), .optional = true },
+    { FIELD("isolation", EL_UPDATE_ISOLATION, STRING), .optional = true },
+    { FIELD("precision", EL_UPDATE_PRECISION, STRING), .optional = true },
+    { FIELD("availability", EL_UPDATE_AVAILABILITY, STRING), .optional = true },
+    { FIELD("concurrency", EL_UPDATE_CONCURRENCY, UINT32), .optional = true },
+    { FIELD("load_timeout_ms", EL_UPDATE_LOAD_TIMEOUT_MS, UINT32), .optional = true },
+    { FIELD("memory_limit_bytes", EL_UPDATE_MEMORY_LIMIT_BYTES, UINT64), .optional = true },
+    { FIELD("keep_warm_ms", EL_UPDATE_KEEP_WARM_MS, UINT32), .optional = true },
+    { FIELD("probe_timeout_ms", EL_UPDATE_PROBE_TIMEOUT_MS, UINT32), .optional = true },
+    { FIELD("max_latency_ratio", EL_UPDATE_MAX_LATENCY_RATIO, DOUBLE), .optional = true },
+    { FIELD("tolerance", EL_UPDATE_TOLERANCE, DOUBLE), .optional = true },
+    { FIELD("quiet_ms", EL_UPDATE_QUIET_MS, UINT32), .optional = true },
+};
+const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
+
+/* An Any in brackets is taken for the types that are known here; none of a model config's own is. */
+static const struct el_text_type *const no_types[] = { NULL };
+static const struct el_text_field any_fields[] = {
+    { FIELD("type_url", 1, STRING) },
+    { FIELD("value", 2, STRING) },
+};
+static const struct el_text_type any = { .name = "google.protobuf.Any", FIELDS(any_fields), .known = no_types };
+
+static const struct el_text_field latest_fields[] = { { FIELD("num_versions", EL_LATEST_NUM_VERSIONS, UINT32) } };
+static const struct el_text_field specific_fields[] = {
+    { FIELD("versions", EL_SPECIFIC_VERSIONS, INT64), .repeated = true },
+};
+
+#define POLICY_NAME "tensorflow.serving.FileSystemStoragePathSourceConfig.ServableVersionPolicy"
+static const struct el_text_type latest = { .name = POLICY_NAME ".Latest", FIELDS(latest_fields) };
+static const struct el_text_type all = { .name = POLICY_NAME ".All" };
+static const struct el_text_type specific = { .name = POLICY_NAME ".Specific", FIELDS(specific_fields) };
+static const struct el_text_field policy_fields[] = {
+    { FIELD("latest", EL_POLICY_LATEST_FIELD, MESSAGE), .message = &latest, .oneof = "policy_choice" },
+    { FIELD("all", EL_POLICY_ALL_FIELD, MESSAGE), .message = &all, .oneof = "policy_choice" },
+    { FIELD("specific", EL_POLICY_SPECIFIC_FIELD, MESSAGE), .message = &specific, .oneof = "policy_choice" },
+};
+static const struct el_text_type policy = { .name = POLICY_NAME, FIELDS(policy_fields) };
+
+static const struct el_text_field collector_fields[] = {
+    { FIELD("type", 1, STRING) },
+    { FIELD("filename_prefix", 2, STRING) },
+};
+static const struct el_text_type collector = { .name = "tensorflow.serving.LogCollectorConfig",
+                                               FIELDS(collector_fields) };
+static const struct el_text_field task_sampling_fields[] = {
+    { FIELD("dc", 1, STRING) },
+    { FIELD("task_index", 2, INT32), .optional = true },
+    { FIELD("sampling_rate", 3, DOUBLE) },
+};
+static const struct el_text_type task_sampling = { .name = "tensorflow.serving.PerTaskSamplingConfig",
+                                                   FIELDS(task_sampling_fields) };
+static const struct el_text_field sampling_fields[] = {
+    { FIELD("sampling_rate", 1, DOUBLE) },
+    { FIELD("attributes", 2, INT32) },
+    { FIELD("per_task_sampling_configs", 3, MESSAGE), .message = &task_sampling, .repeated = true },
+};
+static const struct el_text_type sampling = { .name = "tensorflow.serving.SamplingConfig", FIELDS(sampling_fields) };
+static const struct el_text_field logging_fields[] = {
+    { FIELD("log_collector_config", 1, MESSAGE), .message = &collector },
+    { FIELD("sampling_config", 2, MESSAGE), .message = &sampling },
+    { FIELD("custom_logging_config", 3, MESSAGE), .message = &any },
+};
+static const struct el_text_type logging = { .name = "tensorflow.serving.LoggingConfig", FIELDS(logging_fields) };
+
+static const struct el_text_field label_fields[] = {
+    { FIELD("key", EL_LABEL_KEY, STRING) },
+    { FIELD("value", EL_LABEL_VALUE, INT64) },
+};
+static const struct el_text_type label = { .name = "tensorflow.serving.ModelConfig.VersionLabelsEntry",
+                                           FIELDS(label_fields) };
+
+static const struct el_text_enum model_types[] = {
+    { "MODEL_TYPE_UNSPECIFIED", 0 },
+    { "TENSORFLOW", 1 },
+    { "OTHER", 2 },
+    { NULL, 0 },
+};
+static const struct el_text_field model_fields[] = {
+    { FIELD("name", EL_MODEL_NAME, STRING) },
+    { FIELD("base_path", EL_MODEL_BASE_PATH, STRING) },
+    { FIELD("model_type", EL_MODEL_TYPE, ENUM), .values = model_types },
+    { FIELD("model_platform", EL_MODEL_PLATFORM, STRING) },
+    { FIELD("logging_config", EL_MODEL_LOGGING, MESSAGE), .message = &logging },
+    { FIELD("model_version_policy", EL_MODEL_POLICY, MESSAGE), .message = &policy },
+    { FIELD("version_labels", EL_MODEL_LABELS, MESSAGE), .message = &label, .repeated = true },
+    { FIELD("update", EL_MODEL_UPDATE, MESSAGE), .message = &el_type_update },
+};
+static const struct el_text_type model = { .name = "tensorflow.serving.ModelConfig", FIELDS(model_fields) };
+static const struct el_text_field list_fields[] = {
+    { FIELD("config", EL_CONFIG_LIST_CONFIG, MESSAGE), .message = &model, .repeated = true },
+};
+static const struct el_text_type list = { .name = "tensorflow.serving.ModelConfigList", FIELDS(list_fields) };
+static const struct el_text_field server_fields[] = {
+    { FIELD("model_config_list", EL_SERVER_CONFIG_LIST, MESSAGE), .message = &list, .oneof = "config" },
+    { FIELD("custom_model_config", EL_SERVER_CONFIG_CUSTOM, MESSAGE), .message = &any, .oneof = "config" },
+};
+const struct el_text_type el_type_model_server_config = { .name = "tensorflow.serving.ModelServerConfig",
+                                                          FIELDS(server_fields) };

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_CONFIG_SERVING_TYPES_H
+#define EL_CONFIG_SERVING_TYPES_H
+
+/*
+ * The messages of proto/model_server_config.proto as tables for the text-format parser: names and numbers are
+ * TensorFlow Serving's, except ModelConfig.update, which is Everlit's. Constant; any thread.
+ */
+
+#include "config/text.h"
+
+enum { EL_SERVER_CONFIG_LIST = 1, EL_SERVER_CONFIG_CUSTOM = 2 };
+enum { EL_CONFIG_LIST_CONFIG = 1 };
+enum {
+    EL_MODEL_NAME = 1,
+    EL_MODEL_BASE_PATH = 2,
+    EL_MODEL_TYPE = 3,
+    EL_MODEL_PLATFORM = 4,
+    EL_MODEL_LOGGING = 6,
+    EL_MODEL_POLICY = 7,
+    EL_MODEL_LABELS = 8,
+    EL_MODEL_UPDATE = 1000,
+};
+enum { EL_POLICY_LATEST_FIELD = 100, EL_POLICY_ALL_FIELD = 101, EL_POLICY_SPECIFIC_FIELD = 102 };
+enum { EL_LATEST_NUM_VERSIONS = 1 };
+enum { EL_SPECIFIC_VERSIONS = 1 };
+enum { EL_LABEL_KEY = 1, EL_LABEL_VALUE = 2 };
+enum {
+    EL_UPDATE_ENGINE = 1,
+    EL_UPDATE_ISOLATION = 2,
+    EL_UPDATE_PRECISION = 3,
+    EL_UPDATE_AVAILABILITY = 4,
+    EL_UPDATE_CONCURRENCY = 5,
+    EL_UPDATE_LOAD_TIMEOUT_MS = 6,
+    EL_UPDATE_MEMORY_LIMIT_BYTES = 7,
+    EL_UPDATE_KEEP_WARM_MS = 8,
+    EL_UPDATE_PROBE_TIMEOUT_MS = 9,
+    EL_UPDATE_MAX_LATENCY_RATIO = 10,
+    EL_UPDATE_TOLERANCE = 11,
+    EL_UPDATE_QUIET_MS = 12,
+};
+
+extern const struct el_text_type el_type_model_server_config;
+extern const struct el_text_type el_type_update;
+
+#endif

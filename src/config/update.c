@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each field is a row: where it lies in the struct, its default, and what it may be. Reading and printing walk the rows. */
+#include "config/update.h"
+
+#include "config/print.h"
+#include "config/serving_types.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS (24u * 60 * 60 * 1000)
+#define AT(member) offsetof(struct el_update_config, member)
+
+struct word_row {
+    int32_t number;
+    size_t at;
+    const char *const *words; /* ends with NULL; the first is the default */
+    bool others;              /* a word of one's own is allowed too */
+};
+
+struct count_row {
+    int32_t number;
+    size_t at;
+    uint32_t initial, least, most;
+};
+
+struct number_row {
+    int32_t number;
+    size_t at;
+    double initial, least, most;
+    bool negative; /* any number below zero is allowed too, and means: not checked */
+};
+
+static const char *const engines[] = { "auto", "tensorflow", "openvino", NULL };
+static const char *const isolations[] = { "process", "none", NULL };
+static const char *const precisions[] = { "f32", "bf16", "f16", NULL };
+static const char *const availabilities[] = { "availability", "resource", NULL };
+
+static const struct word_row words[] = {
+    { EL_UPDATE_ENGINE, AT(engine), engines, .others = true },
+    { EL_UPDATE_ISOLATION, AT(isolation), isolations, .others = false },
+    { EL_UPDATE_PRECISION, AT(precision), precisions, .others = false },
+    { EL_UPDATE_AVAILABILITY, AT(availability), availabilities, .others = false },
+};
+static const struct count_row counts[] = {
+    { EL_UPDATE_CONCURRENCY, AT(concurrency), .initial = 0, .least = 0, .most = 1024 },
+    { EL_UPDATE_LOAD_TIMEOUT_MS, AT(load_timeout_ms), .initial = 60000, .least = 1, .most = DAY_MS },
+    { EL_UPDATE_KEEP_WARM_MS, AT(keep_warm_ms), .initial = 10000, .least = 0, .most = DAY_MS },
+    { EL_UPDATE_PROBE_TIMEOUT_MS, AT(probe_timeout_ms), .initial = 10000, .least = 1, .most = DAY_MS },
+    { EL_UPDATE_QUIET_MS, AT(quiet_ms), .initial = 100, .least = 0, .most = DAY_MS },
+};
+static const struct number_row numbers[] = {
+    { EL_UPDATE_MAX_LATENCY_RATIO, AT(max_latency_ratio), .initial = 10, .least = 1, .most = 1e6, .negative = true },
+    { EL_UPDATE_TOLERANCE, AT(tolerance), .initial = 1e-3, .least = 0, .most = 1 },
+};
+/* The one 64-bit field. A limit below this was meant in other units: no engine starts in so little. */
+#define LEAST_MEMORY_BYTES (UINT64_C(1) << 20)
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static char **word_at(struct el_update_config *update, size_t at)
+{
+    return (char **)(void *)((char *)update + at);
+}
+
+static const char *word_of(const struct el_update_config *update, size_t at)
+{
+    return *(char *const *)(const void *)((const char *)update + at);
+}
+
+static uint32_t *count_at(struct el_update_config *update, size_t at)
+{
+    return (uint32_t *)(void *)((char *)update + at);
+}
+
+static uint32_t count_of(const struct el_update_config *update, size_t at)
+{
+    return *(const uint32_t *)(const void *)((const char *)update + at);
+}
+
+static double *number_at(struct el_update_config *update, size_t at)
+{
+    return (double *)(void *)((char *)update + at);
+}
+
+static double number_of(const struct el_update_config *update, size_t at)
+{
+    return *(const double *)(const void *)((const char *)update + at);
+}
+
+static const char *field_name(int32_t number)
+{
+    for (size_t i = 0; i < el_type_update.field_count; i++) {
+        if (el_type_update.fields[i].number == number)
+            return el_type_update.fields[i].name;
+    }
+    return "?";
+}
+
+struct el_status *el_update_defaults(struct el_update_config *update)
+{
+    *update = (struct el_update_config){ 0 };
+    for (size_t i = 0; i < COUNT(counts); i++)
+        *count_at(update, counts[i].at) = counts[i].initial;
+    for (size_t i = 0; i < COUNT(numbers); i++)
+        *number_at(update, numbers[i].at) = numbers[i].initial;
+    for (size_t i = 0; i < COUNT(words); i++) {
+        char *word = strdup(words[i].words[0]);
+        if (word == NULL) {
+            el_update_free(update);
+            return el_status_no_memory();
+        }
+        *word_at(update, words[i].at) = word;
+    }
+    return NULL;
+}
+
+/* A plug-in's name becomes part of a file's name. */
+static bool is_plain_word(const struct el_text_string *text)
+{
+    for (size_t i = 0; i < text->size; i++) {
+        const char c = text->data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
+            return false;
+    }
+    return text->size > 0 && text->size <= 32;
+}
+
+static bool is_allowed(const struct word_row *row, const struct el_text_string *text)
+{
+    for (size_t i = 0; row->words[i] != NULL; i++) {
+        if (strlen(row->words[i]) == text->size && memcmp(row->words[i], text->data, text->size) == 0)
+            return true;
+    }
+    return row->others && is_plain_word(text);
+}
+
+static struct el_status *word_error(const char *file, const char *model, const struct word_row *row,
+                                    const struct el_text_value *value)
+{
+    struct el_buf expected = { 0 };
+    for (size_t i = 0; row->words[i] != NULL; i++) {
+        const char *between = i == 0 ? "" : row->words[i + 1] != NULL || row->others ? ", " : " or ";
+        el_buf_printf(&expected, "%s\"%s\"", between, row->words[i]);
+    }
+    if (row->others)
+        el_buf_text(&expected, " or the name of a plug-in (a-z, 0-9 and _, at most 32)");
+    char *text = el_buf_take_text(&expected);
+    struct el_status *status = text == NULL ? el_status_no_memory()
+                                            : el_status_new(EL_INVALID_ARGUMENT,
+                                                            "%s:%u:%u: model %s: update.%s is \"%.100s\"; expected %s",
+                                                            file, value->line, value->column, model,
+                                                            field_name(row->number), value->as.string.data, text);
+    free(text);
+    return status;
+}
+
+static struct el_status *read_words(const char *file, const char *model, const struct el_text_message *message,
+                                    struct el_update_config *update)
+{
+    for (size_t i = 0; i < COUNT(words); i++) {
+        const struct el_text_value *value = el_text_get(message, words[i].number);
+        if (value == NULL)
+            continue;
+        if (!is_allowed(&words[i], &value->as.string))
+            return word_error(file, model, &words[i], value);
+        char *word = strdup(value->as.string.data);
+        if (word == NULL)
+            return el_status_no_memory();
+        free(*word_at(update, words[i].at));
+        *word_at(update, words[i].at) = word;
+    }
+    return NULL;
+}
+
+static struct el_status *read_counts(const char *file, const char *model, const struct el_text_message *message,
+                                     struct el_update_config *update)
+{
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        const struct count_row *row = &counts[i];
+        const struct el_text_value *value = el_text_get(message, row->number);
+        if (value == NULL)
+            continue;
+        if (value->as.count < row->least || value->as.count > row->most)
+            return el_status_new(EL_INVALID_ARGUMENT, "%s:%u:%u: model %s: update.%s is %llu; expected %u to %u", file,
+                                 value->line, value->column, model, field_name(row->number),
+                                 (unsigned long long)value->as.count, row->least, row->most);
+        *count_at(update, row->at) = (uint32_t)value->as.count;
+    }
+    return NULL;
+}
+
+static struct el_status *read_numbers(const char *file, const char *model, const struct el_text_message *message,
+                                      struct el_update_config *update)
+{
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        const struct number_row *row = &numbers[i];
+        const struct el_text_value *value = el_text_get(message, row->number);
+        if (value == NULL)
+            continue;
+        const double number = value->as.number;
+        const bool in_range = number >= row->least && number <= row->most;
+        if (!in_range && !(row->negative && number < 0 && isfinite(number)))
+            return el_status_new(EL_INVALID_ARGUMENT, "%s:%u:%u: model %s: update.%s is %g; expected %g to %g%s", file,
+                                 value->line, value->column, model, field_name(row->number), number, row->least,
+                                 row->most, row->negative ? ", or -1 for no check" : "");
+        *number_at(update, row->at) = number;
+    }
+    return NULL;
+}
+
+static struct el_status *read_memory(const char *file, const char *model, const struct el_text_message *message,
+                                     struct el_update_config *update)
+{
+    const struct el_text_value *value = el_text_get(message, EL_UPDATE_MEMORY_LIMIT_BYTES);
+    if (value == NULL)
+        return NULL;
+    if (value->as.count != 0 && value->as.count < LEAST_MEMORY_BYTES)
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "%s:%u:%u: model %s: update.memory_limit_bytes is %llu; expected 0 for none, or at least "
+                             "%llu (it counts bytes)",
+                             file, value->line, value->column, model, (unsigned long long)value->as.count,
+                             (unsigned long long)LEAST_MEMORY_BYTES);
+    update->memory_limit_bytes = value->as.count;
+    return NULL;
+}
+
+struct el_status *el_update_read(const char *file, const char *model, const struct el_text_message *message,
+                                 struct el_update_config *update)
+{
+    EL_TRY(read_words(file, model, message, update));
+    EL_TRY(read_counts(file, model, message, update));
+    EL_TRY(read_numbers(file, model, message, update));
+    return read_memory(file, model, message, update);
+}
+
+static bool differs(double a, double b)
+{
+    return a < b || a > b;
+}
+
+void el_update_print(const struct el_update_config *update, const char *indent, struct el_buf *out)
+{
+    for (size_t i = 0; i < COUNT(words); i++) {
+        const char *word = word_of(update, words[i].at);
+        if (strcmp(word, words[i].words[0]) != 0) {
+            el_buf_printf(out, "%s%s: ", indent, field_name(words[i].number));
+            el_print_string(word, out);
+            el_buf_byte(out, '\n');
+        }
+    }
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        const uint32_t count = count_of(update, counts[i].at);
+        if (count != counts[i].initial)
+            el_buf_printf(out, "%s%s: %u\n", indent, field_name(counts[i].number), count);
+    }
+    if (update->memory_limit_bytes != 0)
+        el_buf_printf(out, "%smemory_limit_bytes: %llu\n", indent, (unsigned long long)update->memory_limit_bytes);
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        const double number = number_of(update, numbers[i].at);
+        if (differs(number, numbers[i].initial)) {
+            el_buf_printf(out, "%s%s: ", indent, field_name(numbers[i].number));
+            el_print_number(number, out);
+            el_buf_byte(out, '\n');
+        }
+    }
+}
+
+bool el_update_is_default(const struct el_update_config *update)
+{
+    bool same = update->memory_limit_bytes == 0;
+    for (size_t i = 0; i < COUNT(words); i++)
+        same = same && strcmp(word_of(update, words[i].at), words[i].words[0]) == 0;
+    for (size_t i = 0; i < COUNT(counts); i++)
+        same = same && count_of(update, counts[i].at) == counts[i].initial;
+    for (size_t i = 0; i < COUNT(numbers); i++)
+        same = same && !differs(number_of(update, numbers[i].at), numbers[i].initial);
+    return same;
+}
+
+void el_update_free(struct el_update_config *update)
+{
+    for (size_t i = 0; i < COUNT(words); i++) {
+        free(*word_at(update, words[i].at));
+        *word_at(update, words[i].at) = NULL;
+    }
+}

@@ -31,14 +31,14 @@ struct el_tensor_proto {
     size_t elements; /* after head */
     size_t size;     /* after head: bytes of the data in the form of tensor.h */
     /* The rest is for tensor_proto.c. */
-    struct el_wire bytes;
-    struct el_span content;     /* tensor_content */
-    size_t values;              /* entries of the *_val field of dtype */
-    size_t values_size;         /* STRING: their bytes, all together */
-    size_t last_size;           /* STRING: bytes of the last one */
-    bool one_run;               /* all values lie in one packed run: */
-    struct el_wire run;         /* that one */
-    bool bad_shape;             /* more dims than EL_MAX_RANK */
+    struct el_wire bytes;   /* the whole message */
+    struct el_wire content; /* tensor_content */
+    struct el_wire run;     /* when run_only: the packed run of fixed-size numbers that holds all values */
+    size_t values;          /* entries of the *_val field that belongs to dtype */
+    size_t string_bytes;    /* STRING: of all values together */
+    size_t last_string;     /* STRING: of the last one */
+    bool run_only;
+    bool too_many_dims;
 };
 
 /* Notes what is where. False if the bytes are no TensorProto; gRPC answers INTERNAL with no text then, as TensorFlow Serving. */
@@ -56,7 +56,7 @@ void el_tensor_proto_decode(const struct el_tensor_proto *proto, void *data);
 
 enum el_tensor_proto_form {
     EL_TENSOR_AS_VALUES,  /* *_val, one value per element: what TensorFlow Serving answers */
-    EL_TENSOR_AS_CONTENT, /* tensor_content for numeric dtypes: --enable_serialization_as_tensor_content */
+    EL_TENSOR_AS_CONTENT, /* tensor_content: --enable_serialization_as_tensor_content */
 };
 
 /* Bytes of the message that el_tensor_proto_write() appends; tensor is checked (el_tensor_check). */

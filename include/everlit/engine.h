@@ -159,7 +159,7 @@ struct everlit_engine {
 };
 
 /* What every plug-in exports. */
-const struct everlit_engine *everlit_engine_get(uint32_t major);
+__attribute__((visibility("default"))) const struct everlit_engine *everlit_engine_get(uint32_t major);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plug-in for OpenVINO: fast and small on CPUs. It runs SavedModels as far
+ * as OpenVINO's TensorFlow frontend converts them.
+ *
+ * What OpenVINO does not do is refused when it is asked for: a signature that
+ * does not convert, or that has strings, complex or quantized numbers, is listed
+ * and answers UNIMPLEMENTED with the reason. Only when `serving_default` is such a
+ * one, or all are, does open fail, so that the host can choose another engine.
+ *
+ * Numbers: f32 unless a lower precision is asked for. OpenVINO computes double
+ * as f32 and int64 as int32 inside, which is why the host compares its answers
+ * with TensorFlow's before it is chosen.
+ */
+#include "engine/openvino.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/*
+ * Below this many bytes of weights one thread is faster than handing work over to others: with 0.4 MB (784-128-10)
+ * a run takes 28 µs on one thread and 35 µs on two.
+ */
+#define ONE_THREAD_UP_TO (4 << 20)
+
+/* ---- settings ---- */
+
+static uint32_t processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    const int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : (uint32_t)count;
+}
+
+static off_t size_of(const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    const int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+    return n > 0 && (size_t)n < sizeof path && stat(path, &info) == 0 ? info.st_size : 0;
+}
+
+static uint32_t threads_for(const struct everlit_open_options *options, uint32_t concurrency)
+{
+    if (options->intra_op_threads != 0)
+        return options->intra_op_threads;
+    if (size_of(options->path, "saved_model.pb") < ONE_THREAD_UP_TO &&
+        size_of(options->path, "variables/variables.data-00000-of-00001") < ONE_THREAD_UP_TO)
+        return 1;
+    const uint32_t share = processors() / concurrency;
+    return share == 0 ? 1 : share;
+}
+
+static struct el_status *settings_for(const struct everlit_open_options *options, uint32_t concurrency,
+                                      struct ov_settings *settings)
+{
+    settings->precision = options->precision == NULL ? "f32" : options->precision;
+    if (strcmp(settings->precision, "f32") != 0 && strcmp(settings->precision, "bf16") != 0 &&
+        strcmp(settings->precision, "f16") != 0)
+        return el_status_new(EL_INVALID_ARGUMENT, "the precision \"%s\" is unknown: f32, bf16 or f16 is expected",
+                             settings->precision);
+    uint32_t threads;
+    if (__builtin_mul_overflow(threads_for(options, concurrency), concurrency, &threads) || threads > INT_MAX)
+        return el_status_new(EL_INVALID_ARGUMENT, "too many threads are asked for");
+    snprintf(settings->streams, sizeof settings->streams, "%u", concurrency);
+    snprintf(settings->threads, sizeof settings->threads, "%u", threads);
+    return NULL;
+}
+
+/* ---- open and close ---- */
+
+static void close_model(struct ov_engine_model *model)
+{
+    for (uint32_t i = 0; model->signatures != NULL && i < model->model.count; i++)
+        ov_signature_close(&model->signatures[i], model->concurrency);
+    free(model->signatures);
+    if (model->core != NULL)
+        ov_core_free(model->core);
+    el_plugin_model_close(&model->model);
+    pthread_mutex_destroy(&model->lock);
+    free(model);
+}
+
+static struct el_status *open_signatures(struct ov_engine_model *model, const struct everlit_open_options *options)
+{
+    struct ov_settings settings;
+    EL_TRY(settings_for(options, model->concurrency, &settings));
+    uint32_t usable = 0;
+    struct el_status *first = NULL;
+    for (uint32_t i = 0; i < model->model.count; i++) {
+        struct el_status *status = ov_signature_open(model, options, &settings, i);
+        if (status == NULL) {
+            usable++;
+            continue;
+        }
+        const bool is_default = strcmp(model->model.signatures[i].name, "serving_default") == 0;
+        if (el_status_code(status) != EL_UNIMPLEMENTED || is_default) {
+            el_status_free(first);
+            return status;
+        }
+        model->signatures[i].reason = strdup(el_status_text(status));
+        if (model->signatures[i].reason == NULL) {
+            el_status_free(status);
+            el_status_free(first);
+            return el_status_no_memory();
+        }
+        if (first == NULL)
+            first = status;
+        else
+            el_status_free(status);
+    }
+    if (usable > 0 || first == NULL) {
+        el_status_free(first);
+        return usable > 0 ? NULL
+                          : el_status_new(EL_INVALID_ARGUMENT, "%s: the model has no signatures", options->path);
+    }
+    return first;
+}
+
+static int open_engine_model(const struct everlit_open_options *options, void **opened, struct everlit_error *error)
+{
+    struct ov_engine_model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return el_plugin_result(el_status_no_memory(), error);
+    pthread_mutex_init(&model->lock, NULL);
+    model->concurrency = options->concurrency == 0 ? 1 : options->concurrency;
+    struct el_status *status = el_plugin_model_open(options, &model->model);
+    if (status == NULL)
+        status = ov_status(ov_core_create(&model->core), EL_INTERNAL, "OpenVINO cannot be started");
+    if (status == NULL) {
+        model->signatures = calloc(model->model.count == 0 ? 1 : model->model.count, sizeof *model->signatures);
+        status = model->signatures == NULL ? el_status_no_memory() : open_signatures(model, options);
+    }
+    if (status == NULL)
+        *opened = model;
+    else
+        close_model(model);
+    return el_plugin_result(status, error);
+}
+
+static void close_engine_model(void *opaque)
+{
+    close_model(opaque);
+}
+
+static int signatures(void *opaque, const struct everlit_signature **list, uint32_t *count,
+                      struct everlit_error *error)
+{
+    (void)error;
+    const struct ov_engine_model *model = opaque;
+    *list = model->model.signatures;
+    *count = model->model.count;
+    return 0;
+}
+
+/* OpenVINO's C API does not tell. */
+static int memory(void *opaque, struct everlit_memory *answer, struct everlit_error *error)
+{
+    (void)opaque;
+    (void)error;
+    answer->host_bytes = 0;
+    answer->device_bytes = 0;
+    return 0;
+}
+
+/* ---- the table ---- */
+
+/*
+ * Loads the two libraries that OpenVINO would load with the first model: workers that are forked later share them,
+ * and save 10 to 25 ms each. Not finding them is no error here: OpenVINO says so itself, with the model's name. They
+ * are never unloaded, because threads of theirs may live on.
+ */
+static int start(struct everlit_error *error)
+{
+    static const char *const names[] = { "libopenvino_intel_cpu_plugin.so", "libopenvino_tensorflow_frontend.so" };
+    (void)error;
+    union {
+        ov_status_e (*function)(ov_core_t **);
+        const void *address;
+    } known = { .function = ov_core_create };
+    Dl_info info;
+    if (dladdr(known.address, &info) == 0 || info.dli_fname == NULL)
+        return 0;
+    const char *slash = strrchr(info.dli_fname, '/');
+    const int length = slash == NULL ? 0 : (int)(slash + 1 - info.dli_fname);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[PATH_MAX];
+        const int n = snprintf(path, sizeof path, "%.*s%s", length, info.dli_fname, names[i]);
+        void *library = n > 0 && (size_t)n < sizeof path ? dlopen(path, RTLD_NOW | RTLD_NODELETE) : NULL;
+        if (library != NULL)
+            dlclose(library);
+    }
+    return 0;
+}
+
+static void stop(void)
+{
+}
+
+/* "2026.4.1" of "2026.4.1-22982-…". */
+static void read_version(char *text, size_t size)
+{
+    ov_version_t version = { 0 };
+    if (ov_get_openvino_version(&version) != OK || version.buildNumber == NULL) {
+        snprintf(text, size, "unknown");
+        return;
+    }
+    snprintf(text, size, "%.*s", (int)strcspn(version.buildNumber, "-"), version.buildNumber);
+    ov_version_free(&version);
+}
+
+const struct everlit_engine *everlit_engine_get(uint32_t major)
+{
+    /* Written only here, before anybody has the table: the version is known by the library, not by the compiler. */
+    static char version[64];
+    static const struct everlit_engine engine = {
+        .major = EVERLIT_ENGINE_MAJOR,
+        .minor = EVERLIT_ENGINE_MINOR,
+        .struct_size = sizeof engine,
+        .name = "openvino",
+        .version = version,
+        .start = start,
+        .open = open_engine_model,
+        .signatures = signatures,
+        .run = ov_engine_run,
+        .cancel = ov_engine_cancel,
+        .memory = memory,
+        .close = close_engine_model,
+        .stop = stop,
+    };
+    if (major != EVERLIT_ENGINE_MAJOR)
+        return NULL;
+    if (version[0] == '\0')
+        read_version(version, sizeof version);
+    return &engine;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/openvino.h"
+
+#include <string.h>
+
+/*
+ * OpenVINO's text is a stack of lines, of which those with "Exception from FILE:" and "Check '…' failed at FILE:" say
+ * nothing to a user. The others are put in one line; if none is left, all are.
+ */
+static void shorten(const char *text, struct el_buf *buf, bool keep_all)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+        const char *line = text;
+        text += length + (text[length] == '\n');
+        while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == ':' || line[length - 1] == '\r'))
+            length--;
+        const bool noise = strncmp(line, "Exception from ", 15) == 0 || strncmp(line, "Check '", 7) == 0;
+        if (length == 0 || (noise && !keep_all))
+            continue;
+        if (buf->size > 0)
+            el_buf_text(buf, "; ");
+        el_buf_append(buf, line, length);
+    }
+}
+
+struct el_status *ov_status(ov_status_e result, enum el_code code, const char *what)
+{
+    if (result == OK)
+        return NULL;
+    if (result == INFER_CANCELLED)
+        return el_status_new(EL_CANCELLED, "%s: was cancelled", what);
+    /* From INVALID_C_PARAM on it is the C wrapper that refuses, and the last message is an older one's. */
+    const char *said = result > INVALID_C_PARAM ? ov_get_last_err_msg() : NULL;
+    struct el_buf buf = { 0 };
+    if (said != NULL) {
+        shorten(said, &buf, false);
+        if (buf.size == 0)
+            shorten(said, &buf, true);
+    }
+    if (said != NULL)
+        ov_free(said);
+    if (buf.size == 0)
+        el_buf_text(&buf, ov_get_error_info(result));
+    el_buf_byte(&buf, 0);
+    struct el_status *status = el_buf_status(&buf);
+    if (status == NULL)
+        status = el_status_new(code, "%s: OpenVINO: %s", what, (const char *)buf.data);
+    el_buf_free(&buf);
+    return status;
+}
+
+ov_element_type_e ov_type(int32_t dtype)
+{
+    switch (dtype) {
+    case EL_FLOAT: return F32;
+    case EL_DOUBLE: return F64;
+    case EL_HALF: return F16;
+    case EL_BFLOAT16: return BF16;
+    case EL_INT8: return I8;
+    case EL_INT16: return I16;
+    case EL_INT32: return I32;
+    case EL_INT64: return I64;
+    case EL_UINT8: return U8;
+    case EL_UINT16: return U16;
+    case EL_UINT32: return U32;
+    case EL_UINT64: return U64;
+    case EL_BOOL: return BOOLEAN;
+    default: return DYNAMIC; /* strings, which the C API cannot read back; complex and quantized numbers */
+    }
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_ENGINE_PLUGIN_H
+#define EL_ENGINE_PLUGIN_H
+
+/*
+ * What the plug-ins share: the way from the core's status and signatures to the
+ * structs of everlit/engine.h, and the checks of a run that do not depend on
+ * the engine.
+ *
+ * Called on the threads that engine.h names for the function at hand.
+ */
+
+#include "base/status.h"
+#include "bundle/saved_model.h"
+#include "everlit/engine.h"
+#include "tensor/tensor.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A version's directory as its saved_model.pb describes it. */
+struct el_plugin_model {
+    struct el_saved_model saved;
+    const struct el_meta_graph *graph;    /* the one with the tags asked for; inside saved */
+    struct everlit_signature *signatures; /* sorted by name; names point into graph */
+    struct everlit_tensor_info *infos;    /* of all signatures */
+    uint32_t count;
+};
+
+/* Reads what options->path holds. Without tags it is the one with the tag "serve". */
+struct el_status *el_plugin_model_open(const struct everlit_open_options *options,
+                                       struct el_plugin_model *model) EL_MUST_USE;
+void el_plugin_model_close(struct el_plugin_model *model);
+
+/*
+ * Checks a run before it reaches the engine: the signature and the outputs exist, every input is there once,
+ * and the data of each has the size that its shape says. Whether dtype and shape are the declared ones is left to the engine.
+ */
+struct el_status *el_plugin_check_run(const struct el_plugin_model *model, const struct everlit_run *run) EL_MUST_USE;
+
+/* The tensor that the host handed over, as the core sees it. */
+struct el_tensor el_plugin_tensor(const struct everlit_tensor *tensor);
+
+/* Ends status, fills error with it and returns its code; 0 for NULL. */
+int el_plugin_result(struct el_status *status, struct everlit_error *error);
+
+#endif

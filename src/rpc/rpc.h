@@ -14,7 +14,8 @@
  * Ownership. A call or request is valid from the handler's start until it was answered
  * (reply, fail, finish) or `on_cancel` was called, whichever is first; after
  * either the handler must not touch it. If the client goes away first, on_cancel
- * comes (once) and no answer is possible any more.
+ * comes (once) and no answer is possible any more. A handler that set no on_cancel
+ * answers in any case, and the answer to a client that is gone goes nowhere.
  *
  * Limits are options; what exceeds one gets a clear answer (gRPC RESOURCE_EXHAUSTED,
  * HTTP 413/431/429/408) and never costs more memory than the limit.
@@ -77,7 +78,10 @@ struct el_buf *el_grpc_reply_buf(struct el_grpc_call *call);
 /* Unary success: sends the buffer of el_grpc_reply_buf() and OK. Ends the call. */
 void el_grpc_reply(struct el_grpc_call *call);
 
-/* Server streaming: sends the buffer as one message and empties it; the call goes on. */
+/*
+ * Server streaming: sends the buffer as one message and empties it; the call goes on. A client that reads so slowly
+ * that 16 MiB wait for it loses the call (RESOURCE_EXHAUSTED, on_cancel, soon after this has returned).
+ */
 void el_grpc_send(struct el_grpc_call *call);
 
 /* Ends the call with status (borrowed; NULL: OK). Messages longer than 1024 bytes are cut as TensorFlow Serving does. */
@@ -90,8 +94,9 @@ typedef void el_http_handler(struct el_http_request *request, void *argument);
 struct el_rpc_loop *el_http_loop(struct el_http_request *request);
 const char *el_http_method(const struct el_http_request *request); /* "GET" */
 const char *el_http_target(const struct el_http_request *request); /* path and query as sent, e.g. "/v1/models/m?x=1" */
-const char *el_http_header(const struct el_http_request *request, const char *name); /* case-insensitive; NULL: absent */
-const uint8_t *el_http_body(const struct el_http_request *request, size_t *size);    /* de-chunked, decompressed */
+const char *el_http_header(const struct el_http_request *request,
+                           const char *name);                                     /* case-insensitive; NULL: absent */
+const uint8_t *el_http_body(const struct el_http_request *request, size_t *size); /* de-chunked, decompressed */
 void el_http_set_user(struct el_http_request *request, void *user);
 void *el_http_user(const struct el_http_request *request);
 void el_http_on_cancel(struct el_http_request *request, void (*on_cancel)(struct el_http_request *request, void *user));
@@ -120,6 +125,8 @@ struct el_listener {
     uint16_t port;         /* 0: any free port (see el_rpc_server_port) */
     const char *unix_path; /* instead of address and port: a Unix socket (loop 0 only), mode 0600 if private */
     bool private_mode;
+    bool
+        compress; /* HTTP listeners: gzip answers of more than 1 kB for who accepts it (TensorFlow Serving never does) */
     el_http_handler *handler; /* HTTP listeners */
     void *argument;
 };
@@ -131,14 +138,23 @@ struct el_rpc_options {
     size_t listener_count;
     const struct el_grpc_method *methods;
     size_t method_count;
-    size_t max_message_bytes;   /* a request message or body; 0: 2 GiB - 1 */
-    size_t max_header_bytes;    /* 0: 64 KiB */
-    uint32_t max_connections;   /* per server; 0: 10,000 */
-    uint32_t max_streams;       /* per HTTP/2 connection; 0: 1,000 */
-    uint32_t header_timeout_ms; /* a client that does not finish its headers, preface or body chunk in time; 0: 30,000 */
-    uint32_t idle_timeout_ms;   /* a connection without requests; 0: 3,600,000 */
-    /* On each loop's thread, before it accepts and after its last connection is gone (call done when user's handles are closed). */
+    size_t max_message_bytes;    /* a request message or body; 0: 2 GiB - 1 */
+    size_t max_inflated_bytes;   /* what a compressed one may become; 0: 256 MiB, never above max_message_bytes */
+    size_t max_connection_bytes; /* all messages of a connection that are in memory; 0: max_message_bytes */
+    size_t max_loop_bytes;       /* the same, for all connections of an event loop; 0: 4 GiB */
+    size_t max_header_bytes;     /* 0: 64 KiB */
+    uint32_t max_connections;    /* per server; 0: 10,000 */
+    uint32_t max_streams;        /* per HTTP/2 connection; 0: 1,000 */
+    uint32_t
+        header_timeout_ms;    /* a client that does not finish its headers, preface or body chunk in time; 0: 30,000 */
+    uint32_t idle_timeout_ms; /* a connection without requests; 0: 3,600,000 */
+    /*
+     * On each loop's thread: before it accepts (a failure fails the start); when a drain begins (end streams that
+     * would go on for ever); and after its last connection is gone: close your handles on it, the loop runs until
+     * they are closed. Each may be NULL.
+     */
     struct el_status *(*on_loop_start)(struct el_rpc_loop *loop, void *argument);
+    void (*on_loop_drain)(struct el_rpc_loop *loop, void *argument);
     void (*on_loop_stop)(struct el_rpc_loop *loop, void *argument);
     void *argument;
 };
@@ -155,7 +171,10 @@ struct el_rpc_stats {
 };
 void el_rpc_server_stats(const struct el_rpc_server *server, struct el_rpc_stats *stats);
 
-/* Graceful end: stops listening, GOAWAY / Connection: close, waits for the running calls, at most grace_ms. Returns at once; any thread but the loops'. */
+/*
+ * Graceful end: stops listening, GOAWAY / Connection: close, waits for the running calls, at most grace_ms; then they
+ * are cancelled and answered UNAVAILABLE / 503. Returns at once; any thread. Called again, it changes grace_ms.
+ */
 void el_rpc_server_drain(struct el_rpc_server *server, uint32_t grace_ms);
 
 /* Waits for the threads to end (after drain) and frees. */

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/h1.h"
+#include "rpc/inflate.h"
+#include "rpc/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_AHEAD ((size_t)64 * 1024)   /* of pipelined requests; beyond it the socket is not read */
+#define MAX_UNSENT ((size_t)256 * 1024) /* of pipelined answers; beyond it no request is begun */
+#define DRAIN_WAIT_MS 500               /* for the request that may be on its way when a drain begins */
+#define FIRST_BODY_BYTES ((size_t)4 * 1024)
+
+static const struct el_conn_protocol protocol;
+
+static struct el_h1 *of_parser(http_parser *parser)
+{
+    return parser->data;
+}
+
+/* ---- what the parser finds ---- */
+
+/* Stops the parser; what is wrong is answered when it has returned. */
+static int refuse(struct el_h1 *h1, unsigned code, const char *text)
+{
+    h1->refuse_code = code;
+    h1->refuse_text = text;
+    return 1;
+}
+
+static int on_message_begin(http_parser *parser)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    h1->begun = true;
+    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
+    return 0;
+}
+
+static bool within_limit(struct el_h1 *h1, size_t size)
+{
+    h1->header_bytes += size;
+    return h1->header_bytes <= h1->conn.loop->settings->max_header_bytes;
+}
+
+static int on_url(http_parser *parser, const char *at, size_t size)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    if (!within_limit(h1, size))
+        return refuse(h1, 414, "The request's URL is longer than this server accepts");
+    el_buf_append(&h1->request->target, at, size);
+    return 0;
+}
+
+static int on_header_field(http_parser *parser, const char *at, size_t size)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    if (!within_limit(h1, size + (h1->in_value ? 2 : 0)))
+        return refuse(h1, 431, "The request's headers are larger than this server accepts");
+    if (h1->headers_done)
+        return 0; /* trailers of a chunked body */
+    if (h1->in_value)
+        el_buf_byte(&h1->request->headers, 0);
+    h1->in_value = false;
+    el_buf_append(&h1->request->headers, at, size);
+    return 0;
+}
+
+static int on_header_value(http_parser *parser, const char *at, size_t size)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    if (!within_limit(h1, size))
+        return refuse(h1, 431, "The request's headers are larger than this server accepts");
+    if (h1->headers_done)
+        return 0;
+    if (!h1->in_value)
+        el_buf_byte(&h1->request->headers, 0);
+    h1->in_value = true;
+    el_buf_append(&h1->request->headers, at, size);
+    return 0;
+}
+
+static const char *header(const struct el_h1 *h1, const char *name)
+{
+    return el_wire_header(h1->request->headers.data, h1->request->headers.size, name);
+}
+
+static bool is_served(unsigned method)
+{
+    switch (method) {
+    case HTTP_GET:
+    case HTTP_POST:
+    case HTTP_HEAD:
+    case HTTP_PUT:
+    case HTTP_DELETE:
+    case HTTP_OPTIONS:
+    case HTTP_PATCH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int on_headers_complete(http_parser *parser)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    if (h1->in_value)
+        el_buf_byte(&h1->request->headers, 0);
+    h1->in_value = false;
+    h1->headers_done = true;
+    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
+    el_buf_byte(&h1->request->target, 0);
+    if (h1->request->headers.failed || h1->request->target.failed)
+        return refuse(h1, 503, "Out of memory");
+    if (parser->http_major != 1)
+        return refuse(h1, 505, "This server speaks HTTP/1.1 and HTTP/1.0");
+    if (!is_served(parser->method))
+        return refuse(h1, 501, "The request's method is not implemented");
+    parser->upgrade = 0; /* to ignore an offer is allowed: the answer is HTTP/1.1 */
+    if (parser->content_length != UINT64_MAX && parser->content_length > h1->body_limit)
+        return refuse(h1, 413, "The request's body is larger than this server accepts");
+    const char *expect = header(h1, "expect");
+    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
+        return refuse(h1, 417, "The only expectation that this server knows is 100-continue");
+    if (expect != NULL && parser->http_minor > 0 && !h1->told_continue) {
+        h1->told_continue = true;
+        el_buf_text(&h1->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        el_conn_dirty(&h1->conn);
+    }
+    return 0;
+}
+
+/* Grows in step with what has come: a large Content-Length alone costs nothing. */
+static int on_body(http_parser *parser, const char *at, size_t size)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    struct el_buf *body = &h1->request->body;
+    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
+    if (size > h1->body_limit - body->size)
+        return refuse(h1, 413, "The request's body is larger than this server accepts");
+    if (!el_conn_charge(&h1->conn, size))
+        return refuse(h1, 503, "Too many request bytes are in memory already");
+    el_buf_append(body, at, size);
+    if (body->failed) {
+        el_conn_uncharge(&h1->conn, size);
+        return refuse(h1, 503, "Out of memory");
+    }
+    return 0;
+}
+
+static int on_message_complete(http_parser *parser)
+{
+    struct el_h1 *h1 = of_parser(parser);
+    h1->complete = true;
+    http_parser_pause(parser, 1); /* what follows is the next request: not before this one is answered */
+    return 0;
+}
+
+static const http_parser_settings parser_settings = {
+    .on_message_begin = on_message_begin,
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- a request's life ---- */
+
+static void trim(struct el_buf *buf)
+{
+    if (buf->capacity > EL_POOLED_BYTES)
+        el_buf_free(buf);
+    else
+        el_buf_clear(buf);
+}
+
+static void forget_body(struct el_h1 *h1)
+{
+    el_conn_uncharge(&h1->conn, h1->request->body.size);
+    trim(&h1->request->body);
+}
+
+void el_h1_next(struct el_h1 *h1)
+{
+    forget_body(h1);
+    struct el_http_request *request = h1->request;
+    trim(&request->target);
+    trim(&request->headers);
+    trim(&request->reply);
+    trim(&request->reply_headers);
+    request->user = NULL;
+    request->on_cancel = NULL;
+    h1->header_bytes = 0;
+    h1->body_sent = 0;
+    h1->begun = h1->in_value = h1->headers_done = h1->complete = h1->told_continue = h1->chunked = false;
+    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
+    if (h1->keep_alive) {
+        h1->state = EL_H1_READING;
+    } else {
+        h1->state = EL_H1_LAST;
+        el_conn_finish(&h1->conn);
+    }
+    el_conn_dirty(&h1->conn);
+}
+
+/* TensorFlow Serving takes a body that it cannot decompress for an empty one. */
+static bool decompress(struct el_h1 *h1)
+{
+    const char *encoding = header(h1, "content-encoding");
+    if (encoding == NULL || (strcasestr(encoding, "gzip") == NULL && strcasestr(encoding, "deflate") == NULL))
+        return true;
+    struct el_buf whole = { 0 };
+    struct el_buf *body = &h1->request->body;
+    enum el_inflated result = el_inflate(body->data, body->size, h1->conn.loop->settings->max_inflated_bytes, &whole);
+    forget_body(h1);
+    if (result == EL_INFLATE_CORRUPT)
+        el_buf_clear(&whole);
+    if (result == EL_INFLATE_TOO_BIG) {
+        el_buf_free(&whole);
+        el_h1_refuse(h1, 413, "The request's body decompresses to more than this server accepts");
+        return false;
+    }
+    if (result == EL_INFLATE_NO_MEMORY || !el_conn_charge(&h1->conn, whole.size)) {
+        el_buf_free(&whole);
+        el_h1_refuse(h1, 503, "Too many request bytes are in memory already");
+        return false;
+    }
+    el_buf_free(body);
+    *body = whole;
+    return true;
+}
+
+static void run_handler(struct el_h1 *h1)
+{
+    h1->keep_alive = http_should_keep_alive(&h1->parser) != 0;
+    h1->request->method = h1->parser.method;
+    if (!decompress(h1))
+        return;
+    h1->state = EL_H1_RUNNING;
+    h1->conn.listener->handler(h1->request, h1->conn.listener->argument);
+}
+
+static void parser_failed(struct el_h1 *h1)
+{
+    el_count(&h1->conn.loop->counters.protocol_errors, 1);
+    if (h1->refuse_code != 0) {
+        el_h1_refuse(h1, h1->refuse_code, h1->refuse_text);
+        return;
+    }
+    switch (HTTP_PARSER_ERRNO(&h1->parser)) {
+    case HPE_INVALID_METHOD:
+        el_h1_refuse(h1, 501, "The request's method is not implemented");
+        break;
+    case HPE_INVALID_VERSION:
+        el_h1_refuse(h1, 505, "This server speaks HTTP/1.1 and HTTP/1.0");
+        break;
+    case HPE_HEADER_OVERFLOW:
+        el_h1_refuse(h1, 431, "The request's headers are larger than this server accepts");
+        break;
+    default:
+        el_h1_refuse(h1, 400, http_errno_description(HTTP_PARSER_ERRNO(&h1->parser)));
+        break;
+    }
+}
+
+/* Parses up to the end of a request; returns the bytes taken. */
+static size_t parse(struct el_h1 *h1, const uint8_t *bytes, size_t size)
+{
+    size_t taken = http_parser_execute(&h1->parser, &parser_settings, (const char *)bytes, size);
+    if (HTTP_PARSER_ERRNO(&h1->parser) == HPE_PAUSED)
+        http_parser_pause(&h1->parser, 0);
+    if (h1->refuse_code != 0 || HTTP_PARSER_ERRNO(&h1->parser) != HPE_OK) {
+        parser_failed(h1);
+        return size;
+    }
+    if (h1->complete)
+        run_handler(h1);
+    return taken;
+}
+
+static bool may_parse(const struct el_h1 *h1)
+{
+    return h1->state == EL_H1_READING && h1->conn.state == EL_CONN_OPEN && h1->out.size - h1->out_sent < MAX_UNSENT;
+}
+
+/* Returns the bytes taken; handlers run meanwhile, and may answer at once: a loop, not a recursion. */
+static size_t parse_all(struct el_h1 *h1, const uint8_t *bytes, size_t size)
+{
+    size_t taken = 0;
+    h1->parsing = true;
+    while (taken < size && may_parse(h1))
+        taken += parse(h1, bytes + taken, size - taken);
+    h1->parsing = false;
+    return taken;
+}
+
+void el_h1_advance(struct el_h1 *h1)
+{
+    if (h1->parsing || h1->ahead.size == 0 || !may_parse(h1))
+        return;
+    size_t taken = parse_all(h1, h1->ahead.data, h1->ahead.size);
+    memmove(h1->ahead.data, h1->ahead.data + taken, h1->ahead.size - taken);
+    h1->ahead.size -= taken;
+    el_conn_pause_reading(&h1->conn, h1->ahead.size > MAX_AHEAD);
+    if (h1->ahead.size == 0)
+        trim(&h1->ahead);
+}
+
+/* ---- the connection's events ---- */
+
+static void received(struct el_conn *conn, const uint8_t *bytes, size_t size)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    size_t taken = 0;
+    if (h1->state == EL_H1_LAST)
+        return;
+    if (h1->ahead.size == 0)
+        taken = parse_all(h1, bytes, size);
+    if (taken == size || h1->state == EL_H1_LAST)
+        return;
+    el_buf_append(&h1->ahead, bytes + taken, size - taken);
+    if (h1->ahead.failed)
+        el_conn_close(conn);
+    else if (h1->ahead.size > MAX_AHEAD)
+        el_conn_pause_reading(conn, true);
+    el_h1_advance(h1);
+}
+
+static bool is_idle(const struct el_h1 *h1)
+{
+    return h1->state == EL_H1_READING && !h1->begun && h1->ahead.size == 0;
+}
+
+/* A client may close its direction and still read the answer; but a stream that it follows ends with it. */
+static void ended(struct el_conn *conn)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    if (h1->state == EL_H1_STREAMING)
+        el_conn_close(conn);
+    else if (h1->state == EL_H1_READING && h1->ahead.size == 0)
+        el_conn_finish(conn);
+}
+
+static size_t fill(struct el_conn *conn, uint8_t *to, size_t room, bool *more)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    size_t filled = 0;
+    for (;;) {
+        el_h1_advance(h1);
+        size_t take = h1->out.size - h1->out_sent;
+        if (take > room - filled)
+            take = room - filled;
+        if (take > 0)
+            memcpy(to + filled, h1->out.data + h1->out_sent, take);
+        h1->out_sent += take;
+        filled += take;
+        if (h1->out_sent < h1->out.size)
+            break;
+        trim(&h1->out);
+        h1->out_sent = 0;
+        if (h1->state != EL_H1_REPLYING) {
+            if (h1->state == EL_H1_READING && h1->ahead.size == 0 && conn->input_ended)
+                el_conn_finish(conn);
+            if (h1->ahead.size > 0 && may_parse(h1) && filled < room)
+                continue;
+            *more = h1->ahead.size > 0 && may_parse(h1);
+            return filled;
+        }
+        const struct el_buf *body = &h1->request->reply;
+        take = body->size - h1->body_sent;
+        if (take > room - filled)
+            take = room - filled;
+        memcpy(to + filled, body->data + h1->body_sent, take);
+        h1->body_sent += take;
+        filled += take;
+        if (h1->body_sent < body->size)
+            break;
+        el_h1_next(h1);
+    }
+    *more = true;
+    return filled;
+}
+
+static void tick(struct el_conn *conn, uint64_t now_ms)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    const struct el_rpc_settings *settings = conn->loop->settings;
+    uint64_t still_ms = now_ms - h1->began_ms;
+    if (h1->state != EL_H1_READING)
+        return;
+    if (is_idle(h1)) {
+        if (still_ms > settings->idle_timeout_ms || (h1->draining && now_ms - h1->drain_ms > DRAIN_WAIT_MS))
+            el_conn_finish(conn);
+    } else if (h1->begun && still_ms > settings->header_timeout_ms) {
+        el_h1_refuse(h1, 408, "The request did not arrive in time");
+    }
+}
+
+/*
+ * HTTP/1.1 has no GOAWAY: a connection that is closed between two requests may have the next one on its way. So the
+ * next answer says that it is the last, and only a connection that stays silent is closed.
+ */
+static void drain(struct el_conn *conn)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    h1->draining = true;
+    h1->drain_ms = uv_now(&conn->loop->open.uv);
+}
+
+static void give_up(struct el_conn *conn)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    void (*on_cancel)(struct el_http_request *, void *) = h1->request->on_cancel;
+    if (h1->state == EL_H1_RUNNING && on_cancel != NULL) {
+        h1->request->on_cancel = NULL;
+        on_cancel(h1->request, h1->request->user);
+        el_h1_refuse(h1, 503, "The server is shutting down");
+    } else if (h1->state == EL_H1_READING) {
+        el_conn_finish(conn);
+    } else if (h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING) {
+        el_conn_close(conn);
+    }
+}
+
+void el_http_request_free(struct el_http_request *request)
+{
+    el_buf_free(&request->target);
+    el_buf_free(&request->headers);
+    el_buf_free(&request->body);
+    el_buf_free(&request->reply);
+    el_buf_free(&request->reply_headers);
+    free(request);
+}
+
+static void closed(struct el_conn *conn)
+{
+    struct el_h1 *h1 = (struct el_h1 *)conn;
+    struct el_http_request *request = h1->request;
+    bool runs = h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING;
+    el_buf_free(&h1->ahead);
+    el_buf_free(&h1->out);
+    h1->request = NULL;
+    request->h1 = NULL;
+    if (runs && request->on_cancel == NULL)
+        return; /* the handler will answer, and not know better */
+    if (runs)
+        request->on_cancel(request, request->user);
+    el_http_request_free(request);
+}
+
+static const struct el_conn_protocol protocol = {
+    .received = received,
+    .ended = ended,
+    .fill = fill,
+    .tick = tick,
+    .drain = drain,
+    .give_up = give_up,
+    .closed = closed,
+};
+
+struct el_conn *el_h1_open(struct el_loop *loop, int fd, const struct el_listener *listener)
+{
+    struct el_h1 *h1 = calloc(1, sizeof(*h1));
+    struct el_http_request *request = calloc(1, sizeof(*request));
+    if (h1 == NULL || request == NULL)
+        goto fail;
+    request->h1 = h1;
+    request->loop = loop;
+    h1->request = request;
+    http_parser_init(&h1->parser, HTTP_REQUEST);
+    h1->parser.data = h1;
+    h1->began_ms = uv_now(&loop->open.uv);
+    h1->body_limit = loop->settings->max_message_bytes;
+    if (!el_conn_open(&h1->conn, loop, fd, listener, &protocol))
+        goto fail;
+    return &h1->conn;
+fail:
+    free(request);
+    free(h1);
+    return NULL;
+}

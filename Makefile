@@ -103,12 +103,11 @@ fuzz: setup-fuzz $(FUZZ)/build.ninja
 	@ninja -C $(FUZZ)
 	@EVERLIT_FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests $(FUZZ) --suite fuzz
 
-bench: setup-bench $(RELEASE)/build.ninja
-	@ninja -C $(RELEASE)
-	@bench/run $(RELEASE)
+bench: all
+	@bench/run.py $(RELEASE)
 
-.PHONY: setup-test setup-fuzz setup-bench setup-lint
-setup-test setup-fuzz setup-bench setup-lint:
+.PHONY: setup-test setup-fuzz setup-lint
+setup-test setup-fuzz setup-lint:
 	@tools/setup --$(@:setup-%=%)
 
 # ------------------------------------------------------------------ keep tidy

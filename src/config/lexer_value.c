@@ -70,7 +70,10 @@ static uint32_t hex_value(const char *digits, unsigned count)
     return sum;
 }
 
-/* UTF-8, also for a lone half of a surrogate pair: C++ writes those the same way. At most 4 bytes. */
+/*
+ * UTF-8, also for a lone half of a surrogate pair. What is beyond Unicode stays an escape, in text. C++ does both. At most
+ * 10 bytes, and never more than the escape has.
+ */
 static size_t put_utf8(uint32_t code, char *out)
 {
     if (code < 0x80) {
@@ -87,6 +90,14 @@ static size_t put_utf8(uint32_t code, char *out)
         out[1] = (char)(0x80 | ((code >> 6) & 0x3f));
         out[2] = (char)(0x80 | (code & 0x3f));
         return 3;
+    }
+    if (code > 0x10ffff) {
+        static const char digits[] = "0123456789abcdef";
+        out[0] = '\\';
+        out[1] = 'U';
+        for (unsigned i = 0; i < 8; i++)
+            out[2 + i] = digits[code >> (28 - 4 * i) & 15];
+        return 10;
     }
     out[0] = (char)(0xf0 | (code >> 18));
     out[1] = (char)(0x80 | ((code >> 12) & 0x3f));

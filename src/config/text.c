@@ -83,6 +83,8 @@ static struct el_status *check_once(const struct parser *parser, const struct el
 {
     if (field->repeated)
         return NULL;
+    if (message->any != NULL)
+        return el_lexer_error(&parser->lexer, "Non-repeated field \"%s\" is specified multiple times.", field->name);
     for (const struct el_text_value *value = message->singular; value != NULL; value = value->next) {
         if (value->field == field && is_given(value))
             return el_lexer_error(&parser->lexer, "Non-repeated field \"%s\" is specified multiple times.",

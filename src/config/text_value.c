@@ -3,6 +3,7 @@
 
 #include "config/hint.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -61,6 +62,15 @@ static struct el_status *parse_number(struct el_lexer *lexer, double *number)
     if (negative)
         *number = -*number;
     return NULL;
+}
+
+/* Half a step above the largest float is still rounded down to it, as C++ protobuf does, where C rounds to infinity. */
+static double to_float(double number)
+{
+    const double largest = (double)FLT_MAX, half_above = 340282356779733661637539395458142568447.0;
+    if (fabs(number) > largest && fabs(number) <= half_above)
+        return number > 0 ? largest : -largest;
+    return (double)(float)number;
 }
 
 static struct el_status *parse_bool(struct el_lexer *lexer, const char *field, bool *boolean)
@@ -147,7 +157,7 @@ struct el_status *el_text_parse_scalar(struct el_lexer *lexer, struct el_arena *
         return parse_number(lexer, &value->as.number);
     case EL_TEXT_FLOAT:
         EL_TRY(parse_number(lexer, &value->as.number));
-        value->as.number = (double)(float)value->as.number;
+        value->as.number = to_float(value->as.number);
         return NULL;
     case EL_TEXT_INT32:
         return parse_integer(lexer, INT32_MAX, &value->as.integer);

@@ -21,12 +21,16 @@ static const struct el_text_field any_fields[] = {
     { .name = "type_url", .number = 1, .kind = EL_TEXT_STRING },
     { .name = "value", .number = 2, .kind = EL_TEXT_STRING },
 };
-static const struct el_text_type any = { .name = "google.protobuf.Any", .fields = any_fields, .field_count = 2, .known = known };
+static const struct el_text_type any = {
+    .name = "google.protobuf.Any", .fields = any_fields, .field_count = 2, .known = known
+};
 static const struct el_text_field entry_fields[] = {
     { .name = "key", .number = 1, .kind = EL_TEXT_STRING },
     { .name = "value", .number = 2, .kind = EL_TEXT_INT64 },
 };
-static const struct el_text_type entry = { .name = "test.Everything.MapEntry", .fields = entry_fields, .field_count = 2 };
+static const struct el_text_type entry = { .name = "test.Everything.MapEntry",
+                                           .fields = entry_fields,
+                                           .field_count = 2 };
 static const struct el_text_field fields[] = {
     { .name = "i32", .number = 1, .kind = EL_TEXT_INT32 },
     { .name = "i64", .number = 2, .kind = EL_TEXT_INT64 },
@@ -47,7 +51,8 @@ static const struct el_text_field fields[] = {
     { .name = "right", .number = 17, .kind = EL_TEXT_MESSAGE, .message = &everything, .oneof = "side" },
     { .name = "maybe", .number = 18, .kind = EL_TEXT_INT32, .optional = true },
 };
-static const struct el_text_type everything = { .name = "test.Everything", .fields = fields,
+static const struct el_text_type everything = { .name = "test.Everything",
+                                                .fields = fields,
                                                 .field_count = sizeof fields / sizeof fields[0] };
 
 static void put_varint(uint64_t number, struct el_buf *out)
@@ -121,14 +126,18 @@ static void put_message(const struct el_text_message *message, struct el_buf *ou
         char url[300];
         snprintf(url, sizeof url, "type.googleapis.com/%s", message->any->type->name);
         put_bytes(1, url, strlen(url), out);
-        put_inside(2, message->any, out);
+        struct el_buf inside = { 0 };
+        put_message(message->any, &inside);
+        if (inside.size > 0)
+            put_bytes(2, inside.data, inside.size, out);
+        el_buf_free(&inside);
     }
     for (size_t i = 0; i < message->type->field_count; i++) {
         const struct el_text_field *field = &message->type->fields[i];
-        const struct el_text_value nothing = { .field = field, .as.string = { "", 0 } };
+        const struct el_text_value zero = { .field = field }, empty = { .field = field, .as.string.data = "" };
         const struct el_text_value *value = el_text_get(message, field->number);
         if (value == NULL && message->type == &entry)
-            put_value(&nothing, out);
+            put_value(field->kind == EL_TEXT_STRING ? &empty : &zero, out);
         for (; value != NULL; value = el_text_next(value)) {
             if (!is_zero(value) || message->type == &entry)
                 put_value(value, out);

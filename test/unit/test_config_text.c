@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 static const struct el_text_type inner;
@@ -18,7 +19,9 @@ static const struct el_text_field any_fields[] = {
     { .name = "type_url", .number = 1, .kind = EL_TEXT_STRING },
     { .name = "value", .number = 2, .kind = EL_TEXT_STRING },
 };
-static const struct el_text_type any = { .name = "google.protobuf.Any", .fields = any_fields, .field_count = 2, .known = known };
+static const struct el_text_type any = {
+    .name = "google.protobuf.Any", .fields = any_fields, .field_count = 2, .known = known
+};
 static const struct el_text_field fields[] = {
     { .name = "i", .number = 1, .kind = EL_TEXT_INT32 },
     { .name = "u", .number = 2, .kind = EL_TEXT_UINT64 },
@@ -35,7 +38,8 @@ static const struct el_text_field fields[] = {
     { .name = "right", .number = 13, .kind = EL_TEXT_STRING, .oneof = "side" },
     { .name = "maybe", .number = 14, .kind = EL_TEXT_INT32, .optional = true },
 };
-static const struct el_text_type inner = { .name = "test.Inner", .fields = fields,
+static const struct el_text_type inner = { .name = "test.Inner",
+                                           .fields = fields,
                                            .field_count = sizeof fields / sizeof fields[0] };
 
 static struct el_text parse(const char *text)
@@ -103,7 +107,8 @@ static void whole_numbers_are_decimal_hexadecimal_or_octal(void **unused)
     assert_integer("i: -2147483648", INT32_MIN);
     assert_string_equal(refusal("i: 2147483648"), "a.config:1:4: Integer out of range (2147483648)");
     assert_string_equal(refusal("u: -1"), "a.config:1:4: Expected integer, got: -");
-    assert_string_equal(refusal("u: 18446744073709551616"), "a.config:1:4: Integer out of range (18446744073709551616)");
+    assert_string_equal(refusal("u: 18446744073709551616"),
+                        "a.config:1:4: Integer out of range (18446744073709551616)");
     assert_string_equal(refusal("i: 08"), "a.config:1:5: Numbers starting with leading zero must be in octal.");
     assert_string_equal(refusal("i: 1a"), "a.config:1:5: Need space between number and identifier.");
     assert_string_equal(refusal("i: 1.5"), "a.config:1:4: Expected integer, got: 1.5");
@@ -135,7 +140,8 @@ static void strings_undo_their_escapes_and_join(void **unused)
     assert_string_equal(refusal("s: 'a\n'"), "a.config:1:6: String literals cannot cross line boundaries.");
     assert_string_equal(refusal("s: 'a"), "a.config:1:6: Unexpected end of string.");
     assert_string_equal(refusal("s: '\\q'"), "a.config:1:6: Invalid escape sequence in string literal.");
-    assert_string_equal(refusal("s: abc"), "a.config:1:4: Expected string, got: abc (did you mean \"abc\", in quotes?)");
+    assert_string_equal(refusal("s: abc"),
+                        "a.config:1:4: Expected string, got: abc (did you mean \"abc\", in quotes?)");
 }
 
 static void booleans_and_enums_have_few_spellings(void **unused)
@@ -157,8 +163,9 @@ static void booleans_and_enums_have_few_spellings(void **unused)
 static void messages_lists_and_separators_are_as_in_cpp(void **unused)
 {
     (void)unused;
-    struct el_text document = parse("in { i: 1 }, ins <> ; ins: < i: 2 > ins: [{ i: 3 }, < i: 4 >] many: [1, 0x10, 010] "
-                                    "many: 7 # a comment\n many: []");
+    struct el_text document = parse(
+        "in { i: 1 }, ins <> ; ins: < i: 2 > ins: [{ i: 3 }, < i: 4 >] many: [1, 0x10, 010] "
+        "many: 7 # a comment\n many: []");
     const int64_t expected[] = { 1, 16, 8, 7 };
     size_t n = 0;
     for (const struct el_text_value *v = el_text_get(document.root, 9); v != NULL; v = el_text_next(v))
@@ -182,8 +189,7 @@ static void messages_lists_and_separators_are_as_in_cpp(void **unused)
 static void a_field_comes_once_and_one_of_a_oneof(void **unused)
 {
     (void)unused;
-    assert_string_equal(refusal("i: 1 i: 1"),
-                        "a.config:1:7: Non-repeated field \"i\" is specified multiple times.");
+    assert_string_equal(refusal("i: 1 i: 1"), "a.config:1:7: Non-repeated field \"i\" is specified multiple times.");
     assert_string_equal(refusal("in {} in {}"),
                         "a.config:1:10: Non-repeated field \"in\" is specified multiple times.");
     assert_string_equal(refusal("left: '' right: ''"), "a.config:1:15: Field \"right\" is specified along with field "
@@ -196,13 +202,15 @@ static void a_field_comes_once_and_one_of_a_oneof(void **unused)
 static void unknown_names_get_a_hint(void **unused)
 {
     (void)unused;
-    assert_string_equal(refusal("colur: RED"), "a.config:1:6: Message type \"test.Inner\" has no field named \"colur\". "
-                                               "(did you mean \"colour\"?)");
+    assert_string_equal(refusal("colur: RED"),
+                        "a.config:1:6: Message type \"test.Inner\" has no field named \"colur\". "
+                        "(did you mean \"colour\"?)");
     assert_string_equal(refusal("Colour: RED"), "a.config:1:7: Message type \"test.Inner\" has no field named "
                                                 "\"Colour\". (did you mean \"colour\"?)");
     assert_string_equal(refusal("zebra: 1"), "a.config:1:6: Message type \"test.Inner\" has no field named \"zebra\".");
-    assert_string_equal(refusal("any { i: 1 }"), "a.config:1:8: Message type \"google.protobuf.Any\" has no field named "
-                                                 "\"i\".");
+    assert_string_equal(refusal("any { i: 1 }"),
+                        "a.config:1:8: Message type \"google.protobuf.Any\" has no field named "
+                        "\"i\".");
     assert_string_equal(refusal("[a.b]: 1"),
                         "a.config:1:6: Extension \"a.b\" is not defined or is not an extension of \"test.Inner\".");
 }
@@ -232,7 +240,8 @@ static void depth_and_size_have_limits(void **unused)
     memset(end, '}', 4);
     assert_non_null(strstr(refusal(deep), "Expected identifier, got: (the text ends here"));
     strcpy(end, "in {");
-    assert_non_null(strstr(refusal(deep), "Message is too deep, the parser exceeded the configured recursion limit of"));
+    assert_non_null(
+        strstr(refusal(deep), "Message is too deep, the parser exceeded the configured recursion limit of"));
 
     char *large = calloc(1, EL_TEXT_MAX_BYTES + 1);
     assert_non_null(large);

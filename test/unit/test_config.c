@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ModelServerConfig: what is understood, what is refused and with which words, and that a printed config reads back. */
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MODEL(name, more) \
+    "config { name: '" name "' base_path: '/models/" name "' model_platform: 'tensorflow' " more " } "
+#define LIST(models) "model_config_list { " models " }"
+
+static struct el_config parse(const char *text)
+{
+    struct el_config config;
+    struct el_status *status = el_config_parse("models.config", text, strlen(text), &config);
+    if (status != NULL)
+        fail_msg("%s\nis refused: %s", text, el_status_text(status));
+    return config;
+}
+
+/* marked is the text with an @ before the place that the error must name. */
+static void assert_refused(const char *marked, enum el_code code, const char *expected)
+{
+    const char *mark = strchr(marked, '@');
+    assert_non_null(mark);
+    char text[512], message[512];
+    snprintf(text, sizeof text, "%.*s%s", (int)(mark - marked), marked, mark + 1);
+    snprintf(message, sizeof message, "models.config:1:%d: %s", (int)(mark - marked) + 1, expected);
+
+    struct el_config config;
+    struct el_status *status = el_config_parse("models.config", text, strlen(text), &config);
+    assert_non_null(status);
+    assert_string_equal(el_status_text(status), message);
+    assert_int_equal(el_status_code(status), code);
+    assert_int_equal(config.model_count, 0);
+    assert_null(config.models);
+    el_status_free(status);
+}
+
+static void a_plain_model_gets_every_default(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(LIST(MODEL("digits", "")));
+    assert_int_equal(config.model_count, 1);
+    const struct el_model_config *model = &config.models[0];
+    assert_string_equal(model->name, "digits");
+    assert_string_equal(model->base_path, "/models/digits");
+    assert_string_equal(model->platform, "tensorflow");
+    assert_int_equal(model->policy.type, EL_POLICY_LATEST);
+    assert_int_equal(model->policy.latest, 1);
+    assert_int_equal(model->label_count, 0);
+    const struct el_update_config *update = &model->update;
+    assert_string_equal(update->engine, "auto");
+    assert_string_equal(update->isolation, "process");
+    assert_string_equal(update->precision, "f32");
+    assert_string_equal(update->availability, "availability");
+    assert_int_equal(update->concurrency, 0);
+    assert_int_equal(update->load_timeout_ms, 60000);
+    assert_int_equal(update->memory_limit_bytes, 0);
+    assert_int_equal(update->keep_warm_ms, 10000);
+    assert_int_equal(update->probe_timeout_ms, 10000);
+    assert_int_equal((int)update->max_latency_ratio, 10);
+    assert_true(update->tolerance > 0.00099 && update->tolerance < 0.00101);
+    assert_int_equal(update->quiet_ms, 100);
+    el_config_free(&config);
+}
+
+static void policies_are_read_as_tensorflow_serving_reads_them(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(LIST(MODEL("zero", "model_version_policy { latest { num_versions: 0 } }") MODEL(
+        "two", "model_version_policy { latest { num_versions: 2 } }") MODEL("all", "model_version_policy: { all: {} }")
+                                             MODEL("some", "model_version_policy { specific { versions: [3, 1] "
+                                                           "versions: 3 } }")
+                                                 MODEL("none", "model_version_policy {}")));
+    assert_int_equal(config.models[0].policy.latest, 1);
+    assert_int_equal(config.models[1].policy.latest, 2);
+    assert_int_equal(config.models[2].policy.type, EL_POLICY_ALL);
+    assert_int_equal(config.models[3].policy.type, EL_POLICY_SPECIFIC);
+    assert_int_equal(config.models[3].policy.version_count, 2);
+    assert_int_equal(config.models[3].policy.versions[0], 1);
+    assert_int_equal(config.models[3].policy.versions[1], 3);
+    assert_int_equal(config.models[4].policy.type, EL_POLICY_LATEST);
+    el_config_free(&config);
+    assert_refused(LIST(MODEL("m", "model_version_policy { latest {} all @{} }")), EL_INVALID_ARGUMENT,
+                   "Field \"all\" is specified along with field \"latest\", another member of oneof "
+                   "\"policy_choice\".");
+    assert_refused(LIST(MODEL("m", "model_version_policy { specific @{} }")), EL_INVALID_ARGUMENT,
+                   "No specific versions requested for servable m.; expected specific { versions: N }");
+}
+
+static void the_last_label_of_a_name_counts(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(
+        LIST(MODEL("m", "version_labels { key: 'stable' value: 1 } "
+                        "version_labels [{ key: 'canary' value: 2 }, { value: 5 key: 'stable' }]")));
+    assert_int_equal(config.models[0].label_count, 2);
+    assert_string_equal(config.models[0].labels[0].label, "canary");
+    assert_int_equal(config.models[0].labels[0].version, 2);
+    assert_string_equal(config.models[0].labels[1].label, "stable");
+    assert_int_equal(config.models[0].labels[1].version, 5);
+    el_config_free(&config);
+}
+
+static void a_config_without_models_is_a_server_without_models(void **unused)
+{
+    (void)unused;
+    const char *const texts[] = { "", "# nothing yet\n", "model_config_list {}", "model_config_list { config: [] }" };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct el_config config = parse(texts[i]);
+        assert_int_equal(config.model_count, 0);
+        el_config_free(&config);
+    }
+}
+
+static void what_tensorflow_serving_refuses_is_refused_in_its_words(void **unused)
+{
+    (void)unused;
+    assert_refused(LIST(MODEL("a", "") MODEL("b", "") "config { name: @'a' }"), EL_INVALID_ARGUMENT,
+                   "Illegal to list model a multiple times in config list");
+    assert_refused(LIST("config { name: 'a' base_path: @'models/a' model_platform: 'tensorflow' }"),
+                   EL_INVALID_ARGUMENT, "Expected model a to have an absolute path or URI; got base_path()=models/a");
+    assert_refused(LIST("config @{ name: 'a' }"), EL_INVALID_ARGUMENT,
+                   "Expected model a to have an absolute path or URI; got base_path()=");
+    assert_refused(LIST("config @{ name: 'a' base_path: '/a' }"), EL_INVALID_ARGUMENT,
+                   "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+                   "ModelServerConfig::model_platform, model name is a");
+    assert_refused(LIST(MODEL("a", "model_type: @TENSORFLOW")), EL_INVALID_ARGUMENT,
+                   "Illegal setting both ModelServerConfig::model_type (deprecated) and "
+                   "ModelServerConfig::model_platform, model name is a");
+    assert_refused(LIST("config { name: 'a' base_path: '/a' model_type: @OTHER }"), EL_INVALID_ARGUMENT,
+                   "ModelServerConfig::model_type choice 2 not supported.");
+    assert_refused(LIST("config { name: 'a' base_path: '/a' model_platform: @'onnx' }"), EL_INVALID_ARGUMENT,
+                   "Model a requests unsupported platform onnx");
+    assert_refused("custom_model_config @{ type_url: 'a' }", EL_UNIMPLEMENTED,
+                   "ModelServer does not yet support custom model config.");
+    assert_refused(LIST(MODEL("a", "logging_config @{}")), EL_INVALID_ARGUMENT,
+                   "No request-logger-creator provided. (model a: Everlit, like the stock TensorFlow "
+                   "Serving, has no request log; expected no logging_config)");
+}
+
+static void what_could_never_be_served_is_refused(void **unused)
+{
+    (void)unused;
+    assert_refused(LIST("config @{ base_path: '/a' model_platform: 'tensorflow' }"), EL_INVALID_ARGUMENT,
+                   "Model config has no name; expected name: \"...\", by which clients ask for it");
+    assert_refused(LIST("config { name: @'a\\0b' base_path: '/a' model_platform: 'tensorflow' }"), EL_INVALID_ARGUMENT,
+                   "field \"name\" holds a zero byte, which no name can have");
+    assert_refused(LIST("config { name: 'a' base_path: @'s3://bucket/a' model_platform: 'tensorflow' }"),
+                   EL_UNIMPLEMENTED,
+                   "Model a has base_path s3://bucket/a; Everlit reads models from directories: "
+                   "expected an absolute path");
+}
+
+static void a_file_uri_is_its_path(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(LIST("config { name: 'a' base_path: 'file:///m/a' model_type: TENSORFLOW }"));
+    assert_string_equal(config.models[0].base_path, "/m/a");
+    assert_string_equal(config.models[0].platform, "tensorflow");
+    el_config_free(&config);
+}
+
+static void update_settings_are_taken_and_a_written_zero_counts(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(
+        LIST(MODEL("m", "update { engine: 'openvino' isolation: 'none' precision: 'bf16' availability: 'resource' "
+                        "concurrency: 4 load_timeout_ms: 5000 memory_limit_bytes: 0x20000000 keep_warm_ms: 0 "
+                        "probe_timeout_ms: 1 max_latency_ratio: -1 tolerance: 0 quiet_ms: 0 }")));
+    const struct el_update_config *update = &config.models[0].update;
+    assert_string_equal(update->engine, "openvino");
+    assert_string_equal(update->isolation, "none");
+    assert_string_equal(update->precision, "bf16");
+    assert_string_equal(update->availability, "resource");
+    assert_int_equal(update->concurrency, 4);
+    assert_int_equal(update->load_timeout_ms, 5000);
+    assert_int_equal(update->memory_limit_bytes, 536870912);
+    assert_int_equal(update->keep_warm_ms, 0);
+    assert_int_equal(update->probe_timeout_ms, 1);
+    assert_true(update->max_latency_ratio < 0);
+    assert_true(update->tolerance <= 0 && update->tolerance >= 0);
+    assert_int_equal(update->quiet_ms, 0);
+    el_config_free(&config);
+}
+
+static void update_settings_have_ranges(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *setting, *expected;
+    } cases[] = {
+        { "engine: '../evil'",
+          "model m: update.engine is \"../evil\"; expected \"auto\", \"tensorflow\", \"openvino\" or "
+          "the name of a plug-in (a-z, 0-9 and _, at most 32)" },
+        { "engine: ''",
+          "model m: update.engine is \"\"; expected \"auto\", \"tensorflow\", \"openvino\" or the name of a "
+          "plug-in (a-z, 0-9 and _, at most 32)" },
+        { "isolation: 'thread'", "model m: update.isolation is \"thread\"; expected \"process\" or \"none\"" },
+        { "precision: 'int8'", "model m: update.precision is \"int8\"; expected \"f32\", \"bf16\" or \"f16\"" },
+        { "availability: ''", "model m: update.availability is \"\"; expected \"availability\" or \"resource\"" },
+        { "concurrency: 1025", "model m: update.concurrency is 1025; expected 0 to 1024" },
+        { "load_timeout_ms: 0", "model m: update.load_timeout_ms is 0; expected 1 to 86400000" },
+        { "keep_warm_ms: 86400001", "model m: update.keep_warm_ms is 86400001; expected 0 to 86400000" },
+        { "probe_timeout_ms: 0", "model m: update.probe_timeout_ms is 0; expected 1 to 86400000" },
+        { "quiet_ms: 86400001", "model m: update.quiet_ms is 86400001; expected 0 to 86400000" },
+        { "max_latency_ratio: 0.5",
+          "model m: update.max_latency_ratio is 0.5; expected 1 to 1e+06, or -1 for no check" },
+        { "max_latency_ratio: nan",
+          "model m: update.max_latency_ratio is nan; expected 1 to 1e+06, or -1 for no check" },
+        { "max_latency_ratio: -inf",
+          "model m: update.max_latency_ratio is -inf; expected 1 to 1e+06, or -1 for no check" },
+        { "tolerance: 1.5", "model m: update.tolerance is 1.5; expected 0 to 1" },
+        { "tolerance: -1", "model m: update.tolerance is -1; expected 0 to 1" },
+        { "memory_limit_bytes: 512", "model m: update.memory_limit_bytes is 512; expected 0 for none, or at least "
+                                     "1048576 (it counts bytes)" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[512];
+        const int name = (int)strcspn(cases[i].setting, " ") + 1;
+        snprintf(text, sizeof text, LIST(MODEL("m", "update { %.*s@%s }")), name, cases[i].setting,
+                 cases[i].setting + name);
+        assert_refused(text, EL_INVALID_ARGUMENT, cases[i].expected);
+    }
+}
+
+static void files_that_are_no_config_say_so(void **unused)
+{
+    (void)unused;
+    char path[] = "/tmp/everlit-config-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    struct el_config config;
+    char expected[256];
+
+    struct el_status *status = el_config_read(path, &config);
+    snprintf(expected, sizeof expected, "%s; Invalid argument (the file is empty)", path);
+    assert_string_equal(el_status_text(status), expected);
+    el_status_free(status);
+
+    assert_int_equal(write(fd, "this is bad", 11), 11);
+    status = el_config_read(path, &config);
+    snprintf(expected, sizeof expected,
+             "%s:1:6: Message type \"tensorflow.serving.ModelServerConfig\" has no field named \"this\".", path);
+    assert_string_equal(el_status_text(status), expected);
+    el_status_free(status);
+
+    close(fd);
+    unlink(path);
+    status = el_config_read(path, &config);
+    snprintf(expected, sizeof expected, "%s; No such file or directory", path);
+    assert_string_equal(el_status_text(status), expected);
+    assert_int_equal(el_status_code(status), EL_NOT_FOUND);
+    el_status_free(status);
+
+    status = el_config_read("/tmp", &config);
+    assert_int_equal(el_status_code(status), EL_NOT_FOUND);
+    el_status_free(status);
+}
+
+static void a_single_model_comes_from_flags(void **unused)
+{
+    (void)unused;
+    struct el_config config;
+    assert_null(el_config_single("default", "/models/a", &config));
+    assert_int_equal(config.model_count, 1);
+    assert_string_equal(config.models[0].name, "default");
+    assert_string_equal(config.models[0].update.engine, "auto");
+    assert_int_equal(config.models[0].policy.latest, 1);
+    el_config_free(&config);
+    struct el_status *status = el_config_single("a", "half", &config);
+    assert_string_equal(el_status_text(status),
+                        "Expected model a to have an absolute path or URI; got base_path()=half");
+    el_status_free(status);
+}
+
+/* ---- printing: random configs read back as they were ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static char *random_text(uint64_t *state, const char *start)
+{
+    const size_t size = next_random(state) % 12;
+    char *text = malloc(strlen(start) + size + 1);
+    assert_non_null(text);
+    strcpy(text, start);
+    for (size_t i = 0; i < size; i++) {
+        const char byte = (char)(next_random(state) % 255 + 1);
+        text[strlen(start) + i] = byte;
+        text[strlen(start) + i + 1] = '\0';
+    }
+    return text;
+}
+
+static void fill_random(uint64_t *state, size_t index, struct el_model_config *model)
+{
+    char name[32];
+    snprintf(name, sizeof name, "m%zu", index);
+    struct el_config single;
+    assert_null(el_config_single("x", "/x", &single));
+    *model = single.models[0];
+    free(single.models);
+    free(model->name);
+    free(model->base_path);
+    model->name = random_text(state, name);
+    model->base_path = random_text(state, "/");
+    model->policy.type = (enum el_policy_type)(next_random(state) % 3);
+    model->policy.latest = model->policy.type == EL_POLICY_LATEST ? (uint32_t)(next_random(state) % 1000 + 1) : 1;
+    if (model->policy.type == EL_POLICY_SPECIFIC) {
+        model->policy.version_count = next_random(state) % 4 + 1;
+        model->policy.versions = calloc(model->policy.version_count, sizeof *model->policy.versions);
+        assert_non_null(model->policy.versions);
+        for (size_t i = 0; i < model->policy.version_count; i++)
+            model->policy.versions[i] = (int64_t)(next_random(state) >> 3 << 2) / 8 * 8 + (int64_t)i;
+        const int64_t base = model->policy.versions[0];
+        for (size_t i = 0; i < model->policy.version_count; i++)
+            model->policy.versions[i] = base + (int64_t)i;
+    }
+    model->label_count = next_random(state) % 3;
+    if (model->label_count > 0) {
+        model->labels = calloc(model->label_count, sizeof *model->labels);
+        assert_non_null(model->labels);
+    }
+    for (size_t i = 0; i < model->label_count; i++) {
+        model->labels[i].label = random_text(state, i == 0 ? "a" : "b");
+        model->labels[i].version = (int64_t)next_random(state);
+    }
+    struct el_update_config *update = &model->update;
+    if (next_random(state) % 3 == 0)
+        return;
+    free(update->engine);
+    update->engine = strdup(next_random(state) % 2 ? "openvino" : "plug_in_7");
+    update->concurrency = (uint32_t)(next_random(state) % 1025);
+    update->load_timeout_ms = (uint32_t)(next_random(state) % 86400000 + 1);
+    update->memory_limit_bytes = next_random(state) | 1048576;
+    update->keep_warm_ms = (uint32_t)(next_random(state) % 86400001);
+    update->probe_timeout_ms = (uint32_t)(next_random(state) % 86400000 + 1);
+    update->quiet_ms = (uint32_t)(next_random(state) % 86400001);
+    update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
+    update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
+}
+
+static void assert_same_number(double a, double b)
+{
+    assert_true(a <= b && a >= b);
+}
+
+static void assert_same_model(const struct el_model_config *a, const struct el_model_config *b)
+{
+    assert_string_equal(a->name, b->name);
+    assert_string_equal(a->base_path, b->base_path);
+    assert_string_equal(a->platform, b->platform);
+    assert_int_equal(a->policy.type, b->policy.type);
+    assert_int_equal(a->policy.latest, b->policy.latest);
+    assert_int_equal(a->policy.version_count, b->policy.version_count);
+    for (size_t i = 0; i < a->policy.version_count; i++)
+        assert_int_equal(a->policy.versions[i], b->policy.versions[i]);
+    assert_int_equal(a->label_count, b->label_count);
+    for (size_t i = 0; i < a->label_count; i++) {
+        assert_string_equal(a->labels[i].label, b->labels[i].label);
+        assert_int_equal(a->labels[i].version, b->labels[i].version);
+    }
+    assert_string_equal(a->update.engine, b->update.engine);
+    assert_string_equal(a->update.isolation, b->update.isolation);
+    assert_int_equal(a->update.concurrency, b->update.concurrency);
+    assert_int_equal(a->update.load_timeout_ms, b->update.load_timeout_ms);
+    assert_int_equal(a->update.memory_limit_bytes, b->update.memory_limit_bytes);
+    assert_int_equal(a->update.keep_warm_ms, b->update.keep_warm_ms);
+    assert_int_equal(a->update.probe_timeout_ms, b->update.probe_timeout_ms);
+    assert_int_equal(a->update.quiet_ms, b->update.quiet_ms);
+    assert_same_number(a->update.max_latency_ratio, b->update.max_latency_ratio);
+    assert_same_number(a->update.tolerance, b->update.tolerance);
+}
+
+static void a_printed_config_reads_back_as_it_was(void **unused)
+{
+    (void)unused;
+    uint64_t state = 88172645463325252u;
+    for (int round = 0; round < 500; round++) {
+        struct el_config config = { .model_count = next_random(&state) % 5 };
+        config.models = calloc(config.model_count + 1, sizeof *config.models);
+        assert_non_null(config.models);
+        for (size_t i = 0; i < config.model_count; i++)
+            fill_random(&state, i, &config.models[i]);
+        char *text = NULL;
+        assert_null(el_config_print(&config, &text));
+        struct el_config again = parse(text);
+        assert_int_equal(again.model_count, config.model_count);
+        for (size_t i = 0; i < config.model_count; i++)
+            assert_same_model(&config.models[i], &again.models[i]);
+        char *text_again = NULL;
+        assert_null(el_config_print(&again, &text_again));
+        assert_string_equal(text_again, text);
+        free(text_again);
+        free(text);
+        el_config_free(&again);
+        el_config_free(&config);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plain_model_gets_every_default),
+        cmocka_unit_test(policies_are_read_as_tensorflow_serving_reads_them),
+        cmocka_unit_test(the_last_label_of_a_name_counts),
+        cmocka_unit_test(a_config_without_models_is_a_server_without_models),
+        cmocka_unit_test(what_tensorflow_serving_refuses_is_refused_in_its_words),
+        cmocka_unit_test(what_could_never_be_served_is_refused),
+        cmocka_unit_test(a_file_uri_is_its_path),
+        cmocka_unit_test(update_settings_are_taken_and_a_written_zero_counts),
+        cmocka_unit_test(update_settings_have_ranges),
+        cmocka_unit_test(files_that_are_no_config_say_so),
+        cmocka_unit_test(a_single_model_comes_from_flags),
+        cmocka_unit_test(a_printed_config_reads_back_as_it_was),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -16,45 +16,19 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/*
- * Below this many bytes of weights one thread is faster than handing work over to others: with 0.4 MB (784-128-10)
- * a run takes 28 µs on one thread and 35 µs on two.
- */
-#define ONE_THREAD_UP_TO (4 << 20)
 
 /* ---- settings ---- */
-
-static uint32_t processors(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    const int count = CPU_COUNT(&set);
-    return count < 1 ? 1 : (uint32_t)count;
-}
-
-static off_t size_of(const char *directory, const char *name)
-{
-    char path[PATH_MAX];
-    struct stat info;
-    const int n = snprintf(path, sizeof path, "%s/%s", directory, name);
-    return n > 0 && (size_t)n < sizeof path && stat(path, &info) == 0 ? info.st_size : 0;
-}
 
 static uint32_t threads_for(const struct everlit_open_options *options, uint32_t concurrency)
 {
     if (options->intra_op_threads != 0)
         return options->intra_op_threads;
-    if (size_of(options->path, "saved_model.pb") < ONE_THREAD_UP_TO &&
-        size_of(options->path, "variables/variables.data-00000-of-00001") < ONE_THREAD_UP_TO)
+    if (el_plugin_is_small(options))
         return 1;
-    const uint32_t share = processors() / concurrency;
+    const uint32_t share = el_plugin_processors() / concurrency;
     return share == 0 ? 1 : share;
 }
 

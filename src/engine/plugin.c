@@ -2,9 +2,18 @@
 #include "engine/plugin.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/*
+ * One run of 784-128-10 (0.4 MB of weights), p50 on two processors, one thread against two: OpenVINO 28 µs against 35,
+ * TensorFlow 17 µs against 70.
+ */
+#define SMALL_BYTES (4 << 20)
 
 _Static_assert(EL_MAX_RANK == EVERLIT_MAX_RANK, "the plug-ins and the core agree on the rank of tensors");
 
@@ -82,6 +91,29 @@ void el_plugin_model_close(struct el_plugin_model *model)
     free(model->infos);
     el_saved_model_free(&model->saved);
     *model = (struct el_plugin_model){ 0 };
+}
+
+uint32_t el_plugin_processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    const int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : (uint32_t)count;
+}
+
+static off_t size_of(const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    const int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+    return n > 0 && (size_t)n < sizeof path && stat(path, &info) == 0 ? info.st_size : 0;
+}
+
+bool el_plugin_is_small(const struct everlit_open_options *options)
+{
+    return size_of(options->path, "saved_model.pb") < SMALL_BYTES &&
+           size_of(options->path, "variables/variables.data-00000-of-00001") < SMALL_BYTES;
 }
 
 struct el_tensor el_plugin_tensor(const struct everlit_tensor *tensor)

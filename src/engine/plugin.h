@@ -15,6 +15,7 @@
 #include "everlit/engine.h"
 #include "tensor/tensor.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,12 @@ struct el_status *el_plugin_check_run(const struct el_plugin_model *model, const
 
 /* The tensor that the host handed over, as the core sees it. */
 struct el_tensor el_plugin_tensor(const struct everlit_tensor *tensor);
+
+/* True if the weights are so few that handing work to other threads costs more than it gains (4 MiB, measured). */
+bool el_plugin_is_small(const struct everlit_open_options *options);
+
+/* Processors that this process may use; at least 1. */
+uint32_t el_plugin_processors(void);
 
 /* Ends status, fills error with it and returns its code; 0 for NULL. */
 int el_plugin_result(struct el_status *status, struct everlit_error *error);

@@ -45,7 +45,7 @@ help:
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
 	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
 	'  make fuzz      each fuzzer over its corpus for FUZZ_SECONDS=10 (build/fuzz)' \
-	'  make bench     measure; prints tables, writes build/bench/' '' \
+	'  make bench     measure; prints tables, writes build/bench/ (QUICK=1: a minute)' '' \
 	'Keep tidy' \
 	'  make format    clang-format on every C file' \
 	'  make lint      clang-format, clang-tidy, gcc -fanalyzer, cppcheck, shellcheck' \
@@ -104,7 +104,7 @@ fuzz: setup-fuzz $(FUZZ)/build.ninja
 	@EVERLIT_FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests $(FUZZ) --suite fuzz
 
 bench: all
-	@bench/run.py $(RELEASE)
+	@bench/run.py $(RELEASE) $(if $(QUICK),--quick)
 
 .PHONY: setup-test setup-fuzz setup-lint
 setup-test setup-fuzz setup-lint:

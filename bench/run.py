@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures what docs/benchmarks.md explains, prints the table, writes build/bench/results.json and draws the picture.
+
+    bench/run.py BUILD_FOLDER [--quick] [--only PART[,PART]]
+
+    --quick   about a minute: fewer and shorter rounds, for a look; the README's picture stays as it is
+    --only    some parts: swap, load, speed, footprint, picture
+
+Figures are figures, no tests: a target that is missed is said in its row, and the exit status is 0 all the same. It is 1
+when something could not be measured at all.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import footprint
+import messages
+import resnet
+import speed
+import swapping
+import table
+from client import Client
+from daemon import Failed
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "bench"
+README_PICTURE = ROOT / "docs" / "images" / "swap-latency.svg"
+PARTS = ("swap", "load", "speed", "footprint", "picture")
+
+
+class Bench:
+    """What every measurement needs: the build, the models, the requests, and how long it may take."""
+
+    def __init__(self, build, quick, folder):
+        self.build, self.quick, self.folder = build, quick, folder
+        self.rounds = 2 if quick else 7
+        self.swaps = 10 if quick else 50
+        self.idle_s = 5 if quick else 30
+        self.good = (ROOT / "models/digits/2", ROOT / "models/digits/1")  # by number % 2: even versions are digits/2
+        self.resnet = None
+        self.machine_line = ""
+        rows = messages.digits()[:100]
+        self.json_body = messages.predict_json(rows[0])
+        self.bodies = {"grpc": [messages.predict_request("digits", "input", row) for row in rows],
+                       "rest": [messages.predict_json(row) for row in rows]}
+        self.floats = folder / "digits.f32"
+        self.floats.write_bytes(messages.floats(rows))
+
+    def seconds(self, full):
+        """How long something lasts: as long as given, or a third of it in the quick version."""
+        return full / 3 if self.quick else full
+
+    def program(self, name):
+        path = self.build / "bench" / name
+        if not path.exists():
+            raise Failed(f"{path} is not built: type `ninja -C {self.build}`")
+        return path
+
+    def client(self, daemon, kind, connections, rate=0, port=None):
+        return Client(self, daemon, kind, connections, rate, port)
+
+
+def round_trip(bench):
+    """Front to worker and back through shared memory, from the C program that measures it."""
+    done = subprocess.run([str(bench.program("bench_worker")), "--json"], check=True, capture_output=True, text=True)
+    return [table.Row(f"round_trip_{name}", f"  round trip, worker {name}", "µs", [value])
+            for name, value in json.loads(done.stdout.splitlines()[-1]).items()]
+
+
+def sections(bench, parts):
+    """(title, functions that give a row or rows each) in the order of the table."""
+    if "swap" in parts:
+        yield "a version comes", [lambda: swapping.first_answer(bench, "openvino", "OpenVINO", 250),
+                                  lambda: swapping.first_answer(bench, "tensorflow", "TensorFlow", 400),
+                                  lambda: swapping.first_answer(bench, "auto", "auto", None),
+                                  lambda: swapping.the_switch(bench)]
+    if "load" in parts:
+        yield "others, while a ResNet50 loads", [
+            lambda: swapping.while_a_large_model_loads(bench, "tensorflow", "TF"),
+            lambda: swapping.while_a_large_model_loads(bench, "openvino", "OV")]
+    if "speed" in parts:
+        yield "requests", [lambda: speed.against_bare_server(bench),
+                           lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
+                           lambda: speed.over_the_engine(bench, "tensorflow", "TF", None),
+                           lambda: round_trip(bench)]
+    if "footprint" in parts:
+        yield "memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
+                                  lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),
+                                  lambda: footprint.front_memory_and_idle(bench)]
+
+
+def draw(bench):
+    text, figures = swapping.story(bench)
+    path = OUT / "swap-latency.svg"
+    path.write_text(text)
+    if not bench.quick:
+        README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, README_PICTURE)
+    shown = path if bench.quick else README_PICTURE
+    print(f"\npicture: {shown.relative_to(ROOT)}: {figures['requests']:,} requests, {figures['failed']} failed, "
+          f"{figures['swaps']} swaps")
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description="measures Everlit; see docs/benchmarks.md")
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default=",".join(PARTS))
+    options = parser.parse_args()
+    parts = options.only.split(",")
+    if not set(parts) <= set(PARTS):
+        parser.error(f"--only knows {', '.join(PARTS)}")
+    build = options.build.resolve()
+    OUT.mkdir(parents=True, exist_ok=True)
+    facts = table.machine()
+    start, rows, failed, more = time.monotonic(), [], [], {}
+    with tempfile.TemporaryDirectory(prefix="everlit-bench-") as folder:
+        bench = Bench(build, options.quick, pathlib.Path(folder))
+        bench.machine_line = table.machine_line(facts)
+        if {"load", "picture"} & set(parts):
+            bench.resnet = resnet.make()
+        print(f"{bench.machine_line}\n{'a quick look; ' if options.quick else ''}"
+              f"{'load of the machine before: ' + str(facts['load_before'])}\n\n{table.head()}", flush=True)
+        for title, measurements in sections(bench, parts):
+            print(table.section(title), flush=True)
+            for measure in measurements:
+                try:
+                    measured = measure()
+                except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
+                    failed.append(f"{title}: {error}")
+                    print(f"not measured: {error}", flush=True)
+                    continue
+                for row in measured if isinstance(measured, list) else [measured]:
+                    rows.append(row)
+                    print(row.line(), flush=True)
+        if "picture" in parts:
+            try:
+                more["picture"] = draw(bench)
+            except (Failed, OSError, ValueError) as error:
+                failed.append(f"picture: {error}")
+                print(f"\nno picture: {error}")
+    table.write_json(OUT / "results.json", {**facts, "quick": options.quick}, rows, {**more, "not_measured": failed})
+    print(f"\nTargets are met or missed by the median. Rounds and notes: {(OUT / 'results.json').relative_to(ROOT)}. "
+          f"{time.monotonic() - start:.0f} s")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast requests are answered, beside a server that has no model and beside the engine with no server."""
+import contextlib
+import json
+import subprocess
+import tempfile
+
+from daemon import Daemon, free_port, wait_for_port
+from table import Row
+
+CONNECTIONS = 16
+
+
+@contextlib.contextmanager
+def bare_server(bench, answer_path):
+    """nghttp2 alone, with the same bytes for every request. Yields its port."""
+    port = free_port()
+    process = subprocess.Popen([str(bench.program("bare_server")), str(port), str(answer_path)], stdin=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def against_bare_server(bench):
+    """Requests per second over 16 connections: Predict, a bare HTTP/2 server, REST; in turn, so that all see the same machine."""
+    ratios, predict, bare, rest = [], [], [], []
+    with Daemon(bench.build, {"digits": 'update { engine: "openvino" }'}) as daemon:
+        daemon.put("digits", 1, bench.good[0])
+        daemon.wait_serving("digits", 1)
+        clients = {"predict": bench.client(daemon, "grpc", CONNECTIONS), "rest": bench.client(daemon, "rest", CONNECTIONS)}
+        with bare_server(bench, clients["predict"].one_answer()) as port:
+            clients["bare"] = bench.client(daemon, "grpc", CONNECTIONS, port=port)
+            for client in clients.values():
+                client.measure(0.5)
+            for _ in range(bench.rounds):
+                bare.append(clients["bare"].measure(bench.seconds(4))["per_second"])
+                predict.append(clients["predict"].measure(bench.seconds(4))["per_second"])
+                rest.append(clients["rest"].measure(bench.seconds(2))["per_second"])
+                ratios.append(predict[-1] / bare[-1])
+    return [Row("predict_of_bare", "Predict, 16 conn. / bare HTTP/2", "x", ratios, least=0.45,
+                note="requests/s of Predict (784 floats, OpenVINO) over those of a server on nghttp2 that answers the same bytes"),
+            Row("predict_per_second", "  Predict", "/s", predict),
+            Row("bare_per_second", "  bare HTTP/2 server", "/s", bare),
+            Row("rest_per_second", "  REST predict", "/s", rest)]
+
+
+def engine_direct(bench, engine, seconds):
+    """p50 in µs of the engine's own call, through its plug-in, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="everlit-bench-") as scratch:
+        done = subprocess.run([str(bench.program("engine_direct")), str(bench.build / "src/engine" / f"engine_{engine}.so"),
+                               str(bench.good[0]), scratch, str(bench.floats), str(seconds)],
+                              check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["p50_us"]
+
+
+def over_the_engine(bench, engine, name, limit):
+    """One connection, one request at a time: what Predict takes more than the engine alone."""
+    more, predict, direct = [], [], []
+    with Daemon(bench.build, {"digits": f'update {{ engine: "{engine}" }}'}) as daemon:
+        daemon.put("digits", 1, bench.good[0])
+        daemon.wait_serving("digits", 1)
+        client = bench.client(daemon, "grpc", connections=1)
+        client.measure(0.5)
+        for _ in range(bench.rounds):
+            direct.append(engine_direct(bench, engine, bench.seconds(2)))
+            predict.append(client.measure(bench.seconds(2))["p50_us"])
+            more.append(predict[-1] - direct[-1])
+    return [Row(f"predict_over_{engine}", f"Predict p50 − engine's, {name}", "µs", more, limit=limit,
+                note="one connection, one request at a time; the engine through its plug-in, in a process of its own"),
+            Row(f"predict_p50_{engine}", "  Predict p50, 1 connection", "µs", predict),
+            Row(f"direct_p50_{engine}", "  the engine alone, p50", "µs", direct)]

@@ -53,7 +53,7 @@ struct load_conn {
     uv_write_t write;
     struct el_load *load;
     struct load_lane *lane;
-    struct cds_list_head link;     /* in the load's connections */
+    struct cds_list_head link; /* in the load's connections */
     struct cds_list_head in_dirty;
     struct cds_list_head requests; /* under way */
     enum conn_state state;
@@ -69,7 +69,7 @@ struct load_conn {
 struct load_lane {
     struct el_load *load;
     uint32_t index;
-    struct load_conn *conn; /* for new requests; NULL: none, or waiting to connect again */
+    struct load_conn *conn;    /* for new requests; NULL: none, or waiting to connect again */
     struct cds_list_head idle; /* requests that are free */
     struct load_request *requests;
     uint32_t busy;
@@ -98,8 +98,8 @@ struct el_load {
     bool stopping;
     bool ended;
     uint64_t begin_ns;
-    uint64_t rate_since_ns;   /* the schedule of the fixed rate starts here */
-    uint64_t rate_issued;     /* and this many of it have begun */
+    uint64_t rate_since_ns; /* the schedule of the fixed rate starts here */
+    uint64_t rate_issued;   /* and this many of it have begun */
     uint64_t next_message;
     uint64_t started, succeeded, failed, retried, reconnected, under_way;
     uint64_t last_end_ns;

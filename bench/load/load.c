@@ -53,7 +53,9 @@ void load_finish(struct load_request *request, const char *reason)
     const struct el_load_answer answer = {
         .message = request->message,
         .code = reason == NULL ? request->code : -1,
-        .text = reason != NULL ? reason : request->text.failed ? "" : (const char *)request->text.data,
+        .text = reason != NULL         ? reason
+                : request->text.failed ? ""
+                                       : (const char *)request->text.data,
         .bytes = request->answer.data,
         .size = request->answer.size,
         .start_ns = request->start_ns,
@@ -161,7 +163,7 @@ static bool is_ready(const struct load_lane *lane)
 static void pump_again(struct el_load *load)
 {
     struct load_request *request, *next;
-    cds_list_for_each_entry_safe(request, next, &load->again, link) {
+    cds_list_for_each_entry_safe (request, next, &load->again, link) {
         bool http_busy = load->options.protocol == EL_LOAD_HTTP && is_ready(request->lane) &&
                          !cds_list_empty(&request->lane->conn->requests);
         if (is_ready(request->lane) && !http_busy) {
@@ -211,7 +213,7 @@ static void close_all(struct el_load *load)
 {
     load->ended = true;
     struct load_conn *conn, *next;
-    cds_list_for_each_entry_safe(conn, next, &load->conns, link)
+    cds_list_for_each_entry_safe (conn, next, &load->conns, link)
         load_conn_close(conn, NULL);
     uv_close((uv_handle_t *)&load->timer, load_handle_closed);
     uv_close((uv_handle_t *)&load->prepare, load_handle_closed);
@@ -250,7 +252,7 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
     bool was_connecting = conn->state == CONN_CONNECTING;
     conn->state = CONN_CLOSED;
     struct load_request *request, *next;
-    cds_list_for_each_entry_safe(request, next, &conn->requests, link)
+    cds_list_for_each_entry_safe (request, next, &conn->requests, link)
         load_finish(request, reason != NULL ? reason : "the load generator stopped");
     if (lane->conn != conn)
         return;
@@ -264,7 +266,7 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
     if (lane->wait_ms > MAX_WAIT_MS)
         lane->wait_ms = MAX_WAIT_MS;
     lane->connect_after_ms = uv_now(load->options.loop) + lane->wait_ms;
-    cds_list_for_each_entry_safe(request, next, &load->again, link) {
+    cds_list_for_each_entry_safe (request, next, &load->again, link) {
         if (request->lane == lane)
             load_finish(request, reason);
     }

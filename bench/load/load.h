@@ -34,9 +34,9 @@ struct el_load_message {
 };
 
 struct el_load_answer {
-    size_t message;      /* which of the options' messages was asked */
-    int code;            /* grpc-status or HTTP status; -1: there was no answer, text says why */
-    const char *text;    /* grpc-message (as sent: percent-encoded), "" for HTTP */
+    size_t message;       /* which of the options' messages was asked */
+    int code;             /* grpc-status or HTTP status; -1: there was no answer, text says why */
+    const char *text;     /* grpc-message (as sent: percent-encoded), "" for HTTP */
     const uint8_t *bytes; /* the message or body */
     size_t size;
     uint64_t start_ns;   /* monotonic; at a fixed rate, when it was due */
@@ -48,8 +48,8 @@ struct el_load_options {
     enum el_load_protocol protocol;
     const char *host; /* a numeric address */
     uint16_t port;
-    const char *path;         /* "/package.Service/Method", or the HTTP target */
-    const char *content_type; /* of HTTP bodies; NULL: "application/json" */
+    const char *path;                       /* "/package.Service/Method", or the HTTP target */
+    const char *content_type;               /* of HTTP bodies; NULL: "application/json" */
     const struct el_load_message *messages; /* sent in turn; an HTTP message of size 0 is a GET */
     size_t message_count;
     uint32_t connections; /* 0: 1 */
@@ -85,12 +85,12 @@ struct el_load_reason {
 /* How it went so far. */
 struct el_load_summary {
     uint64_t started, succeeded, failed;
-    uint64_t retried;      /* transparently; part of started */
-    uint64_t reconnected;  /* connections made after the first ones */
-    uint64_t elapsed_ns;   /* first request's start to last answer */
-    double rate;           /* answers per second */
+    uint64_t retried;     /* transparently; part of started */
+    uint64_t reconnected; /* connections made after the first ones */
+    uint64_t elapsed_ns;  /* first request's start to last answer */
+    double rate;          /* answers per second */
     uint64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
-    bool exact;            /* quantiles are of single requests (all are in the log), not of the histogram */
+    bool exact; /* quantiles are of single requests (all are in the log), not of the histogram */
     const struct el_load_reason *reasons; /* of the load; the most frequent is not necessarily first */
     size_t reason_count;
 };

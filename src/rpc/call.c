@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "rpc/h2.h"
 #include "rpc/inflate.h"
-#include "rpc/wire.h"
+#include "rpc/texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,9 +151,9 @@ void el_call_header(struct el_grpc_call *call, const uint8_t *name, size_t name_
         return;
     }
     if (is(name, name_size, "content-type"))
-        call->is_grpc = el_wire_is_grpc((const char *)value, value_size);
+        call->is_grpc = el_rpc_text_is_grpc((const char *)value, value_size);
     else if (is(name, name_size, "grpc-timeout"))
-        call->bad_timeout = !el_wire_timeout((const char *)value, value_size, &call->timeout_ns);
+        call->bad_timeout = !el_rpc_text_timeout((const char *)value, value_size, &call->timeout_ns);
     else if (is(name, name_size, "grpc-encoding"))
         call->encoding = parse_encoding(value, value_size);
     el_buf_append(&call->headers, name, name_size);
@@ -414,7 +414,7 @@ uint64_t el_grpc_deadline_ns(const struct el_grpc_call *call)
 
 const char *el_grpc_metadata(const struct el_grpc_call *call, const char *name)
 {
-    return el_wire_header(call->headers.data, call->headers.size, name);
+    return el_rpc_text_header(call->headers.data, call->headers.size, name);
 }
 
 void el_grpc_set_user(struct el_grpc_call *call, void *user)

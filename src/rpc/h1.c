@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
 #include "rpc/inflate.h"
-#include "rpc/wire.h"
+#include "rpc/texts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ static int on_header_value(http_parser *parser, const char *at, size_t size)
 
 static const char *header(const struct el_h1 *h1, const char *name)
 {
-    return el_wire_header(h1->request->headers.data, h1->request->headers.size, name);
+    return el_rpc_text_header(h1->request->headers.data, h1->request->headers.size, name);
 }
 
 static bool is_served(unsigned method)

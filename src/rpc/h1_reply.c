@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
 #include "rpc/inflate.h"
-#include "rpc/wire.h"
+#include "rpc/texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +136,7 @@ static void compress(struct el_h1 *h1)
     struct el_http_request *request = h1->request;
     const char *accepted = el_http_header(request, "accept-encoding");
     if (!h1->conn.listener->compress || request->reply.size < MIN_GZIPPED || accepted == NULL ||
-        !el_wire_lists(accepted, "gzip"))
+        !el_rpc_text_lists(accepted, "gzip"))
         return;
     struct el_buf smaller = { 0 };
     if (el_gzip(request->reply.data, request->reply.size, &smaller)) {
@@ -250,7 +250,7 @@ const char *el_http_target(const struct el_http_request *request)
 
 const char *el_http_header(const struct el_http_request *request, const char *name)
 {
-    return el_wire_header(request->headers.data, request->headers.size, name);
+    return el_rpc_text_header(request->headers.data, request->headers.size, name);
 }
 
 const uint8_t *el_http_body(const struct el_http_request *request, size_t *size)

@@ -8,7 +8,7 @@
  */
 #include "rpc/call.h"
 #include "rpc/h2.h"
-#include "rpc/wire.h"
+#include "rpc/texts.h"
 
 #include <string.h>
 
@@ -70,7 +70,7 @@ static void finish(struct el_grpc_call *call, enum el_code code, const char *mes
     call->active_ms = uv_now(&call->loop->open.uv);
     call->finished = true;
     call->code = (uint8_t)(code < EL_CODES ? code : EL_UNKNOWN);
-    el_wire_message(&call->trailer, message);
+    el_rpc_text_message(&call->trailer, message);
     if (!call->held)
         el_call_forget_message(call);
     if (!call->response_begun) {

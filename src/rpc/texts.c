@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/wire.h"
+#include "rpc/texts.h"
 #include "base/clock.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 
 static const char truncated[] = "...TRUNCATED";
 
-bool el_wire_timeout(const char *text, size_t size, uint64_t *timeout_ns)
+bool el_rpc_text_timeout(const char *text, size_t size, uint64_t *timeout_ns)
 {
     if (size < 2 || size > 9)
         return false;
@@ -60,7 +60,7 @@ static void encode(struct el_buf *to, const char *text, size_t size)
     }
 }
 
-void el_wire_message(struct el_buf *to, const char *message)
+void el_rpc_text_message(struct el_buf *to, const char *message)
 {
     size_t size = strlen(message);
     if (size <= EL_STATUS_TEXT_MAX) {
@@ -71,7 +71,7 @@ void el_wire_message(struct el_buf *to, const char *message)
     el_buf_text(to, truncated);
 }
 
-bool el_wire_is_grpc(const char *content_type, size_t size)
+bool el_rpc_text_is_grpc(const char *content_type, size_t size)
 {
     static const char name[] = "application/grpc";
     size_t length = sizeof(name) - 1;
@@ -100,7 +100,7 @@ static bool refused(const char *parameters, size_t size)
     return zero;
 }
 
-bool el_wire_lists(const char *list, const char *token)
+bool el_rpc_text_lists(const char *list, const char *token)
 {
     size_t length = strlen(token);
     while (*list != 0) {
@@ -114,7 +114,7 @@ bool el_wire_lists(const char *list, const char *token)
     return false;
 }
 
-const char *el_wire_header(const uint8_t *headers, size_t size, const char *name)
+const char *el_rpc_text_header(const uint8_t *headers, size_t size, const char *name)
 {
     const char *at = (const char *)headers, *end = at + size;
     while (at < end) {

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The memory of workers: what they hold, read from /proc, and the end of those that hold more than they may.
+ *
+ * The limit is on anonymous memory of the process beyond what it had when it was forked (the zygote's pages, which it shares): RssAnon in
+ * /proc/PID/status costs some 20 µs whatever the size of the process. It is looked at every 100 ms until the version is promoted and
+ * every second afterwards, and only where there is a limit. What a model takes between two looks is stopped by RLIMIT_DATA, far above: see host.c.
+ */
+
+#include "worker/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LOOK_LOADING_MS 100
+#define LOOK_LATER_MS 1000
+
+/* Adds up the lines of a /proc file that start with one of the names, which count in kB. */
+static uint64_t sum_lines(const char *path, const char *const *names, size_t count)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    uint64_t kb = 0;
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            const size_t length = strlen(names[i]);
+            unsigned long long number;
+            if (strncmp(line, names[i], length) == 0 && sscanf(line + length, "%llu", &number) == 1)
+                kb += number;
+        }
+    }
+    fclose(file);
+    return kb * 1024;
+}
+
+uint64_t el_watch_private_bytes(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    static const char *const names[] = {"RssAnon:", "VmSwap:"};
+    return sum_lines(path, names, 2);
+}
+
+void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *memory)
+{
+    memset(memory, 0, sizeof *memory);
+    const pid_t pid = el_worker_pid(worker);
+    if (pid == 0)
+        return;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    static const char *const private_names[] = {"Private_Clean:", "Private_Dirty:", "Swap:"};
+    static const char *const resident_names[] = {"Rss:"};
+    memory->private_bytes = sum_lines(path, private_names, 3);
+    memory->resident_bytes = sum_lines(path, resident_names, 1);
+}
+
+static void on_look(uv_timer_t *timer)
+{
+    struct el_worker *worker = timer->data;
+    const pid_t pid = el_worker_pid(worker);
+    const uint64_t limit = worker->options.memory_limit_bytes;
+    if (pid == 0)
+        return;
+    const uint64_t now = el_watch_private_bytes(pid);
+    const uint64_t grown = now > worker->memory_at_fork ? now - worker->memory_at_fork : 0;
+    if (grown <= limit)
+        return;
+    uv_timer_stop(timer);
+    el_worker_kill(worker, el_status_new(EL_RESOURCE_EXHAUSTED, "it took %llu MiB of memory, its limit is %llu MiB",
+                                         (unsigned long long)(grown >> 20), (unsigned long long)(limit >> 20)));
+}
+
+void el_watch_start(struct el_worker *worker)
+{
+    if (worker->options.memory_limit_bytes == 0 || worker->options.isolation == EL_ISOLATION_NONE)
+        return;
+    const uint64_t each = worker->options.idle_priority || !worker->loaded ? LOOK_LOADING_MS : LOOK_LATER_MS;
+    uv_timer_start(&worker->watch_timer, on_look, each, each);
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The life of one worker, as the front sees it: all on the swap thread.
+ *
+ * What happens (messages, deaths, timers, other threads' letters) only notes what is now true; el_worker_step() looks at all of it and
+ * does what follows, in this order:
+ *
+ *     it could not load            → FAILED, and it is told to end
+ *     stop was asked, no call left → it is told to end (its control socket ends)
+ *     the process is gone          → each lane's loop takes the last answers and ends the other calls
+ *     and nobody had asked for it  → DIED, once the zygote has said how it ended
+ *     lanes and calls are gone too → the handles are closed, then GONE
+ */
+
+#include "worker/internal.h"
+
+#include "base/clock.h"
+#include "worker/priority.h"
+#include "worker/spin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEFAULT_SLOTS 512
+#define DEFAULT_ARENA (UINT64_C(1) << 30)
+#define FAILED_GRACE_MS 2000 /* for a process that could not load to end by itself */
+#define CAUSE_WAIT_MS 500 /* how long the zygote may take to say how a worker ended */
+
+static bool inside(const struct el_worker *worker)
+{
+    return worker->options.isolation == EL_ISOLATION_NONE;
+}
+
+static void signal_process(const struct el_worker *worker, int number)
+{
+    if (worker->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, worker->pidfd, number, NULL, 0);
+}
+
+void el_worker_notify(struct el_worker *worker)
+{
+    el_mailbox_post(&worker->workers->mailbox, &worker->letter);
+}
+
+static void on_letter(struct el_letter *letter)
+{
+    el_worker_step((struct el_worker *)(void *)((char *)letter - offsetof(struct el_worker, letter)));
+}
+
+static void emit(struct el_worker *worker, enum el_worker_event_type type, const struct el_status *status)
+{
+    const struct el_worker_event event = {
+        .type = type, .status = status, .load_ms = (double)(el_now_ns() - worker->started_ns) / 1e6};
+    worker->on_event(worker, &event, worker->argument);
+}
+
+/* ---- what has happened ---- */
+
+void el_worker_fail(struct el_worker *worker, struct el_status *status)
+{
+    if (worker->failure != NULL || worker->loaded) {
+        el_status_free(status);
+        return;
+    }
+    worker->failure = status;
+    el_worker_notify(worker);
+}
+
+/* The process (or the host inside) has ended: nothing is written to the shared memory any more. */
+static void note_gone(struct el_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (!worker->gone) {
+        worker->gone = true;
+        worker->accepting = false;
+        worker->last_words =
+            worker->kill_reason != NULL
+                ? el_status_new(EL_UNAVAILABLE, "the worker of %s version %lld was killed: %s", worker->model,
+                                (long long)worker->options.version, el_status_text(worker->kill_reason))
+                : el_status_new(EL_UNAVAILABLE, "the worker of %s version %lld ended while it ran the request",
+                                worker->model, (long long)worker->options.version);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    atomic_store(&worker->pid, 0);
+    uv_timer_stop(&worker->watch_timer);
+    el_worker_notify(worker);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct el_worker *worker = timer->data;
+    if (worker->ended || worker->gone) {
+        worker->cause_late = true;
+        el_worker_notify(worker);
+    } else if (worker->stopping) {
+        worker->forced = true;
+        signal_process(worker, SIGKILL);
+        if (inside(worker))
+            note_gone(worker); /* its threads keep their own mapping and end when the engine lets them */
+        el_worker_notify(worker);
+    } else {
+        el_worker_fail(worker,
+                       el_status_new(EL_DEADLINE_EXCEEDED, "%s version %lld was not loaded within %u ms and was given up",
+                                     worker->model, (long long)worker->options.version,
+                                     worker->options.load_timeout_ms));
+        worker->forced = true;
+    }
+}
+
+static void on_pidfd(uv_poll_t *poll, int error, int events)
+{
+    struct el_worker *worker = poll->data;
+    (void)error;
+    (void)events;
+    uv_poll_stop(poll);
+    worker->ended = true;
+    el_worker_read_control(worker); /* its last message may say why */
+    note_gone(worker);
+    uv_timer_start(&worker->timer, on_timer, CAUSE_WAIT_MS, 0);
+}
+
+static void on_control(uv_poll_t *poll, int error, int events)
+{
+    (void)error;
+    (void)events;
+    el_worker_read_control(poll->data);
+}
+
+void el_worker_hung_up(struct el_worker *worker)
+{
+    uv_poll_stop(&worker->control_poll);
+    if (inside(worker))
+        note_gone(worker);
+    else
+        signal_process(worker, SIGKILL); /* usually it is gone already; one that only stopped talking is of no use */
+}
+
+void el_worker_ready(struct el_worker *worker)
+{
+    if (worker->ended || worker->failure != NULL)
+        return; /* it died or was given up in the same moment */
+    worker->loaded = true;
+    if (worker->stopping)
+        return;
+    uv_timer_stop(&worker->timer);
+    pthread_mutex_lock(&worker->lock);
+    worker->accepting = !worker->killed;
+    const bool accepting = worker->accepting;
+    pthread_mutex_unlock(&worker->lock);
+    el_watch_start(worker);
+    if (accepting)
+        emit(worker, EL_WORKER_LOADED, NULL);
+}
+
+void el_worker_spawned(struct el_worker *worker, pid_t pid, int pidfd)
+{
+    close(worker->peer_control);
+    close(worker->memory);
+    worker->peer_control = -1;
+    worker->memory = -1;
+    worker->memory_at_fork = el_watch_private_bytes(pid);
+    pthread_mutex_lock(&worker->lock);
+    worker->pidfd = pidfd;
+    const bool killed = worker->killed;
+    pthread_mutex_unlock(&worker->lock);
+    atomic_store(&worker->pid, pid);
+    if (killed || worker->forced)
+        signal_process(worker, SIGKILL);
+    const int error = uv_poll_init(worker->workers->uv_loop, &worker->pidfd_poll, pidfd);
+    if (error != 0) {
+        el_worker_kill(worker, el_status_errno(-error, "its end cannot be watched"));
+        signal_process(worker, SIGKILL);
+        note_gone(worker);
+        return;
+    }
+    worker->pidfd_poll.data = worker;
+    worker->pidfd_polled = true;
+    worker->open_handles++;
+    uv_poll_start(&worker->pidfd_poll, UV_READABLE, on_pidfd);
+    el_watch_start(worker);
+}
+
+void el_worker_exited(struct el_worker *worker, int wait_status)
+{
+    worker->exited = true;
+    worker->wait_status = wait_status;
+    el_worker_notify(worker);
+}
+
+void el_worker_zygote_lost(struct el_worker *worker)
+{
+    worker->zygote = NULL;
+    el_worker_notify(worker);
+}
+
+/* ---- what follows ---- */
+
+static void tell_to_end(struct el_worker *worker)
+{
+    if (worker->told_to_end)
+        return;
+    worker->told_to_end = true;
+    shutdown(worker->control, SHUT_WR);
+    if (worker->pending) {
+        el_zygote_forget(worker);
+        note_gone(worker);
+    }
+}
+
+static void tell_lanes(struct el_worker *worker)
+{
+    worker->lanes_told = true;
+    pthread_mutex_lock(&worker->lock);
+    for (uint32_t i = 0; i < worker->shm.lane_count; i++)
+        if (worker->lanes[i].open)
+            el_mailbox_post(&worker->lanes[i].completions->mailbox, &worker->lanes[i].death);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static struct el_status *cause_of_death(const struct el_worker *worker)
+{
+    const char *model = worker->model;
+    const long long version = (long long)worker->options.version;
+    const char *when = worker->loaded ? "running" : "loading";
+    if (worker->kill_reason != NULL)
+        return el_status_new(el_status_code(worker->kill_reason), "worker of %s version %lld was killed while %s: %s",
+                             model, version, when, el_status_text(worker->kill_reason));
+    const int status = worker->wait_status;
+    if (worker->exited && WIFSIGNALED(status))
+        return el_status_new(EL_UNAVAILABLE, "worker of %s version %lld was killed by signal %d (%s) while %s", model,
+                             version, WTERMSIG(status), strsignal(WTERMSIG(status)), when);
+    if (worker->exited)
+        return el_status_new(EL_UNAVAILABLE, "worker of %s version %lld ended by itself with exit status %d while %s",
+                             model, version, WEXITSTATUS(status), when);
+    return el_status_new(EL_UNAVAILABLE, "worker of %s version %lld ended while %s, nobody saw how", model, version,
+                         when);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct el_worker *worker = handle->data;
+    if (--worker->open_handles == 0)
+        emit(worker, EL_WORKER_GONE, NULL);
+}
+
+static void close_handles(struct el_worker *worker)
+{
+    worker->closing = true;
+    if (worker->zygote != NULL)
+        el_zygote_forget(worker);
+    uv_close((uv_handle_t *)&worker->control_poll, on_handle_closed);
+    uv_close((uv_handle_t *)&worker->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&worker->watch_timer, on_handle_closed);
+    if (worker->pidfd_polled)
+        uv_close((uv_handle_t *)&worker->pidfd_poll, on_handle_closed);
+}
+
+static void step_gone(struct el_worker *worker, bool nothing_left)
+{
+    if (!worker->lanes_told) {
+        tell_lanes(worker);
+        return; /* each lane notifies when it is closed; with none open the next step goes on */
+    }
+    const bool expected = worker->kill_reason == NULL && (worker->failed_told || worker->told_to_end || worker->forced);
+    if (!expected && !worker->died_told) {
+        const bool cause_known = worker->exited || worker->zygote == NULL || worker->cause_late;
+        if (!cause_known && worker->kill_reason == NULL)
+            return;
+        worker->died_told = true;
+        struct el_status *cause = cause_of_death(worker);
+        emit(worker, EL_WORKER_DIED, cause);
+        el_status_free(cause);
+    }
+    if (nothing_left)
+        close_handles(worker);
+}
+
+void el_worker_step(struct el_worker *worker)
+{
+    if (worker->closing)
+        return;
+    pthread_mutex_lock(&worker->lock);
+    const bool gone = worker->gone;
+    const bool killed = worker->killed;
+    const bool no_calls = worker->free_count == worker->shm.slot_count;
+    const bool no_lanes = worker->open_lanes == 0;
+    pthread_mutex_unlock(&worker->lock);
+    if (worker->failure != NULL && !worker->failed_told && !killed) {
+        worker->failed_told = true;
+        emit(worker, EL_WORKER_FAILED, worker->failure);
+        tell_to_end(worker);
+        worker->stopping = true;
+        uv_timer_start(&worker->timer, on_timer, FAILED_GRACE_MS, 0);
+        if (worker->forced || worker->peer_control >= 0) {
+            /* Given up in the middle of loading, or never started. */
+            signal_process(worker, SIGKILL);
+            if (inside(worker) || worker->pidfd < 0)
+                note_gone(worker);
+        }
+    }
+    if (killed && !gone && (inside(worker) || worker->pending)) {
+        tell_to_end(worker);
+        note_gone(worker);
+    }
+    if (worker->stopping && no_calls)
+        tell_to_end(worker);
+    if (gone) {
+        const bool told = worker->lanes_told;
+        step_gone(worker, no_calls && no_lanes);
+        if (!told)
+            el_worker_notify(worker);
+    }
+}
+
+/* ---- what others ask for ---- */
+
+void el_worker_kill(struct el_worker *worker, struct el_status *status)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->gone || worker->killed) {
+        el_status_free(status);
+    } else {
+        worker->killed = true;
+        worker->accepting = false;
+        worker->kill_reason = status;
+        signal_process(worker, SIGKILL);
+        el_worker_notify(worker);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void el_worker_stop(struct el_worker *worker, uint32_t grace_ms)
+{
+    if (worker->stopping || worker->closing)
+        return;
+    worker->stopping = true;
+    pthread_mutex_lock(&worker->lock);
+    worker->accepting = false;
+    const bool gone = worker->gone;
+    pthread_mutex_unlock(&worker->lock);
+    if (!gone)
+        uv_timer_start(&worker->timer, on_timer, grace_ms, 0);
+    el_worker_notify(worker);
+}
+
+void el_worker_promote(struct el_worker *worker)
+{
+    const pid_t pid = el_worker_pid(worker);
+    if (!worker->options.idle_priority || worker->gone || (pid == 0 && !inside(worker)))
+        return;
+    worker->options.idle_priority = false;
+    el_priority_normal(pid, worker->threads_before, worker->threads_before_count);
+    el_watch_start(worker);
+}
+
+const struct el_signatures *el_worker_signatures(const struct el_worker *worker)
+{
+    return &worker->signatures;
+}
+
+const char *el_worker_engine(const struct el_worker *worker)
+{
+    return worker->engine;
+}
+
+const char *el_worker_engine_version(const struct el_worker *worker)
+{
+    return worker->engine_version;
+}
+
+pid_t el_worker_pid(const struct el_worker *worker)
+{
+    return atomic_load(&worker->pid);
+}
+
+/* ---- beginning and end ---- */
+
+static char *copy_text(const char *text, const char *otherwise)
+{
+    return strdup(text != NULL ? text : otherwise);
+}
+
+static struct el_status *copy_options(struct el_worker *worker, const struct el_worker_options *options)
+{
+    if (options->model == NULL || options->path == NULL || options->engine == NULL)
+        return el_status_new(EL_INVALID_ARGUMENT, "a worker needs a model's name, a path and an engine");
+    worker->options = *options;
+    worker->model = strdup(options->model);
+    worker->path = strdup(options->path);
+    worker->engine_name = strdup(options->engine);
+    worker->tags = copy_text(options->tags, "serve");
+    worker->precision = copy_text(options->precision, "f32");
+    if (worker->model == NULL || worker->path == NULL || worker->engine_name == NULL || worker->tags == NULL ||
+        worker->precision == NULL)
+        return el_status_no_memory();
+    struct el_worker_options *own = &worker->options;
+    own->model = worker->model;
+    own->path = worker->path;
+    own->engine = worker->engine_name;
+    own->tags = worker->tags;
+    own->precision = worker->precision;
+    const unsigned cpus = el_spin_cpus();
+    if (own->concurrency == 0)
+        own->concurrency = cpus <= 2 ? 1 : cpus / 2;
+    if (own->queue_slots == 0)
+        own->queue_slots = DEFAULT_SLOTS;
+    if (own->arena_bytes == 0)
+        own->arena_bytes = DEFAULT_ARENA;
+    return NULL;
+}
+
+static struct el_status *send_start(struct el_worker *worker)
+{
+    const struct el_worker_options *options = &worker->options;
+    const struct el_start start = {
+        .slots = options->queue_slots,
+        .lanes = worker->workers->loops,
+        .arena_bytes = options->arena_bytes,
+        .memory_limit_bytes = options->memory_limit_bytes,
+        .concurrency = options->concurrency,
+        .intra_op_threads = options->intra_op_threads,
+        .inter_op_threads = options->inter_op_threads,
+        .idle_priority = options->idle_priority,
+        .model = worker->model,
+        .version = options->version,
+        .path = worker->path,
+        .tags = worker->tags,
+        .precision = worker->precision,
+        .scratch_path = worker->scratch_path,
+    };
+    struct el_buf packet = {0};
+    el_packet_start(&packet, &start);
+    struct el_status *status = el_send(worker->control, &packet, NULL, 0);
+    el_buf_free(&packet);
+    return status;
+}
+
+static struct el_status *prepare(struct el_worker *worker, const struct el_worker_options *options)
+{
+    EL_TRY(copy_options(worker, options));
+    EL_TRY(el_scratch_new(&worker->scratch_path));
+    EL_TRY(el_worker_parts_new(worker, worker->options.queue_slots, worker->workers->loops,
+                               worker->options.arena_bytes, &worker->memory));
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return el_status_errno(errno, "a socket to the worker cannot be made");
+    worker->control = pair[0];
+    worker->peer_control = pair[1];
+    EL_TRY(send_start(worker));
+    const int error = uv_poll_init(worker->workers->uv_loop, &worker->control_poll, worker->control);
+    if (error != 0)
+        return el_status_errno(-error, "a worker's socket cannot be watched");
+    return NULL;
+}
+
+static void begin(struct el_worker *worker)
+{
+    struct el_workers *workers = worker->workers;
+    uv_timer_init(workers->uv_loop, &worker->timer);
+    uv_timer_init(workers->uv_loop, &worker->watch_timer);
+    worker->control_poll.data = worker;
+    worker->timer.data = worker;
+    worker->watch_timer.data = worker;
+    worker->open_handles = 3;
+    uv_poll_start(&worker->control_poll, UV_READABLE, on_control);
+    if (worker->options.load_timeout_ms > 0)
+        uv_timer_start(&worker->timer, on_timer, worker->options.load_timeout_ms, 0);
+    worker->next = workers->list;
+    workers->list = worker;
+    if (!inside(worker)) {
+        el_zygote_spawn(worker);
+        return;
+    }
+    struct el_status *status = el_worker_start_inside(worker);
+    if (status != NULL)
+        el_worker_fail(worker, status);
+}
+
+struct el_status *el_worker_start(struct el_workers *workers, const struct el_worker_options *options,
+                                  el_worker_on_event *on_event, void *argument, struct el_worker **worker)
+{
+    struct el_worker *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return el_status_no_memory();
+    pthread_mutex_init(&made->lock, NULL);
+    made->workers = workers;
+    made->id = ++workers->last_id;
+    made->on_event = on_event;
+    made->argument = argument;
+    made->pidfd = -1;
+    made->control = -1;
+    made->peer_control = -1;
+    made->memory = -1;
+    made->started_ns = el_now_ns();
+    made->letter.open = on_letter;
+    struct el_status *status = prepare(made, options);
+    if (status != NULL) {
+        el_worker_destroy(made);
+        return el_status_prefix(status, "%s version %lld", options->model == NULL ? "?" : options->model,
+                                (long long)options->version);
+    }
+    *worker = made;
+    begin(made);
+    return NULL;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void el_worker_destroy(struct el_worker *worker)
+{
+    close_fd(worker->pidfd);
+    close_fd(worker->control);
+    close_fd(worker->peer_control);
+    close_fd(worker->memory);
+    el_scratch_remove(worker->scratch_path);
+    el_worker_parts_free(worker);
+    el_signatures_free(&worker->signatures);
+    el_buf_free(&worker->signature_bytes);
+    el_status_free(worker->failure);
+    el_status_free(worker->kill_reason);
+    el_status_free(worker->last_words);
+    free(worker->learned);
+    free(worker->engine);
+    free(worker->engine_version);
+    free(worker->threads_before);
+    free(worker->scratch_path);
+    free(worker->model);
+    free(worker->path);
+    free(worker->engine_name);
+    free(worker->tags);
+    free(worker->precision);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+void el_worker_free(struct el_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    struct el_workers *workers = worker->workers;
+    for (struct el_worker **at = &workers->list; *at != NULL; at = &(*at)->next) {
+        if (*at != worker)
+            continue;
+        *at = worker->next;
+        break;
+    }
+    el_mailbox_withdraw(&workers->mailbox, &worker->letter);
+    el_worker_destroy(worker);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what is on disk to what should be loaded.
+ *
+ * The policy is asked twice. Of all versions that are not quarantined: the
+ * wanted ones; each of them has a life, if only to show what it waits for. And of
+ * those that are whole: the aspired ones, which are loaded. So a version that is
+ * still being copied is visible and takes nothing away.
+ */
+#include "base/clock.h"
+#include "swap/loader.h"
+#include "swap/manager.h"
+#include "swap/policy.h"
+#include "swap/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TELL_GAP_NS (1 * EL_NS_PER_S) /* between "waiting" events of one version; doubles */
+#define ENDED_KEPT 16                 /* ended lives that status still shows, per model */
+
+const struct el_source_version *el_model_seen(const struct el_model *model, int64_t number)
+{
+    size_t count = 0;
+    const struct el_source_version *seen = model->source != NULL ? el_source_versions(model->source, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (seen[i].version == number)
+            return &seen[i];
+    return NULL;
+}
+
+bool el_model_aspires(const struct el_model *model, int64_t number)
+{
+    return el_policy_has(model->aspired, model->aspired_count, number);
+}
+
+static bool is_loaded(const struct el_version *version)
+{
+    return version->state == EL_LIFE_READY || version->state == EL_LIFE_SERVING || version->state == EL_LIFE_WARM;
+}
+
+static bool is_quarantined(const struct el_version *version, const struct el_source_version *seen)
+{
+    return version != NULL && version->state == EL_LIFE_QUARANTINED && version->fingerprint == seen->fingerprint;
+}
+
+bool el_model_has_other(const struct el_model *model, int64_t number)
+{
+    size_t count = 0;
+    const struct el_source_version *seen = model->source != NULL ? el_source_versions(model->source, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (seen[i].version != number && seen[i].state == EL_SOURCE_WHOLE &&
+            !is_quarantined(el_version_find(model, seen[i].version), &seen[i]))
+            return true;
+    return false;
+}
+
+/* ---- one version on disk ---- */
+
+static void tell_waiting(struct el_version *version, const struct el_source_version *seen, uint64_t now_ns)
+{
+    if (seen->seen != EL_SEEN_NOT_YET || (version->told_ns != 0 && now_ns < version->told_ns + version->tell_gap_ns))
+        return;
+    version->tell_gap_ns = version->told_ns == 0 ? TELL_GAP_NS : version->tell_gap_ns * 2;
+    version->told_ns = now_ns;
+    el_tell(version->model->swap, EL_LOG_INFO, "waiting", version->model, version, "%s", seen->text);
+}
+
+static void verify(struct el_version *version, const struct el_source_version *seen, uint64_t now_ns)
+{
+    version->fingerprint = seen->fingerprint;
+    version->whole_since_ns = seen->whole_since_ns;
+    version->whole = seen->state == EL_SOURCE_WHOLE;
+    if (strcmp(version->path, seen->path) != 0) {
+        char *path = strdup(seen->path);
+        if (path != NULL) {
+            free(version->path);
+            version->path = path;
+        }
+    }
+    const char *text = seen->text != NULL ? seen->text : "";
+    if (seen->state == EL_SOURCE_BAD) {
+        el_version_quarantine(version, el_status_new(EL_FAILED_PRECONDITION, "%s", text));
+        return;
+    }
+    el_version_set_reason(version, text);
+    if (!version->whole)
+        tell_waiting(version, seen, now_ns);
+}
+
+/* The files of a life that is under way became other files. */
+static void look_for_change(struct el_version *version, const struct el_source_version *seen)
+{
+    if (version->fingerprint == seen->fingerprint)
+        return;
+    if (version->state == EL_LIFE_QUARANTINED)
+        el_version_retire(version, "its files have changed");
+    else if (version->state == EL_LIFE_LOADING || version->state == EL_LIFE_PROBING)
+        el_version_retire(version, "its files changed while it was loaded");
+}
+
+static void attend(struct el_model *model, const struct el_source_version *seen, uint64_t now_ns)
+{
+    struct el_version *version = el_version_find(model, seen->version);
+    if (version == NULL || el_version_is_gone(version)) {
+        version = el_version_new(model, seen);
+        if (version == NULL) {
+            el_swap_alarm(model->swap, el_after_ns(now_ns, EL_NS_PER_S));
+            return;
+        }
+        el_version_move(version, EL_LIFE_PASS, NULL, NULL, " ");
+    }
+    if (version->state == EL_LIFE_VERIFYING)
+        verify(version, seen, now_ns);
+}
+
+/* ---- all of them ---- */
+
+static void retire_unwanted(struct el_model *model, const int64_t *wanted, size_t wanted_count)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        const struct el_source_version *seen = el_model_seen(model, version->number);
+        bool aspired = el_model_aspires(model, version->number);
+        const char *why = seen != NULL ? "the version policy does not want it" : "its directory is gone";
+        switch (version->state) {
+        case EL_LIFE_NEW:
+        case EL_LIFE_VERIFYING:
+            if (!aspired && !el_policy_has(wanted, wanted_count, version->number))
+                el_version_retire(version, why);
+            break;
+        case EL_LIFE_LOADING:
+        case EL_LIFE_PROBING:
+        case EL_LIFE_READY:
+            if (!aspired)
+                el_version_retire(version, why);
+            break;
+        case EL_LIFE_QUARANTINED:
+            if (seen == NULL)
+                el_version_retire(version, why);
+            break;
+        default: /* SERVING and WARM are the route's; the others go their way */
+            break;
+        }
+    }
+}
+
+static void forget_ended(struct el_model *model)
+{
+    for (;;) {
+        size_t count = 0;
+        struct el_version *version, *oldest = NULL;
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            if (!el_version_is_gone(version))
+                continue;
+            count++;
+            if (oldest == NULL || version->since_us < oldest->since_us)
+                oldest = version;
+        }
+        if (count <= ENDED_KEPT)
+            return;
+        el_version_free(oldest);
+    }
+}
+
+static void tell_source(struct el_model *model)
+{
+    const char *error = el_source_error(model->source), *warning = el_source_warning(model->source);
+    if (strncmp(error, model->source_error, sizeof model->source_error - 1) != 0) {
+        snprintf(model->source_error, sizeof model->source_error, "%s", error);
+        model->swap->unpublished = true;
+        el_tell(model->swap, error[0] != '\0' ? EL_LOG_WARNING : EL_LOG_INFO, "source", model, NULL, "%s",
+                error[0] != '\0' ? error : "the base path can be read again");
+    }
+    if (strncmp(warning, model->source_warning, sizeof model->source_warning - 1) != 0) {
+        snprintf(model->source_warning, sizeof model->source_warning, "%s", warning);
+        if (warning[0] != '\0')
+            el_tell(model->swap, EL_LOG_WARNING, "source", model, NULL, "%s", warning);
+    }
+}
+
+void el_model_aspire(struct el_model *model, uint64_t now_ns)
+{
+    if (model->removed || model->source == NULL)
+        return;
+    size_t count;
+    const struct el_source_version *seen = el_source_versions(model->source, &count);
+    tell_source(model);
+    struct el_candidate *all = calloc(count + 1, sizeof *all), *whole = calloc(count + 1, sizeof *whole);
+    int64_t *wanted = calloc(count + 1, sizeof *wanted), *aspired = calloc(count + 1, sizeof *aspired);
+    if (all == NULL || whole == NULL || wanted == NULL || aspired == NULL) {
+        free(aspired);
+        el_swap_alarm(model->swap, el_after_ns(now_ns, EL_NS_PER_S)); /* everything stays as it is until then */
+        goto out;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct el_version *version = el_version_find(model, seen[i].version);
+        if (version != NULL)
+            look_for_change(version, &seen[i]);
+        bool usable = !is_quarantined(version, &seen[i]);
+        bool ready = seen[i].state == EL_SOURCE_WHOLE || (version != NULL && is_loaded(version));
+        all[i] = (struct el_candidate){ .version = seen[i].version, .usable = usable };
+        whole[i] = (struct el_candidate){ .version = seen[i].version, .usable = usable && ready };
+    }
+    size_t wanted_count = el_policy_aspire(&model->settings.policy, all, count, wanted);
+    free(model->aspired);
+    model->aspired = aspired;
+    model->aspired_count = el_policy_aspire(&model->settings.policy, whole, count, aspired);
+    for (size_t i = 0; i < count; i++)
+        if (el_policy_has(wanted, wanted_count, seen[i].version) || el_model_aspires(model, seen[i].version))
+            attend(model, &seen[i], now_ns);
+    retire_unwanted(model, wanted, wanted_count);
+    forget_ended(model);
+out:
+    free(all);
+    free(whole);
+    free(wanted);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/events.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct el_status *el_events_init(struct el_events *events)
+{
+    *events = (struct el_events){ .ring = calloc(EL_EVENTS_KEPT, sizeof(struct el_event)) };
+    if (events->ring == NULL)
+        return el_status_no_memory();
+    pthread_mutex_init(&events->lock, NULL);
+    return NULL;
+}
+
+/* model and text are owned; struct el_event shows them as constants to its readers. */
+static void free_constant(const char *text)
+{
+    union {
+        const char *constant;
+        char *owned;
+    } same = { .constant = text };
+    free(same.owned);
+}
+
+void el_events_free(struct el_events *events)
+{
+    if (events->ring == NULL)
+        return;
+    for (size_t i = 0; i < EL_EVENTS_KEPT; i++) {
+        free_constant(events->ring[i].model);
+        free_constant(events->ring[i].text);
+    }
+    free(events->ring);
+    pthread_mutex_destroy(&events->lock);
+    *events = (struct el_events){ 0 };
+}
+
+void el_events_add(struct el_events *events, const char *event, const char *model, int64_t version, const char *text)
+{
+    const char *model_copy = strdup(model), *text_copy = strdup(text);
+    pthread_mutex_lock(&events->lock);
+    struct el_event *slot = &events->ring[events->last % EL_EVENTS_KEPT];
+    free_constant(slot->model);
+    free_constant(slot->text);
+    *slot = (struct el_event){
+        .id = ++events->last,
+        .time_us = el_calendar_us(),
+        .event = event,
+        .model = model_copy,
+        .version = version,
+        .text = text_copy,
+    };
+    pthread_mutex_unlock(&events->lock);
+}
+
+void el_events_each(struct el_events *events, uint64_t after,
+                    void (*each)(const struct el_event *event, void *argument), void *argument)
+{
+    pthread_mutex_lock(&events->lock);
+    uint64_t oldest = events->last > EL_EVENTS_KEPT ? events->last - EL_EVENTS_KEPT + 1 : 1;
+    for (uint64_t id = after >= oldest ? after + 1 : oldest; id <= events->last; id++) {
+        struct el_event event = events->ring[(id - 1) % EL_EVENTS_KEPT];
+        event.model = event.model != NULL ? event.model : "";
+        event.text = event.text != NULL ? event.text : "";
+        each(&event, argument);
+    }
+    pthread_mutex_unlock(&events->lock);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/manager.h"
+
+#include "base/clock.h"
+#include "swap/loader.h"
+#include "swap/rcu.h"
+#include "swap/request.h"
+#include "swap/respawn.h"
+#include "swap/version.h"
+#include "swap/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS 16 /* looks per turn of the loop; what is left then waits for the next turn */
+
+/* ---- admission ---- */
+
+static bool is_resource(const struct el_model *model)
+{
+    return strcmp(model->settings.update.availability, "resource") == 0;
+}
+
+/* Workers of the model that hold memory, beside those that serve and are wanted. */
+static bool has_old_workers(const struct el_model *model)
+{
+    const struct el_hosted *hosted;
+    cds_list_for_each_entry(hosted, &model->swap->hosted, in_swap)
+    {
+        if (hosted->model != model)
+            continue;
+        const struct el_version *version;
+        bool wanted = false;
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            if (version->hosted == hosted && version->state == EL_LIFE_SERVING)
+                wanted = true;
+        }
+        if (!wanted)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Availability "resource": the old versions leave first, while requests wait. One whose directory is gone could not be
+ * loaded again if the new one is bad: beside such a one the new version is loaded as with "availability".
+ */
+static bool make_room(struct el_model *model)
+{
+    if (!is_resource(model))
+        return true;
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (el_model_aspires(model, version->number))
+            continue;
+        if (version->state == EL_LIFE_SERVING && el_model_seen(model, version->number) == NULL)
+            return true;
+        if (version->state == EL_LIFE_SERVING &&
+            el_version_move(version, EL_LIFE_UNROUTE, NULL, "making_room", "for another version (availability "
+                                                                           "\"resource\"); requests wait"))
+            model->hold = true;
+        if (version->state == EL_LIFE_WARM)
+            el_version_retire(version, "it makes room for another version");
+    }
+    return !has_old_workers(model);
+}
+
+static void admit(struct el_swap *swap, bool those_that_answer)
+{
+    uint32_t most = swap->options.max_concurrent_loads;
+    struct el_model *model;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (model->removed || (el_model_serving(model) != NULL) != those_that_answer)
+            continue;
+        struct el_version *version;
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            if (swap->loads >= most)
+                return;
+            if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number))
+                continue;
+            if (!make_room(model))
+                break;
+            if (el_version_move(version, EL_LIFE_ADMIT, NULL, "loading", "%s", version->path))
+                el_load_begin(version);
+        }
+    }
+}
+
+/* ---- readers and what they may still see ---- */
+
+/* One grace period for all that is deferred, first come first run. */
+static void run_deferred(struct el_swap *swap)
+{
+    struct el_deferred *list = NULL;
+    while (swap->deferred != NULL) {
+        struct el_deferred *first = swap->deferred;
+        swap->deferred = first->next;
+        first->next = list;
+        list = first;
+    }
+    el_rcu_wait(&swap->rcu_mark);
+    while (list != NULL) {
+        struct el_deferred *first = list;
+        list = first->next;
+        first->run(first->argument);
+    }
+    el_servable_sweep(&swap->lingering);
+}
+
+void el_swap_defer(struct el_swap *swap, struct el_deferred *deferred, void (*run)(void *argument), void *argument)
+{
+    *deferred = (struct el_deferred){ .next = swap->deferred, .run = run, .argument = argument };
+    swap->deferred = deferred;
+    el_swap_touch(swap);
+}
+
+/* ---- the turn ---- */
+
+static bool nothing_left(const struct el_model *model)
+{
+    const struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (!el_version_is_gone(version))
+            return false;
+    }
+    return true;
+}
+
+static void free_model(void *argument)
+{
+    el_model_free(argument);
+}
+
+static void look(struct el_swap *swap)
+{
+    uint64_t now_ns = el_now_ns();
+    struct el_model *model, *next;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        el_model_aspire(model, now_ns);
+        struct el_version *version;
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            el_load_tick(version, now_ns);
+            el_respawn_tick(version, now_ns);
+        }
+        el_model_route(model, now_ns);
+    }
+    admit(swap, false);
+    admit(swap, true);
+    cds_list_for_each_entry_safe(model, next, &swap->models, in_swap)
+    {
+        if (!model->removed || !nothing_left(model))
+            continue;
+        cds_list_del(&model->in_swap);
+        swap->unpublished = true;
+        el_swap_defer(swap, &model->deferred, free_model, model);
+    }
+}
+
+static void tell_settled(struct el_swap *swap)
+{
+    if (swap->settled_told || !swap->started || swap->settled == NULL || !el_swap_settled(swap))
+        return;
+    swap->settled_told = true;
+    swap->settled(swap->settled_argument);
+}
+
+void el_manager_run(struct el_swap *swap)
+{
+    for (int round = 0; round < ROUNDS && (swap->touched || swap->unpublished || swap->deferred != NULL); round++) {
+        swap->touched = false;
+        look(swap);
+        if (swap->touched)
+            continue; /* one publication for all that happens at once */
+        if (swap->unpublished && el_view_publish(swap))
+            el_loops_wake(swap);
+        if (!swap->unpublished && swap->deferred != NULL)
+            run_deferred(swap);
+    }
+    if (swap->touched || swap->deferred != NULL)
+        el_swap_alarm(swap, el_now_ns());
+    if (swap->unpublished)
+        el_swap_alarm(swap, el_after_ns(el_now_ns(), 100 * EL_NS_PER_MS));
+    tell_settled(swap);
+}

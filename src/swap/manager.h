@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_SWAP_MANAGER_H
+#define EL_SWAP_MANAGER_H
+
+/*
+ * The manager: looks at what is, and does what follows from it. See state.h for when it runs.
+ *
+ * Swap thread. manager.c holds the turn of the loop, admission and what is freed; aspired.c which versions
+ * should be there; model.c models themselves and where their requests go.
+ */
+
+#include "swap/state.h"
+
+/* Once per turn of the loop. */
+void el_manager_run(struct el_swap *swap);
+
+/* ---- model.c ---- */
+
+/* Takes settings over on success. */
+struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *settings, struct el_model **model) EL_MUST_USE;
+struct el_status *el_model_open_source(struct el_model *model) EL_MUST_USE;
+void el_model_close_source(struct el_model *model);
+
+/* Everything of it is retired from now on; it is freed once nothing is left. */
+void el_model_remove(struct el_model *model);
+void el_model_free(struct el_model *model);
+struct el_model *el_model_find(struct el_swap *swap, const char *name);
+
+/* Leads requests to what is ready and wanted, and away from what is not wanted any more. */
+void el_model_route(struct el_model *model, uint64_t now_ns);
+
+/* Gives a SERVING version up for an older one, or for whatever the policy finds next. */
+void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why);
+
+bool el_model_has_warm(const struct el_model *model);
+bool el_model_has_other(const struct el_model *model, int64_t number); /* whole on disk and not quarantined */
+
+/* True once it answers or has nothing left to try. */
+bool el_model_settled(const struct el_model *model);
+
+/* ---- aspired.c ---- */
+
+/* Compares what the source sees with the lives there are: begins lives, retires and quarantines, fills model->aspired. */
+void el_model_aspire(struct el_model *model, uint64_t now_ns);
+bool el_model_aspires(const struct el_model *model, int64_t number);
+const struct el_source_version *el_model_seen(const struct el_model *model, int64_t number);
+
+#endif

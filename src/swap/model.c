@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "swap/hosted.h"
+#include "swap/loader.h"
+#include "swap/manager.h"
+#include "swap/policy.h"
+#include "swap/respawn.h"
+#include "swap/settings.h"
+#include "swap/version.h"
+#include "swap/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct el_model *el_model_find(struct el_swap *swap, const char *name)
+{
+    struct el_model *model;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (!model->removed && strcmp(model->settings.name, name) == 0)
+            return model;
+    }
+    return NULL;
+}
+
+struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *settings, struct el_model **made)
+{
+    struct el_model *model = calloc(1, sizeof *model);
+    struct el_lobby *lobby = el_lobby_new();
+    if (model == NULL || lobby == NULL) {
+        free(model);
+        if (lobby != NULL)
+            el_lobby_close(lobby);
+        return el_status_no_memory();
+    }
+    model->swap = swap;
+    model->settings = *settings;
+    *settings = (struct el_model_config){ 0 };
+    model->lobby = lobby;
+    model->told_serving = -1;
+    CDS_INIT_LIST_HEAD(&model->versions);
+    *made = model;
+    return NULL;
+}
+
+static void on_source_change(void *argument)
+{
+    struct el_model *model = argument;
+    el_swap_touch(model->swap);
+}
+
+static void on_source_closed(void *argument)
+{
+    struct el_swap *swap = argument;
+    swap->open_sources--;
+    el_swap_touch(swap);
+}
+
+struct el_status *el_model_open_source(struct el_model *model)
+{
+    const struct el_swap_options *options = &model->swap->options;
+    const struct el_source_options source = {
+        .uv_loop = options->uv_loop,
+        .model = model->settings.name,
+        .base_path = model->settings.base_path,
+        .poll_wait_ms = options->poll_wait_ms,
+        .quiet_ms = model->settings.update.quiet_ms,
+        .incomplete_ms = options->incomplete_ms,
+        .no_inotify = options->no_inotify,
+        .on_change = on_source_change,
+        .argument = model,
+    };
+    EL_TRY(el_source_open(&source, &model->source));
+    model->swap->open_sources++;
+    return NULL;
+}
+
+void el_model_close_source(struct el_model *model)
+{
+    if (model->source != NULL)
+        el_source_close(model->source, on_source_closed, model->swap);
+    model->source = NULL;
+}
+
+void el_model_remove(struct el_model *model)
+{
+    model->removed = true;
+    model->aspired_count = 0;
+    el_model_close_source(model);
+    model->swap->unpublished = true;
+    el_swap_touch(model->swap);
+}
+
+void el_model_free(struct el_model *model)
+{
+    struct el_version *version, *next;
+    cds_list_for_each_entry_safe(version, next, &model->versions, in_model)
+    {
+        el_version_free(version);
+    }
+    struct el_hosted *hosted;
+    cds_list_for_each_entry(hosted, &model->swap->hosted, in_swap)
+    {
+        if (hosted->model == model)
+            hosted->model = NULL;
+    }
+    el_settings_free(&model->settings);
+    free(model->aspired);
+    el_lobby_close(model->lobby);
+    free(model);
+}
+
+bool el_model_has_warm(const struct el_model *model)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (version->state == EL_LIFE_WARM && version->hosted != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool el_model_settled(const struct el_model *model)
+{
+    if (el_model_serving(model) != NULL)
+        return true;
+    if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
+        return false;
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (!el_version_is_over(version))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the route ---- */
+
+static void route_to(struct el_version *version, uint64_t now_ns)
+{
+    bool again = version->state == EL_LIFE_WARM;
+    if (!el_version_move(version, EL_LIFE_ROUTE, NULL, NULL, " "))
+        return;
+    version->served_ns = now_ns;
+    version->trial_deaths = 0;
+    version->newly_routed = true;
+    version->model->has_served = true;
+    if (again)
+        el_version_set_reason(version, "");
+}
+
+static void route_away(struct el_version *version, uint64_t now_ns)
+{
+    if (!el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " "))
+        return;
+    version->warm_until_ns = el_after_ns(now_ns, version->model->settings.update.keep_warm_ms * EL_NS_PER_MS);
+    if (version->hosted == NULL)
+        el_version_retire(version, "it is not wanted any more and has no worker");
+}
+
+static bool all_aspired_serve(const struct el_model *model)
+{
+    for (size_t i = 0; i < model->aspired_count; i++) {
+        const struct el_version *version = el_version_find(model, model->aspired[i]);
+        if (version == NULL || version->state != EL_LIFE_SERVING)
+            return false;
+    }
+    return model->aspired_count > 0;
+}
+
+/* After the publication, so that whoever hears of it finds it so. */
+static void tell_routes(struct el_model *model)
+{
+    const struct el_version *serving = el_model_serving(model);
+    int64_t now = serving != NULL ? serving->number : -1, before = model->told_serving;
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (!version->newly_routed)
+            continue;
+        version->newly_routed = false;
+        if (version == serving && before >= 0 && before != now)
+            el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
+                    "from version %lld; %.0f ms after its files were whole", (long long)before, version->switch_ms);
+        else
+            el_tell(model->swap, EL_LOG_INFO, "serving", model, version, "%.0f ms after its files were whole",
+                    version->switch_ms);
+    }
+    model->told_serving = now >= 0 ? now : before;
+}
+
+static bool is_under_way(const struct el_model *model)
+{
+    for (size_t i = 0; i < model->aspired_count; i++) {
+        const struct el_version *version = el_version_find(model, model->aspired[i]);
+        if (version != NULL && !el_version_is_over(version))
+            return true;
+    }
+    return false;
+}
+
+static void set_hold(struct el_model *model)
+{
+    bool hold = model->has_served && el_model_serving(model) == NULL && is_under_way(model);
+    if (hold != model->hold)
+        model->swap->unpublished = true;
+    model->hold = hold;
+}
+
+static void retire_all(struct el_model *model, uint64_t now_ns)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (version->state == EL_LIFE_SERVING)
+            route_away(version, now_ns);
+        if (version->state != EL_LIFE_END && version->state != EL_LIFE_DRAINING)
+            el_version_retire(version, model->swap->stopping ? "the server stops" : "its model was removed");
+    }
+}
+
+static void expire_warm(struct el_model *model, uint64_t now_ns)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (version->state != EL_LIFE_WARM)
+            continue;
+        if (now_ns >= version->warm_until_ns)
+            el_version_retire(version, "another version serves, and it was kept warm long enough");
+        else
+            el_swap_alarm(model->swap, version->warm_until_ns);
+    }
+}
+
+void el_model_route(struct el_model *model, uint64_t now_ns)
+{
+    if (model->removed) {
+        retire_all(model, now_ns);
+        return;
+    }
+    struct el_version *version, *warm = NULL;
+    bool routed = false;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
+        if (can && el_model_aspires(model, version->number)) {
+            route_to(version, now_ns);
+            routed = true;
+        } else if (can && version->state == EL_LIFE_WARM && warm == NULL) {
+            warm = version;
+        }
+    }
+    if (el_model_serving(model) == NULL && warm != NULL) {
+        route_to(warm, now_ns); /* better an old answer than none, whatever the policy says */
+        routed = true;
+    }
+    if (all_aspired_serve(model)) {
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number)) {
+                route_away(version, now_ns);
+                routed = true;
+            }
+        }
+    }
+    set_hold(model);
+    if (routed && el_view_publish(model->swap))
+        tell_routes(model);
+    expire_warm(model, now_ns);
+}
+
+void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why)
+{
+    el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
+    el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
+    el_version_quarantine(version, why);
+    model->hold = el_model_has_other(model, version->number); /* no view may show neither a version nor the hope of one */
+}

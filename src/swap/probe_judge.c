@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/probe_judge.h"
+
+#include <string.h>
+
+static const struct el_signature *signature_of(const struct el_judged *judged, const struct el_pass *pass)
+{
+    return &judged->signatures->list[pass->signature];
+}
+
+const struct el_pass *el_judged_find(const struct el_judged *judged, const char *signature, int64_t batch)
+{
+    for (uint32_t i = 0; judged->signatures != NULL && i < judged->pass_count; i++)
+        if (judged->passes[i].batch == batch && strcmp(signature_of(judged, &judged->passes[i])->name, signature) == 0)
+            return &judged->passes[i];
+    return NULL;
+}
+
+bool el_probe_suspicious(const struct el_judged *judged)
+{
+    for (uint32_t i = 0; i < judged->pass_count; i++) {
+        const struct el_pass *pass = &judged->passes[i];
+        if (pass->status != NULL)
+            return true;
+        for (uint32_t o = 0; o < pass->output_count; o++)
+            if (el_tensor_first_nonfinite(&pass->outputs[o]) >= 0)
+                return true;
+    }
+    return false;
+}
+
+static struct el_status *check_output(const struct el_signature *signature, const struct el_pass *pass, uint32_t index,
+                                      const struct el_tensor_info *served, const struct el_tensor *served_output)
+{
+    const struct el_tensor_info *declared = &signature->outputs[index];
+    const struct el_tensor *output = &pass->outputs[index];
+    char expected[400], found[400];
+    if (output->dtype != declared->dtype)
+        return el_status_new(EL_FAILED_PRECONDITION,
+                             "probe of signature \"%s\": output \"%s\" is declared %s but came as %s", signature->name,
+                             declared->name, el_dtype_short_name(declared->dtype), el_dtype_short_name(output->dtype));
+    if (!el_shape_fits(&declared->shape, &output->shape))
+        return el_status_new(
+            EL_FAILED_PRECONDITION, "probe of signature \"%s\": output \"%s\" is declared %s but came as %s",
+            signature->name, declared->name, el_shape_print(&declared->shape, expected, sizeof expected),
+            el_shape_print(&output->shape, found, sizeof found));
+    if (served != NULL && !el_shape_fits(&served->shape, &output->shape))
+        return el_status_new(
+            EL_FAILED_PRECONDITION,
+            "probe of signature \"%s\": output \"%s\" came as %s; the serving version declares %s", signature->name,
+            declared->name, el_shape_print(&output->shape, found, sizeof found),
+            el_shape_print(&served->shape, expected, sizeof expected));
+    int64_t bad = el_tensor_first_nonfinite(output);
+    if (bad >= 0 && (served_output == NULL || el_tensor_first_nonfinite(served_output) < 0))
+        return el_status_new(EL_FAILED_PRECONDITION,
+                             "probe of signature \"%s\": output \"%s\" is not finite (element %lld is NaN or infinite)",
+                             signature->name, declared->name, (long long)bad);
+    return NULL;
+}
+
+static struct el_status *check_outputs(const struct el_signature *signature, const struct el_pass *pass,
+                                       const struct el_signature *served, const struct el_pass *served_pass)
+{
+    if (pass->output_count != signature->output_count)
+        return el_status_new(EL_FAILED_PRECONDITION, "probe of signature \"%s\": %u of %u outputs came",
+                             signature->name, pass->output_count, signature->output_count);
+    for (uint32_t i = 0; i < pass->output_count; i++) {
+        const char *name = signature->outputs[i].name;
+        int at = served != NULL ? el_tensor_info_find(served->outputs, served->output_count, name, strlen(name)) : -1;
+        bool answered = at >= 0 && served_pass != NULL && (uint32_t)at < served_pass->output_count;
+        EL_TRY(check_output(signature, pass, i, at >= 0 ? &served->outputs[at] : NULL,
+                            answered ? &served_pass->outputs[at] : NULL));
+    }
+    return NULL;
+}
+
+/* An input that no request can carry (a resource, a variant): no client can be hurt by what the signature does. */
+static bool can_be_asked(const struct el_signature *signature)
+{
+    for (uint32_t i = 0; i < signature->input_count; i++)
+        if (!el_dtype_is_data(signature->inputs[i].dtype))
+            return false;
+    return true;
+}
+
+/* A pass that failed: the version's fault, or that of the made-up inputs? */
+static struct el_status *excuse(const struct el_judged *judged, const struct el_pass *pass,
+                                const struct el_pass *served_pass, struct el_buf *warning)
+{
+    const struct el_signature *signature = signature_of(judged, pass);
+    enum el_code code = el_status_code(pass->status);
+    bool excused = false;
+    if (served_pass != NULL) {
+        excused = el_status_code(served_pass->status) == code;
+    } else if (code == EL_INVALID_ARGUMENT) {
+        const struct el_pass *one = el_judged_find(judged, signature->name, 1);
+        excused = el_probe_is_guess(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
+    } else {
+        excused = code == EL_UNIMPLEMENTED && !can_be_asked(signature);
+    }
+    if (!excused)
+        return el_status_prefix(el_status_copy(pass->status), "probe of signature \"%s\" with a batch of %lld",
+                                signature->name, (long long)pass->batch);
+    el_buf_printf(warning, "%ssignature \"%s\" could not be probed with a batch of %lld%s: %s",
+                  warning->size > 0 ? "; " : "", signature->name, (long long)pass->batch,
+                  served_pass != NULL ? " (nor could the serving version's)" : "", el_status_text(pass->status));
+    return NULL;
+}
+
+struct el_status *el_probe_judge(const struct el_judged *judged, const struct el_judged *serving,
+                                 struct el_buf *warning)
+{
+    for (uint32_t i = 0; i < judged->pass_count; i++) {
+        const struct el_pass *pass = &judged->passes[i];
+        const struct el_signature *signature = signature_of(judged, pass);
+        const struct el_signature *served =
+            serving->signatures != NULL
+                ? el_signatures_find(serving->signatures, signature->name, strlen(signature->name), NULL)
+                : NULL;
+        const struct el_pass *served_pass = el_judged_find(serving, signature->name, pass->batch);
+        if (pass->status == NULL)
+            EL_TRY(check_outputs(signature, pass, served,
+                                 served_pass != NULL && served_pass->status == NULL ? served_pass : NULL));
+        else
+            EL_TRY(excuse(judged, pass, served_pass, warning));
+    }
+    return NULL;
+}

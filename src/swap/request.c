@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hot path: a request from its model spec to a worker and back.
+ *
+ * One read section covers the look at the view, the pin and el_call_begin();
+ * from then on the call keeps the worker alive and the pin the servable. No
+ * allocation and no system call beyond what the worker's ring does, except for
+ * requests that want more than four outputs.
+ *
+ * A worker that dies under a request: the call that died still holds the inputs.
+ * The request is led anew, to the respawned worker or to another version that
+ * reads and writes the same, and the inputs are copied over. Once: a request
+ * that kills two workers is answered with UNAVAILABLE.
+ */
+#include "swap/request.h"
+
+#include "base/clock.h"
+#include "swap/rcu.h"
+#include "swap/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RESPAWN_WAIT_NS (10 * EL_NS_PER_S) /* for a worker, where the request has no deadline */
+#define NO_MORE_TRIES 255                  /* cancelled: not replayed */
+
+static bool is_servers_fault(enum el_code code)
+{
+    switch (code) {
+    case EL_UNKNOWN:
+    case EL_DEADLINE_EXCEEDED:
+    case EL_RESOURCE_EXHAUSTED:
+    case EL_ABORTED:
+    case EL_UNIMPLEMENTED:
+    case EL_INTERNAL:
+    case EL_UNAVAILABLE:
+    case EL_DATA_LOSS:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void unpin(struct el_request *request, struct el_servable **servable)
+{
+    if (*servable != NULL && el_servable_unpin(*servable))
+        uv_async_send(&request->loop->swap->async);
+    *servable = NULL;
+}
+
+static void drop_replay(struct el_request *request)
+{
+    if (request->replay_call != NULL)
+        el_call_end(request->replay_call);
+    request->replay_call = NULL;
+    unpin(request, &request->replay_from);
+}
+
+static void count(const struct el_request *request, const struct el_status *status)
+{
+    struct el_servable *servable = request->servable != NULL ? request->servable : request->replay_from;
+    if (servable == NULL) {
+        atomic_fetch_add_explicit(&request->loop->swap->refused, 1, memory_order_relaxed);
+        return;
+    }
+    struct el_version_stats *stats = &servable->stats;
+    atomic_fetch_add_explicit(&stats->requests, 1, memory_order_relaxed);
+    if (status == NULL)
+        el_histogram_record(&stats->latency, el_now_ns() - request->started_ns);
+    else if (is_servers_fault(el_status_code(status)))
+        atomic_fetch_add_explicit(&stats->errors, 1, memory_order_relaxed);
+}
+
+/* status is borrowed; the request may be gone afterwards. */
+static void end_with(struct el_request *request, const struct el_status *status)
+{
+    count(request, status);
+    request->state = EL_REQUEST_DONE;
+    request->done(request, status);
+}
+
+void el_request_finish(struct el_request *request, struct el_status *status)
+{
+    end_with(request, status);
+    el_status_free(status);
+}
+
+/* ---- replay ---- */
+
+/* True if inputs and outputs have the same names and dtypes in the same places, so that indexes mean the same. */
+static bool reads_the_same(const struct el_signature *a, const struct el_signature *b)
+{
+    if (a->input_count != b->input_count || a->output_count != b->output_count)
+        return false;
+    for (uint32_t i = 0; i < a->input_count; i++)
+        if (a->inputs[i].dtype != b->inputs[i].dtype || strcmp(a->inputs[i].name, b->inputs[i].name) != 0)
+            return false;
+    for (uint32_t i = 0; i < a->output_count; i++)
+        if (a->outputs[i].dtype != b->outputs[i].dtype || strcmp(a->outputs[i].name, b->outputs[i].name) != 0)
+            return false;
+    return true;
+}
+
+static struct el_status *copy_inputs(struct el_request *request)
+{
+    const struct el_tensor *tensors;
+    const uint32_t *indexes;
+    uint32_t input_count = el_call_inputs(request->replay_call, &tensors, &indexes);
+    for (uint32_t i = 0; i < input_count; i++) {
+        void *data;
+        EL_TRY(el_call_input(request->call, indexes[i], tensors[i].dtype, &tensors[i].shape, tensors[i].size, &data));
+        if (tensors[i].size > 0)
+            memcpy(data, tensors[i].data, tensors[i].size);
+    }
+    return NULL;
+}
+
+static void on_call_done(struct el_call *call, const struct el_status *status, void *argument)
+{
+    struct el_request *request = argument;
+    if (status == NULL || !el_call_worker_died(call) || request->tries > 0) {
+        end_with(request, status);
+        return;
+    }
+    request->tries = 1;
+    request->replay_call = call;
+    request->replay_from = request->servable;
+    request->call = NULL;
+    request->servable = NULL;
+    atomic_fetch_add_explicit(&request->replay_from->stats.replayed, 1, memory_order_relaxed);
+    el_request_run(request);
+}
+
+/* ---- choosing ---- */
+
+static bool may_go_elsewhere(const struct el_request *request)
+{
+    return !request->has_version && request->label == NULL;
+}
+
+static const struct el_signature *find_signature(const struct el_request *request,
+                                                 const struct el_version_view *version, uint32_t *index)
+{
+    return el_signatures_find(&version->servable->signatures, request->signature_name, request->signature_name_size,
+                              index);
+}
+
+/* True if a request that was decoded already can go on there. */
+static bool takes_replay(const struct el_request *request, const struct el_version_view *version)
+{
+    if (request->replay_call == NULL || request->replay_from == version->servable)
+        return true;
+    const struct el_signature *signature = find_signature(request, version, NULL);
+    return signature != NULL && reads_the_same(request->signature, signature);
+}
+
+static struct el_worker *worker_of(const struct el_version_view *version)
+{
+    return atomic_load_explicit(&version->servable->worker, memory_order_acquire);
+}
+
+/* Another version that answers while the chosen one has no worker: the highest that can. */
+static const struct el_version_view *last_good(const struct el_request *request, const struct el_model_view *model,
+                                               const struct el_version_view *chosen)
+{
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct el_version_view *other = &model->versions[i];
+        if (other != chosen && el_view_answers(other) && worker_of(other) != NULL && takes_replay(request, other) &&
+            find_signature(request, other, NULL) != NULL)
+            return other;
+    }
+    return NULL;
+}
+
+/* What a look at the view came to. */
+struct look {
+    struct el_status *status;    /* the request ends with it */
+    struct el_lobby *lobby;      /* it waits, its seat taken */
+    uint64_t wait_ns;            /* for so long, where it has no deadline */
+    struct el_call *call;        /* it runs */
+};
+
+static void look_wait(struct look *look, const struct el_model_view *model, uint64_t wait_ns)
+{
+    if (el_lobby_enter(model->lobby)) {
+        look->lobby = model->lobby;
+        look->wait_ns = wait_ns;
+        return;
+    }
+    look->status = el_status_new(EL_RESOURCE_EXHAUSTED, "model %s: %d requests wait for its worker already",
+                                 model->name, EL_LOBBY_SEATS);
+}
+
+/* Begins a call there. Neither call nor status: it has no worker that can take it now. */
+static void look_begin(struct el_request *request, const struct el_version_view *version, struct look *look)
+{
+    uint32_t index;
+    const struct el_signature *signature = find_signature(request, version, &index);
+    if (signature == NULL) {
+        const char *name = request->signature_name_size > 0 ? request->signature_name : "serving_default";
+        size_t size = request->signature_name_size > 0 ? request->signature_name_size : strlen(name);
+        look->status =
+            el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.", (int)size, name);
+        return;
+    }
+    struct el_worker *worker = takes_replay(request, version) ? worker_of(version) : NULL;
+    if (worker == NULL)
+        return;
+    look->status = el_call_begin(worker, request->loop->completions, index, &look->call);
+    if (el_status_code(look->status) == EL_UNAVAILABLE) {
+        /* It died and the swap thread does not know yet: the wake-up after the respawn will come for us, too. */
+        el_status_free(look->status);
+        look->status = NULL;
+        look->call = NULL;
+        return;
+    }
+    if (look->status != NULL)
+        return;
+    el_servable_pin(version->servable);
+    request->servable = version->servable;
+    request->served_version = version->version;
+    request->signature = signature;
+    request->signature_index = index;
+}
+
+/* Inside the read section. */
+static void look_at(struct el_request *request, struct look *look)
+{
+    const struct el_view *view = atomic_load_explicit(&request->loop->swap->view, memory_order_acquire);
+    const struct el_model_view *model;
+    const struct el_version_view *version;
+    look->status = el_route_choose(view, request, &model, &version);
+    if (look->status != NULL)
+        return;
+    if (version == NULL) {
+        look_wait(look, model, model->hold_ns);
+        return;
+    }
+    look_begin(request, version, look);
+    if (look->status != NULL || look->call != NULL)
+        return;
+    const struct el_version_view *other = may_go_elsewhere(request) ? last_good(request, model, version) : NULL;
+    if (other != NULL)
+        look_begin(request, other, look);
+    if (look->status == NULL && look->call == NULL)
+        look_wait(look, model, RESPAWN_WAIT_NS);
+}
+
+/* ---- running ---- */
+
+static struct el_status *decode(struct el_request *request)
+{
+    if (request->replay_call != NULL) {
+        struct el_status *status = copy_inputs(request);
+        drop_replay(request);
+        return status;
+    }
+    if (request->signature->output_count > sizeof request->few_outputs / sizeof request->few_outputs[0]) {
+        request->outputs = malloc(request->signature->output_count * sizeof *request->outputs);
+        if (request->outputs == NULL)
+            return el_status_no_memory();
+    }
+    return request->fill(request, request->call, request->signature, request->outputs, &request->output_count);
+}
+
+void el_request_run(struct el_request *request)
+{
+    struct look look = { 0 };
+    el_rcu_read_lock();
+    look_at(request, &look);
+    el_rcu_read_unlock(&request->loop->swap->rcu_mark);
+
+    if (look.lobby != NULL) {
+        uint64_t give_up_ns = request->deadline_ns != EL_NEVER_NS
+                                  ? request->deadline_ns
+                                  : el_after_ns(request->started_ns, look.wait_ns);
+        el_request_wait(request, look.lobby, give_up_ns);
+        return;
+    }
+    if (look.status != NULL) {
+        el_request_finish(request, look.status);
+        return;
+    }
+    request->call = look.call;
+    request->state = EL_REQUEST_RUNNING;
+    struct el_status *status = decode(request);
+    if (status == NULL)
+        status = el_call_submit(request->call, request->outputs, request->output_count, request->deadline_ns,
+                                on_call_done, request);
+    if (status != NULL)
+        el_request_finish(request, status);
+}
+
+void el_request_start(struct el_request *request)
+{
+    request->served_version = -1;
+    request->signature = NULL;
+    request->call = NULL;
+    request->servable = request->replay_from = NULL;
+    request->replay_call = NULL;
+    request->lobby = NULL;
+    request->next = request->previous = NULL;
+    request->outputs = request->few_outputs;
+    request->output_count = 0;
+    request->started_ns = el_now_ns();
+    request->tries = 0;
+    request->state = EL_REQUEST_IDLE;
+    el_request_run(request);
+}
+
+void el_request_cancel(struct el_request *request)
+{
+    switch (request->state) {
+    case EL_REQUEST_WAITING:
+    case EL_REQUEST_RETRYING:
+        el_request_leave(request);
+        el_request_finish(request, el_status_new(EL_CANCELLED, "cancelled while waiting for a worker"));
+        break;
+    case EL_REQUEST_RUNNING:
+        request->tries = NO_MORE_TRIES;
+        el_call_cancel(request->call);
+        break;
+    default:
+        break;
+    }
+}
+
+void el_request_end(struct el_request *request)
+{
+    drop_replay(request);
+    if (request->call != NULL)
+        el_call_end(request->call);
+    request->call = NULL;
+    unpin(request, &request->servable);
+    if (request->outputs != request->few_outputs)
+        free(request->outputs);
+    request->outputs = request->few_outputs;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/respawn.h"
+
+#include "base/clock.h"
+#include "swap/hosted.h"
+#include "swap/manager.h"
+#include "swap/probe.h"
+#include "swap/request.h"
+#include "swap/version.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_DELAY_NS (100 * EL_NS_PER_MS)
+#define LONGEST_DELAY_NS (10 * EL_NS_PER_S)
+#define HEALTHY_NS (60 * EL_NS_PER_S)  /* a worker that lived so long starts the count again */
+#define TRIAL_NS (60 * EL_NS_PER_S)    /* after becoming SERVING */
+#define TRIAL_DEATHS 3                 /* within the trial, with a WARM version to go back to */
+#define BRIEF_NS (1 * EL_NS_PER_S)     /* a life that counts as none */
+#define BRIEF_LIVES 5                  /* in a row, with another version to load */
+
+struct el_respawn {
+    struct el_version *version;
+    unsigned tried;         /* replacements since the last healthy life */
+    unsigned brief;         /* lives in a row that were none */
+    uint64_t hosted_ns;     /* when the last worker took over */
+    uint64_t due_ns;        /* when the next replacement starts; EL_NEVER_NS: not waiting */
+    struct el_hosted *hosted; /* the replacement under way */
+    struct el_probe *probe;
+    bool loaded, probed;
+    struct el_status *failed;
+};
+
+uint64_t el_respawn_delay_ns(unsigned n)
+{
+    if (n == 0)
+        return 0;
+    if (n > 7)
+        return LONGEST_DELAY_NS;
+    uint64_t delay = FIRST_DELAY_NS << (n - 1);
+    return delay < LONGEST_DELAY_NS ? delay : LONGEST_DELAY_NS;
+}
+
+void el_respawn_end(struct el_respawn *respawn)
+{
+    if (respawn == NULL)
+        return;
+    el_probe_free(respawn->probe);
+    el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "its version needs no worker any more"));
+    el_status_free(respawn->failed);
+    free(respawn);
+}
+
+/* Waits for the next try. */
+static void schedule(struct el_respawn *respawn)
+{
+    struct el_swap *swap = respawn->version->model->swap;
+    respawn->due_ns = el_after_ns(el_now_ns(), el_respawn_delay_ns(respawn->tried));
+    el_swap_alarm(swap, respawn->due_ns);
+    el_swap_touch(swap);
+}
+
+static struct el_respawn *respawn_of(struct el_version *version)
+{
+    if (version->respawn == NULL) {
+        version->respawn = calloc(1, sizeof *version->respawn);
+        if (version->respawn != NULL) {
+            version->respawn->version = version;
+            version->respawn->due_ns = EL_NEVER_NS;
+            version->respawn->hosted_ns = version->served_ns;
+        }
+    }
+    return version->respawn;
+}
+
+/* True if the version was given up. */
+static bool give_up(struct el_version *version, struct el_respawn *respawn, const struct el_status *why)
+{
+    uint64_t now = el_now_ns();
+    bool trial = version->trial_deaths >= TRIAL_DEATHS && now - version->served_ns < TRIAL_NS &&
+                 el_model_has_warm(version->model);
+    bool brief = respawn->brief >= BRIEF_LIVES && el_model_has_other(version->model, version->number);
+    if (!trial && !brief)
+        return false;
+    el_model_roll_back(version->model, version,
+                       el_status_new(EL_UNAVAILABLE, "its workers keep dying (%u times); the last one: %s",
+                                     trial ? version->trial_deaths : respawn->brief, el_status_text(why)));
+    return true;
+}
+
+static void on_death(struct el_version *version, const struct el_status *why)
+{
+    struct el_swap *swap = version->model->swap;
+    atomic_store_explicit(&version->servable->worker, NULL, memory_order_release);
+    version->hosted = NULL;
+    swap->unpublished = true;
+    atomic_fetch_add_explicit(&version->servable->stats.worker_deaths, 1, memory_order_relaxed);
+    el_tell(swap, EL_LOG_ERROR, "worker_died", version->model, version, "%s", el_status_text(why));
+    if (version->state != EL_LIFE_SERVING) {
+        if (version->state == EL_LIFE_WARM)
+            el_version_retire(version, "its worker died while it was kept warm");
+        else if (version->state == EL_LIFE_READY)
+            el_version_quarantine(version, el_status_copy(why));
+        return;
+    }
+    struct el_respawn *respawn = respawn_of(version);
+    if (respawn == NULL) {
+        el_swap_alarm(swap, el_after_ns(el_now_ns(), FIRST_DELAY_NS)); /* no memory: the tick tries again */
+        return;
+    }
+    uint64_t lived_ns = el_now_ns() - respawn->hosted_ns;
+    if (lived_ns >= HEALTHY_NS)
+        respawn->tried = 0;
+    respawn->brief = lived_ns < BRIEF_NS ? respawn->brief + 1 : 0;
+    version->trial_deaths++;
+    if (!give_up(version, respawn, why)) {
+        el_version_set_reason(version, el_status_text(why));
+        schedule(respawn);
+    }
+}
+
+void el_respawn_on_event(struct el_hosted *hosted, const struct el_worker_event *event, void *owner)
+{
+    struct el_version *version = owner;
+    if (event->type == EL_WORKER_LOADED)
+        return;
+    hosted->owner = NULL; /* whatever comes after its death is nobody's business */
+    struct el_status *unknown = NULL;
+    if (event->status == NULL)
+        unknown = el_status_new(EL_UNAVAILABLE, "its worker ended");
+    on_death(version, event->status != NULL ? event->status : unknown);
+    el_status_free(unknown);
+}
+
+/* ---- a replacement ---- */
+
+static void on_replacement_event(struct el_hosted *hosted, const struct el_worker_event *event, void *owner)
+{
+    (void)hosted;
+    struct el_respawn *respawn = owner;
+    if (event->type == EL_WORKER_LOADED) {
+        respawn->loaded = true;
+        return;
+    }
+    if (respawn->failed == NULL)
+        respawn->failed = event->status != NULL ? el_status_copy(event->status)
+                                                : el_status_new(EL_UNAVAILABLE, "its worker ended");
+    if (event->type == EL_WORKER_GONE)
+        respawn->hosted = NULL;
+}
+
+static void on_probed(struct el_probe *probe, void *argument)
+{
+    struct el_respawn *respawn = argument;
+    uint32_t count;
+    const struct el_pass *passes = el_probe_passes(probe, &count);
+    respawn->probed = true;
+    const struct el_status *wrong = el_probe_broken(probe);
+    /* A model that refuses made-up inputs answered: that is all that is asked for here. */
+    if (wrong == NULL && count > 0 && passes[0].status != NULL &&
+        el_status_code(passes[0].status) != EL_INVALID_ARGUMENT)
+        wrong = passes[0].status;
+    if (wrong != NULL && respawn->failed == NULL)
+        respawn->failed = el_status_copy(wrong);
+    el_swap_touch(respawn->version->model->swap);
+}
+
+/* The files may have been replaced since: a worker that offers something else does not continue this life. */
+static struct el_status *check_signatures(const struct el_respawn *respawn)
+{
+    struct el_buf was = { 0 }, is = { 0 };
+    struct el_status *status = el_signatures_encode(&respawn->version->servable->signatures, &was);
+    if (status == NULL)
+        status = el_signatures_encode(el_worker_signatures(respawn->hosted->worker), &is);
+    if (status == NULL && (was.size != is.size || memcmp(was.data, is.data, is.size) != 0))
+        status = el_status_new(EL_FAILED_PRECONDITION,
+                               "the files in %s have other signatures now than when they were loaded",
+                               respawn->version->path);
+    el_buf_free(&was);
+    el_buf_free(&is);
+    return status;
+}
+
+static void start(struct el_respawn *respawn)
+{
+    struct el_version *version = respawn->version;
+    respawn->due_ns = EL_NEVER_NS;
+    respawn->tried++;
+    respawn->loaded = respawn->probed = false;
+    respawn->failed =
+        el_hosted_start(version, version->engine, false, on_replacement_event, respawn, &respawn->hosted);
+}
+
+static void start_probe(struct el_respawn *respawn)
+{
+    struct el_version *version = respawn->version;
+    respawn->failed = check_signatures(respawn);
+    if (respawn->failed != NULL)
+        return;
+    const struct el_probe_options options = {
+        .swap = version->model->swap,
+        .worker = respawn->hosted->worker,
+        .signatures = &version->servable->signatures,
+        .timeout_ms = version->model->settings.update.probe_timeout_ms,
+        .kill = true,
+        .first_only = true,
+        .done = on_probed,
+        .argument = respawn,
+    };
+    respawn->failed = el_probe_start(&options, &respawn->probe);
+}
+
+static void take_over(struct el_respawn *respawn)
+{
+    struct el_version *version = respawn->version;
+    struct el_hosted *hosted = respawn->hosted;
+    respawn->hosted = NULL;
+    respawn->hosted_ns = el_now_ns();
+    el_worker_promote(hosted->worker);
+    el_version_host(version, hosted);
+    el_version_set_reason(version, "");
+    el_tell(version->model->swap, EL_LOG_INFO, "respawned", version->model, version, "try %u, process %lld",
+            respawn->tried, (long long)el_worker_pid(hosted->worker));
+    el_loops_wake(version->model->swap);
+}
+
+static void fail(struct el_respawn *respawn)
+{
+    struct el_version *version = respawn->version;
+    struct el_status *why = respawn->failed;
+    respawn->failed = NULL;
+    el_tell(version->model->swap, EL_LOG_ERROR, "respawn_failed", version->model, version, "try %u: %s",
+            respawn->tried, el_status_text(why));
+    el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it is replaced by another"));
+    respawn->hosted = NULL;
+    respawn->brief++;
+    if (!give_up(version, respawn, why)) {
+        el_version_set_reason(version, el_status_text(why));
+        schedule(respawn);
+    }
+    el_status_free(why);
+}
+
+void el_respawn_tick(struct el_version *version, uint64_t now_ns)
+{
+    struct el_respawn *respawn = version->respawn;
+    if (version->state != EL_LIFE_SERVING || version->hosted != NULL)
+        return;
+    if (respawn == NULL) {
+        respawn = respawn_of(version);
+        if (respawn == NULL)
+            return;
+        schedule(respawn);
+    }
+    if (respawn->hosted == NULL && respawn->failed == NULL) {
+        if (now_ns < respawn->due_ns) {
+            el_swap_alarm(version->model->swap, respawn->due_ns);
+            return;
+        }
+        start(respawn);
+    }
+    if (respawn->failed == NULL && respawn->loaded && respawn->probe == NULL)
+        start_probe(respawn);
+    if (respawn->failed == NULL && respawn->probe != NULL && !respawn->probed)
+        el_probe_tick(respawn->probe, now_ns);
+    if (respawn->failed == NULL && !respawn->probed)
+        return;
+    el_probe_free(respawn->probe);
+    respawn->probe = NULL;
+    if (respawn->failed == NULL)
+        take_over(respawn);
+    else
+        fail(respawn);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which version a model spec means. Texts and codes are TensorFlow Serving's:
+ * clients match on them.
+ */
+#include "swap/request.h"
+#include "swap/view.h"
+
+#include <string.h>
+
+static const struct el_version_label *find_label(const struct el_model_view *model, const char *label, size_t size)
+{
+    for (size_t i = 0; i < model->label_count; i++)
+        if (strlen(model->labels[i].label) == size && memcmp(model->labels[i].label, label, size) == 0)
+            return &model->labels[i];
+    return NULL;
+}
+
+static struct el_status *not_found_latest(const struct el_request *spec)
+{
+    return el_status_new(EL_NOT_FOUND, "Servable not found for request: Latest(%.*s)", (int)spec->model_size,
+                         spec->model);
+}
+
+static struct el_status *choose_number(const struct el_model_view *model, const struct el_request *spec,
+                                       int64_t number, const struct el_version_view **version)
+{
+    if (model != NULL) {
+        const struct el_version_view *found = el_view_version(model, number);
+        if (found != NULL && el_view_answers(found)) {
+            *version = found;
+            return NULL;
+        }
+    }
+    return el_status_new(EL_NOT_FOUND, "Servable not found for request: Specific(%.*s, %lld)", (int)spec->model_size,
+                         spec->model, (long long)number);
+}
+
+struct el_status *el_route_choose(const struct el_view *view, const struct el_request *spec,
+                                  const struct el_model_view **model_out, const struct el_version_view **version)
+{
+    *version = NULL;
+    *model_out = NULL;
+    if (spec->model_size == 0)
+        return el_status_new(EL_INVALID_ARGUMENT, "ModelSpec has no name specified.");
+    const struct el_model_view *model = view != NULL ? el_view_model(view, spec->model, spec->model_size) : NULL;
+    *model_out = model;
+    if (spec->label != NULL) {
+        const struct el_version_label *label =
+            model != NULL ? find_label(model, spec->label, spec->label_size) : NULL;
+        if (label == NULL)
+            return el_status_new(EL_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
+                                 (int)spec->label_size, spec->label);
+        return choose_number(model, spec, label->version, version);
+    }
+    if (spec->has_version)
+        return choose_number(model, spec, spec->version, version);
+    if (model == NULL)
+        return not_found_latest(spec);
+    if (model->serving >= 0) {
+        *version = el_view_version(model, model->serving);
+        return NULL;
+    }
+    return model->hold ? NULL : not_found_latest(spec);
+}
+
+struct el_status *el_view_resolve(struct el_swap *swap, const struct el_view *view, const struct el_request *spec,
+                                  const struct el_version_view **version)
+{
+    (void)swap;
+    const struct el_model_view *model;
+    EL_TRY(el_route_choose(view, spec, &model, version));
+    return *version != NULL ? NULL : not_found_latest(spec);
+}

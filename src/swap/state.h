@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_SWAP_STATE_H
+#define EL_SWAP_STATE_H
+
+/*
+ * What the swapper's files share: the swapper, its models, their versions, and
+ * the workers that it hosts. This header is the room's own.
+ *
+ * Everything here belongs to the swap thread, except what says otherwise.
+ *
+ * How work is done. Whatever happens (a scan, a worker's event, a probe's end, a
+ * timer) changes its own version and calls el_swap_touch(). Once per turn of
+ * the loop, before it sleeps, el_manager_run() looks at every model as it is
+ * now and does what follows: new lives, admissions, switches, retirements. Then the
+ * view is published if anything changed, one grace period is waited for, and
+ * what readers could still have seen is freed.
+ */
+
+#include "source/source.h"
+#include "swap/events.h"
+#include "swap/servable.h"
+#include "swap/swap.h"
+
+#include <pthread.h>
+#include <urcu/list.h>
+
+/* Runs on the swap thread when no reader of an older view is left. */
+struct el_deferred {
+    struct el_deferred *next;
+    void (*run)(void *argument);
+    void *argument;
+};
+
+/* A worker process (or its twin in this process), from start to gone. */
+struct el_hosted {
+    struct cds_list_head in_swap;
+    struct el_swap *swap;
+    struct el_worker *worker;
+    const struct el_model *model; /* whose version it hosts; NULL when the model is gone */
+    char engine[32];
+    void (*on_event)(struct el_hosted *hosted, const struct el_worker_event *event, void *owner);
+    void *owner;         /* NULL: nobody cares any more, it only has to go */
+    bool loaded, dead;
+    struct el_deferred deferred;
+};
+
+struct el_load;    /* loader.h: from admission to a worker that was chosen and probed */
+struct el_respawn; /* respawn.h */
+
+/* One life of one version. */
+struct el_version {
+    struct cds_list_head in_model; /* descending by version; of several lives of a number only the last is not END */
+    struct el_model *model;
+    struct el_servable *servable; /* owned with others; there from the start */
+    int64_t number;
+    char *path;
+    uint64_t fingerprint;
+    uint64_t whole_since_ns;
+
+    enum el_life_state state;
+    enum el_code code;
+    char *reason; /* NULL: "" */
+    int64_t since_us;
+    bool whole;   /* VERIFYING: may be loaded */
+    bool vanished; /* its directory is not there any more */
+
+    char engine[32];
+    char *engine_reason; /* NULL: "" */
+    const char *isolation;
+    double load_ms, switch_ms;
+
+    struct el_hosted *hosted; /* the worker that answers; NULL: none now */
+    struct el_load *load;     /* LOADING, PROBING */
+    struct el_respawn *respawn;
+    uint64_t served_ns;       /* when it became SERVING */
+    bool newly_routed;        /* SERVING, and not told yet */
+    unsigned trial_deaths;    /* of its workers, since then */
+    uint64_t warm_until_ns;
+    struct el_deferred deferred;
+    bool deferring;           /* deferred is in the swapper's list */
+    uint64_t told_ns, tell_gap_ns; /* VERIFYING: when the last "waiting" event was, and how long until the next may be */
+};
+
+struct el_model {
+    struct cds_list_head in_swap; /* in config order */
+    struct el_swap *swap;
+    struct el_model_config settings;
+    struct el_source *source;      /* NULL: closing */
+    struct el_lobby *lobby;
+    struct cds_list_head versions;
+    int64_t *aspired;              /* whole and wanted, descending: what the last look said */
+    size_t aspired_count;
+    bool hold;                     /* availability "resource": requests wait for the version that is on its way */
+    bool has_served;               /* some version has: from then on requests are rather held than refused */
+    bool removed;                  /* not in the config any more: everything is being retired */
+    char source_error[512];        /* what was last told about the source */
+    char source_warning[512];
+    struct el_deferred deferred;   /* removed: it is freed after a grace period */
+    int64_t told_serving;          /* the default version that was last published */
+};
+
+struct el_swap {
+    struct el_swap_options options;
+    struct el_completions *completions; /* the swap thread's own, for probes */
+    struct el_events events;
+    void (*on_event)(void *argument);
+    void *on_event_argument;
+
+    struct cds_list_head models;
+    struct cds_list_head hosted;
+    struct cds_list_head lingering; /* servables without an owner, with requests left */
+    uint32_t loads;                 /* admitted and not ended */
+
+    _Atomic(struct el_view *) view; /* read by any thread under RCU */
+    uint64_t generation;
+    struct el_deferred *deferred;   /* runs after the next grace period */
+    bool touched, unpublished;
+    _Atomic uint64_t refused;
+    char rcu_mark;                  /* for el_rcu_read_unlock() and el_rcu_wait() */
+
+    pthread_mutex_t loops_lock;     /* guards loops */
+    struct cds_list_head loops;
+
+    uv_prepare_t prepare;
+    uv_timer_t alarm;
+    uv_async_t async; /* sent by event loops: a draining version has no request left */
+    uint64_t alarm_ns;
+    unsigned open_handles;
+    unsigned open_sources;
+
+    bool started, stopping, closing, settled_told, completions_open;
+    void (*settled)(void *argument);
+    void *settled_argument;
+    void (*stopped)(void *argument);
+    void *stopped_argument;
+};
+
+/* Something changed: el_manager_run() comes before the loop sleeps. */
+void el_swap_touch(struct el_swap *swap);
+
+/* Comes back to el_manager_run() at this moment at the latest. */
+void el_swap_alarm(struct el_swap *swap, uint64_t at_ns);
+
+/* Runs deferred->run once no reader can see what was published before the next publication. */
+void el_swap_defer(struct el_swap *swap, struct el_deferred *deferred, void (*run)(void *argument), void *argument);
+
+/* Event and log line about a version, a model (version NULL) or the swapper (both NULL). format's text is for people. */
+void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+             const struct el_version *version, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+#endif

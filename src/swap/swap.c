@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/swap.h"
+
+#include "base/clock.h"
+#include "swap/manager.h"
+#include "swap/settings.h"
+#include "swap/version.h"
+#include "swap/view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void finish_stop(struct el_swap *swap);
+
+void el_swap_touch(struct el_swap *swap)
+{
+    swap->touched = true;
+}
+
+static void on_alarm(uv_timer_t *timer)
+{
+    struct el_swap *swap = timer->data;
+    swap->alarm_ns = EL_NEVER_NS;
+    el_swap_touch(swap); /* whoever waits for a later moment asks again */
+}
+
+void el_swap_alarm(struct el_swap *swap, uint64_t at_ns)
+{
+    if (at_ns >= swap->alarm_ns || swap->open_handles == 0)
+        return;
+    swap->alarm_ns = at_ns;
+    uint64_t now = el_now_ns();
+    uv_update_time(swap->options.uv_loop);
+    uv_timer_start(&swap->alarm, on_alarm, at_ns <= now ? 0 : (at_ns - now + EL_NS_PER_MS - 1) / EL_NS_PER_MS, 0);
+}
+
+void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+             const struct el_version *version, const char *format, ...)
+{
+    char text[3072];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *name = model != NULL ? model->settings.name : "";
+    if (version != NULL)
+        el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
+               el_str("state", el_life_name(version->state)), el_str("reason", text));
+    else
+        el_log(swap->options.log, level, event, el_str("model", name), el_str("reason", text));
+    el_events_add(&swap->events, event, name, version != NULL ? version->number : -1, text);
+    if (swap->on_event != NULL)
+        swap->on_event(swap->on_event_argument);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct el_swap *swap = prepare->data;
+    if (swap->touched || swap->unpublished || swap->deferred != NULL)
+        el_manager_run(swap);
+    if (swap->stopping)
+        finish_stop(swap);
+}
+
+/* A servable that nobody shows any more may have lost its last request. */
+static void on_async(uv_async_t *async)
+{
+    struct el_swap *swap = async->data;
+    el_servable_sweep(&swap->lingering);
+}
+
+/* ---- configuration ---- */
+
+static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings,
+                                   struct cds_list_head *models)
+{
+    struct el_model *model;
+    EL_TRY(el_model_new(swap, settings, &model));
+    cds_list_add_tail(&model->in_swap, models);
+    return swap->started ? el_model_open_source(model) : NULL;
+}
+
+static void drop_models(struct cds_list_head *models)
+{
+    struct el_model *model, *next;
+    cds_list_for_each_entry_safe(model, next, models, in_swap)
+    {
+        cds_list_del(&model->in_swap);
+        el_model_close_source(model);
+        el_model_free(model);
+    }
+}
+
+/* Everything that can fail, aside: copies of all settings, and the models that are new with their sources. */
+static struct el_status *prepare_models(struct el_swap *swap, const struct el_config *config,
+                                        struct el_model_config *copies, struct cds_list_head *fresh)
+{
+    for (size_t i = 0; i < config->model_count; i++) {
+        EL_TRY(el_settings_copy(&config->models[i], &copies[i]));
+        if (el_model_find(swap, copies[i].name) == NULL)
+            EL_TRY(add_model(swap, &copies[i], fresh));
+    }
+    return NULL;
+}
+
+/* A base path that moved: the old one's versions stay loaded until the new one's serve. */
+static void apply_settings(struct el_model *model, struct el_model_config *settings)
+{
+    bool same_source = el_settings_same_source(&model->settings, settings);
+    if (!el_settings_same_worker(&model->settings, settings))
+        el_tell(model->swap, EL_LOG_INFO, "reconfigured", model, NULL,
+                "what concerns workers holds for versions that are loaded from now on");
+    struct el_model_config old = model->settings;
+    model->settings = *settings;
+    *settings = (struct el_model_config){ 0 };
+    el_settings_free(&old);
+    if (same_source || !model->swap->started)
+        return;
+    el_model_close_source(model);
+    struct el_status *status = el_model_open_source(model);
+    if (status != NULL)
+        el_tell(model->swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
+    el_status_free(status);
+}
+
+struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config)
+{
+    struct el_model_config *copies = calloc(config->model_count + 1, sizeof *copies);
+    if (copies == NULL)
+        return el_status_no_memory();
+    CDS_LIST_HEAD(fresh);
+    CDS_LIST_HEAD(before);
+    struct el_status *status = prepare_models(swap, config, copies, &fresh);
+    if (status != NULL) {
+        drop_models(&fresh);
+        goto out;
+    }
+    cds_list_splice(&swap->models, &before);
+    CDS_INIT_LIST_HEAD(&swap->models);
+    struct el_model *model, *next;
+    for (size_t i = 0; i < config->model_count; i++) {
+        cds_list_for_each_entry_safe(model, next, &before, in_swap)
+        {
+            if (model->removed || strcmp(model->settings.name, config->models[i].name) != 0)
+                continue;
+            cds_list_del(&model->in_swap);
+            cds_list_add_tail(&model->in_swap, &swap->models);
+            apply_settings(model, &copies[i]);
+            break;
+        }
+        cds_list_for_each_entry_safe(model, next, &fresh, in_swap)
+        {
+            if (strcmp(model->settings.name, config->models[i].name) != 0)
+                continue;
+            cds_list_del(&model->in_swap);
+            cds_list_add_tail(&model->in_swap, &swap->models);
+        }
+    }
+    cds_list_for_each_entry_safe(model, next, &before, in_swap)
+    {
+        cds_list_del(&model->in_swap);
+        cds_list_add_tail(&model->in_swap, &swap->models);
+        if (!model->removed)
+            el_model_remove(model);
+    }
+    swap->unpublished = true;
+    el_swap_touch(swap);
+out:
+    for (size_t i = 0; i < config->model_count; i++)
+        el_settings_free(&copies[i]);
+    free(copies);
+    return status;
+}
+
+/* ---- from new to free ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct el_swap *swap = handle->data;
+    swap->open_handles--;
+    if (swap->open_handles > 0 || swap->completions_open)
+        return;
+    if (swap->stopped != NULL)
+        swap->stopped(swap->stopped_argument);
+}
+
+static void on_completions_closed(void *argument)
+{
+    struct el_swap *swap = argument;
+    swap->completions_open = false;
+    uv_close((uv_handle_t *)&swap->async, on_handle_closed);
+    uv_close((uv_handle_t *)&swap->alarm, on_handle_closed);
+    uv_close((uv_handle_t *)&swap->prepare, on_handle_closed);
+}
+
+/* Closes what is left, once nothing hangs on it: workers and sources are gone, readers have let go. */
+static void finish_stop(struct el_swap *swap)
+{
+    if (swap->closing || !cds_list_empty(&swap->models) || !cds_list_empty(&swap->hosted) ||
+        swap->open_sources > 0 || swap->deferred != NULL)
+        return;
+    swap->closing = true;
+    uv_prepare_stop(&swap->prepare);
+    el_completions_close(swap->completions, on_completions_closed, swap);
+}
+
+void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *argument)
+{
+    swap->stopping = true;
+    swap->stopped = stopped;
+    swap->stopped_argument = argument;
+    struct el_model *model;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (!model->removed)
+            el_model_remove(model);
+    }
+    el_swap_touch(swap);
+    el_swap_alarm(swap, el_now_ns());
+}
+
+void el_swap_free(struct el_swap *swap)
+{
+    if (swap == NULL)
+        return;
+    el_view_drop(swap);
+    el_servable_sweep(&swap->lingering);
+    el_events_free(&swap->events);
+    pthread_mutex_destroy(&swap->loops_lock);
+    free(swap);
+}
+
+static struct el_status *open_handles(struct el_swap *swap)
+{
+    uv_loop_t *loop = swap->options.uv_loop;
+    int error = uv_async_init(loop, &swap->async, on_async);
+    if (error != 0)
+        return el_status_new(EL_UNAVAILABLE, "making the swapper's wake-up: %s", uv_strerror(error));
+    uv_prepare_init(loop, &swap->prepare);
+    uv_timer_init(loop, &swap->alarm);
+    swap->async.data = swap->prepare.data = swap->alarm.data = swap;
+    swap->open_handles = 3;
+    uv_prepare_start(&swap->prepare, on_prepare);
+    return NULL;
+}
+
+static void fill_defaults(struct el_swap_options *options)
+{
+    if (options->max_concurrent_loads == 0)
+        options->max_concurrent_loads = 1;
+    if (options->drain_grace_ms == 0)
+        options->drain_grace_ms = 30000;
+    if (options->incomplete_ms == 0)
+        options->incomplete_ms = 3000;
+}
+
+struct el_status *el_swap_new(const struct el_swap_options *options, struct el_swap **made)
+{
+    struct el_swap *swap = calloc(1, sizeof *swap);
+    if (swap == NULL)
+        return el_status_no_memory();
+    swap->options = *options;
+    swap->options.config = NULL;
+    fill_defaults(&swap->options);
+    swap->alarm_ns = EL_NEVER_NS;
+    CDS_INIT_LIST_HEAD(&swap->models);
+    CDS_INIT_LIST_HEAD(&swap->hosted);
+    CDS_INIT_LIST_HEAD(&swap->lingering);
+    CDS_INIT_LIST_HEAD(&swap->loops);
+    pthread_mutex_init(&swap->loops_lock, NULL);
+    struct el_status *status = el_events_init(&swap->events);
+    if (status == NULL)
+        status = el_swap_reconfigure(swap, options->config);
+    if (status == NULL && !el_view_publish(swap))
+        status = el_status_no_memory();
+    if (status == NULL)
+        status = el_completions_new(options->workers, options->completions_index, options->uv_loop,
+                                    &swap->completions);
+    if (status == NULL) {
+        swap->completions_open = true;
+        status = open_handles(swap);
+        if (status != NULL)
+            el_completions_close(swap->completions, NULL, NULL);
+    }
+    if (status != NULL) {
+        drop_models(&swap->models);
+        el_swap_free(swap);
+        return status;
+    }
+    *made = swap;
+    return NULL;
+}
+
+void el_swap_start(struct el_swap *swap)
+{
+    swap->started = true;
+    struct el_model *model;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        struct el_status *status = el_model_open_source(model);
+        if (status != NULL)
+            el_tell(swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
+        el_status_free(status);
+    }
+    el_swap_touch(swap);
+    el_swap_alarm(swap, el_now_ns());
+}
+
+bool el_swap_settled(const struct el_swap *swap)
+{
+    const struct el_model *model;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (!model->removed && !el_model_settled(model))
+            return false;
+    }
+    return swap->started;
+}
+
+void el_swap_on_settled(struct el_swap *swap, void (*settled)(void *argument), void *argument)
+{
+    swap->settled = settled;
+    swap->settled_argument = argument;
+    el_swap_touch(swap);
+}
+
+uint64_t el_swap_refused(const struct el_swap *swap)
+{
+    return atomic_load_explicit(&swap->refused, memory_order_relaxed);
+}
+
+void el_swap_events(struct el_swap *swap, uint64_t after, void (*each)(const struct el_event *event, void *argument),
+                    void *argument)
+{
+    el_events_each(&swap->events, after, each, argument);
+}
+
+void el_swap_on_event(struct el_swap *swap, void (*notify)(void *argument), void *argument)
+{
+    swap->on_event = notify;
+    swap->on_event_argument = argument;
+}

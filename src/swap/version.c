@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "swap/version.h"
+
+#include "base/clock.h"
+#include "swap/hosted.h"
+#include "swap/loader.h"
+#include "swap/respawn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct el_version *el_version_find(const struct el_model *model, int64_t number)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (version->number == number)
+            return version;
+    }
+    return NULL;
+}
+
+static void insert(struct el_model *model, struct el_version *version)
+{
+    struct el_version *other;
+    cds_list_for_each_entry(other, &model->versions, in_model)
+    {
+        if (other->number < version->number)
+            break;
+    }
+    cds_list_add_tail(&version->in_model, &other->in_model);
+}
+
+struct el_version *el_version_new(struct el_model *model, const struct el_source_version *seen)
+{
+    struct el_version *version = calloc(1, sizeof *version);
+    struct el_servable *servable = el_servable_new(seen->version);
+    char *path = strdup(seen->path);
+    if (version == NULL || servable == NULL || path == NULL) {
+        free(version);
+        free(servable);
+        free(path);
+        return NULL;
+    }
+    version->model = model;
+    version->servable = servable;
+    version->number = seen->version;
+    version->path = path;
+    version->fingerprint = seen->fingerprint;
+    version->whole_since_ns = seen->whole_since_ns;
+    version->state = EL_LIFE_NEW;
+    version->since_us = el_calendar_us();
+    version->isolation = strcmp(model->settings.update.isolation, "none") == 0 ? "none" : "process";
+    struct el_version *ended = el_version_find(model, seen->version);
+    if (ended != NULL)
+        el_version_free(ended);
+    insert(model, version);
+    model->swap->unpublished = true;
+    el_tell(model->swap, EL_LOG_INFO, "version_seen", model, version, "%s", version->path);
+    return version;
+}
+
+void el_version_free(struct el_version *version)
+{
+    struct el_swap *swap = version->model->swap;
+    cds_list_del(&version->in_model);
+    el_load_end(version->load);
+    el_respawn_end(version->respawn);
+    if (version->hosted != NULL)
+        el_hosted_leave(version->hosted, swap->options.drain_grace_ms);
+    el_servable_disown(version->servable, &swap->lingering);
+    free(version->path);
+    free(version->reason);
+    free(version->engine_reason);
+    free(version);
+    swap->unpublished = true;
+}
+
+bool el_version_is_over(const struct el_version *version)
+{
+    return version->state == EL_LIFE_END || version->state == EL_LIFE_QUARANTINED;
+}
+
+bool el_version_is_gone(const struct el_version *version)
+{
+    return version->state == EL_LIFE_END && version->hosted == NULL && !version->deferring;
+}
+
+void el_version_set_reason(struct el_version *version, const char *text)
+{
+    if (strcmp(version->reason != NULL ? version->reason : "", text) == 0)
+        return;
+    free(version->reason);
+    version->reason = text[0] != '\0' ? strdup(text) : NULL;
+    version->model->swap->unpublished = true;
+}
+
+bool el_version_move(struct el_version *version, enum el_life_event event, struct el_status *why, const char *tell,
+                     const char *format, ...)
+{
+    struct el_swap *swap = version->model->swap;
+    enum el_life_state before = version->state;
+    if (!el_life_step(&version->state, event)) {
+        el_tell(swap, EL_LOG_ERROR, "illegal_move", version->model, version, "%s is not allowed in state %s",
+                el_life_event_name(event), el_life_name(before));
+        el_status_free(why);
+        return false;
+    }
+    version->since_us = el_calendar_us();
+    version->code = el_status_code(why);
+    el_version_set_reason(version, el_status_text(why));
+    el_status_free(why);
+    swap->unpublished = true;
+    el_swap_touch(swap);
+    if (tell != NULL) {
+        char text[3072];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        el_tell(swap, version->state == EL_LIFE_QUARANTINED ? EL_LOG_WARNING : EL_LOG_INFO, tell, version->model,
+                version, "%s", text);
+    }
+    return true;
+}
+
+void el_version_host(struct el_version *version, struct el_hosted *hosted)
+{
+    version->hosted = hosted;
+    hosted->on_event = el_respawn_on_event;
+    hosted->owner = version;
+    /* Release: a loop that loads the pointer sees the worker ready, and what the servable learned of it. */
+    atomic_store_explicit(&version->servable->worker, hosted->worker, memory_order_release);
+    version->model->swap->unpublished = true;
+    el_swap_touch(version->model->swap);
+}
+
+static void on_drained(struct el_hosted *hosted, const struct el_worker_event *event, void *owner)
+{
+    (void)hosted;
+    struct el_version *version = owner;
+    if (event->type != EL_WORKER_GONE)
+        return;
+    version->hosted = NULL;
+    atomic_store_explicit(&version->servable->worker, NULL, memory_order_relaxed); /* no reader comes here any more */
+    version->model->swap->unpublished = true;
+    if (version->state == EL_LIFE_DRAINING)
+        el_version_move(version, EL_LIFE_IDLE, NULL, "ended", "its worker is gone");
+}
+
+/* No reader sees a view that leads here any more. */
+static void stop_worker(void *argument)
+{
+    struct el_version *version = argument;
+    version->deferring = false;
+    if (version->hosted != NULL) {
+        if (!version->hosted->dead)
+            el_worker_stop(version->hosted->worker, version->model->swap->options.drain_grace_ms);
+    } else if (version->state == EL_LIFE_DRAINING) {
+        el_version_move(version, EL_LIFE_IDLE, NULL, "ended", "it had no worker");
+    }
+}
+
+void el_version_drain(struct el_version *version)
+{
+    struct el_swap *swap = version->model->swap;
+    el_respawn_end(version->respawn);
+    version->respawn = NULL;
+    if (version->hosted != NULL) {
+        version->hosted->on_event = on_drained;
+        version->hosted->owner = version;
+    }
+    if (version->deferring)
+        return;
+    version->deferring = true;
+    swap->unpublished = true;
+    el_swap_defer(swap, &version->deferred, stop_worker, version);
+}
+
+static void end_load(struct el_version *version)
+{
+    el_load_end(version->load);
+    version->load = NULL;
+}
+
+void el_version_quarantine(struct el_version *version, struct el_status *why)
+{
+    end_load(version);
+    struct el_status *copy = el_status_copy(why);
+    if (el_version_move(version, EL_LIFE_FAIL, why, "quarantined", "%s", el_status_text(copy)))
+        el_version_drain(version);
+    el_status_free(copy);
+}
+
+void el_version_retire(struct el_version *version, const char *why)
+{
+    enum el_life_state before = version->state;
+    end_load(version);
+    if (!el_version_move(version, EL_LIFE_RETIRE, NULL, before == EL_LIFE_QUARANTINED ? "released" : "retired", "%s",
+                         why))
+        return;
+    if (version->state == EL_LIFE_DRAINING)
+        el_version_drain(version);
+}

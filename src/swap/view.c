@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A view is one block of memory. The same code walks the models twice: the first
+ * time with no memory, to learn how much there must be, the second time to fill
+ * it. So a view is allocated at once or not at all, and freed at once.
+ */
+#include "swap/view.h"
+
+#include "base/clock.h"
+#include "swap/loader.h"
+#include "swap/rcu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What is behind the public view. */
+struct published {
+    struct el_view view;
+    const struct el_model_view **by_name; /* sorted */
+    struct el_swap *swap;
+    struct el_servable **servables; /* owned with others */
+    size_t servable_count;
+    struct el_deferred deferred;
+};
+
+struct layout {
+    unsigned char *base; /* NULL: only measuring */
+    size_t used;
+};
+
+static void *place(struct layout *layout, size_t size)
+{
+    size_t at = (layout->used + 15) & ~(size_t)15;
+    layout->used = at + size;
+    return layout->base != NULL ? layout->base + at : NULL;
+}
+
+static const char *place_text(struct layout *layout, const char *text)
+{
+    size_t size = strlen(text != NULL ? text : "") + 1;
+    char *copy = place(layout, size);
+    if (copy != NULL)
+        memcpy(copy, text != NULL ? text : "", size);
+    return copy;
+}
+
+struct el_version *el_model_serving(const struct el_model *model)
+{
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        if (version->state == EL_LIFE_SERVING)
+            return version;
+    }
+    return NULL;
+}
+
+static void lay_version(struct layout *layout, const struct el_version *version, struct el_version_view *view)
+{
+    const char *reason = place_text(layout, version->reason);
+    const char *engine = place_text(layout, version->engine);
+    const char *engine_reason = place_text(layout, version->engine_reason);
+    if (view == NULL)
+        return;
+    const struct el_hosted *hosted = version->hosted != NULL ? version->hosted : el_load_hosted(version->load);
+    *view = (struct el_version_view){
+        .version = version->number,
+        .state = version->state,
+        .code = version->code,
+        .reason = reason,
+        .since_us = version->since_us,
+        .engine = engine,
+        .engine_reason = engine_reason,
+        .isolation = version->isolation,
+        .pid = hosted != NULL ? el_worker_pid(hosted->worker) : 0,
+        .load_ms = version->load_ms,
+        .switch_ms = version->switch_ms,
+        .signatures = version->servable->has_signatures ? &version->servable->signatures : NULL,
+        .stats = &version->servable->stats,
+        .worker = hosted != NULL ? hosted->worker : NULL,
+        .servable = version->servable,
+    };
+}
+
+static void lay_labels(struct layout *layout, const struct el_model *model, struct el_model_view *view)
+{
+    size_t count = model->settings.label_count;
+    struct el_version_label *labels = place(layout, count * sizeof *labels);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(model->settings.labels[i].label) + 1;
+        char *text = place(layout, size);
+        if (view == NULL)
+            continue;
+        memcpy(text, model->settings.labels[i].label, size);
+        labels[i] = (struct el_version_label){ .label = text, .version = model->settings.labels[i].version };
+    }
+    if (view != NULL) {
+        view->labels = labels;
+        view->label_count = count;
+    }
+}
+
+static void lay_model(struct layout *layout, const struct el_model *model, struct el_model_view *view,
+                      struct el_servable ***servable)
+{
+    size_t count = 0;
+    struct el_version *version;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        count++;
+    }
+    struct el_version_view *versions = place(layout, count * sizeof *versions);
+    size_t at = 0;
+    cds_list_for_each_entry(version, &model->versions, in_model)
+    {
+        lay_version(layout, version, view != NULL ? &versions[at] : NULL);
+        at++;
+        if (*servable != NULL)
+            *(*servable)++ = version->servable;
+    }
+    const char *name = place_text(layout, model->settings.name);
+    const char *base_path = place_text(layout, model->settings.base_path);
+    const char *source_error = place_text(layout, model->source_error);
+    if (view != NULL) {
+        const struct el_version *serving = el_model_serving(model);
+        *view = (struct el_model_view){
+            .name = name,
+            .base_path = base_path,
+            .versions = versions,
+            .version_count = count,
+            .serving = serving != NULL ? serving->number : -1,
+            .source_error = source_error,
+            .lobby = model->lobby,
+            .hold = model->hold,
+            .hold_ns = (uint64_t)model->settings.update.load_timeout_ms * EL_NS_PER_MS,
+        };
+    }
+    lay_labels(layout, model, view);
+}
+
+static struct published *lay(struct layout *layout, struct el_swap *swap)
+{
+    size_t models = 0, servables = 0;
+    struct el_model *model;
+    struct el_version *version;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (model->removed)
+            continue;
+        models++;
+        cds_list_for_each_entry(version, &model->versions, in_model)
+        {
+            servables++;
+        }
+    }
+    struct published *made = place(layout, sizeof *made);
+    struct el_model_view *list = place(layout, models * sizeof *list);
+    const struct el_model_view **by_name = place(layout, models * sizeof *by_name);
+    struct el_servable **owned = place(layout, servables * sizeof *owned);
+    struct el_servable **servable = owned;
+    size_t at = 0;
+    cds_list_for_each_entry(model, &swap->models, in_swap)
+    {
+        if (model->removed)
+            continue;
+        lay_model(layout, model, list != NULL ? &list[at] : NULL, &servable);
+        if (by_name != NULL)
+            by_name[at] = &list[at];
+        at++;
+    }
+    if (made != NULL)
+        *made = (struct published){
+            .view = { .models = list, .model_count = models, .generation = swap->generation + 1 },
+            .by_name = by_name,
+            .swap = swap,
+            .servables = owned,
+            .servable_count = servables,
+        };
+    return made;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct el_model_view *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static void published_free(void *argument)
+{
+    struct published *old = argument;
+    for (size_t i = 0; i < old->servable_count; i++)
+        el_servable_disown(old->servables[i], &old->swap->lingering);
+    free(old);
+}
+
+static struct published *behind(struct el_view *view)
+{
+    return view != NULL ? caa_container_of(view, struct published, view) : NULL;
+}
+
+bool el_view_publish(struct el_swap *swap)
+{
+    struct layout layout = { 0 };
+    lay(&layout, swap);
+    size_t size = layout.used;
+    layout = (struct layout){ .base = malloc(size) };
+    if (layout.base == NULL) {
+        swap->unpublished = true;
+        return false;
+    }
+    struct published *made = lay(&layout, swap);
+    if (made->view.model_count > 1)
+        qsort(made->by_name, made->view.model_count, sizeof *made->by_name, compare_names);
+    for (size_t i = 0; i < made->servable_count; i++)
+        el_servable_own(made->servables[i]);
+    swap->generation++;
+    swap->unpublished = false;
+
+    /* Release: a reader that loads the new pointer sees the view's content, and each servable's signatures. */
+    struct published *old =
+        behind(atomic_exchange_explicit(&swap->view, &made->view, memory_order_acq_rel));
+    if (old != NULL)
+        el_swap_defer(swap, &old->deferred, published_free, old);
+    return true;
+}
+
+void el_view_drop(struct el_swap *swap)
+{
+    struct published *old = behind(atomic_exchange_explicit(&swap->view, NULL, memory_order_acq_rel));
+    if (old != NULL)
+        published_free(old);
+}
+
+const struct el_view *el_view_get(struct el_swap *swap)
+{
+    el_rcu_read_lock();
+    return atomic_load_explicit(&swap->view, memory_order_acquire);
+}
+
+void el_view_put(struct el_swap *swap, const struct el_view *view)
+{
+    (void)view;
+    el_rcu_read_unlock(&swap->rcu_mark);
+}
+
+const struct el_model_view *el_view_model(const struct el_view *view, const char *name, size_t name_size)
+{
+    const struct published *all = caa_container_of(view, const struct published, view);
+    size_t low = 0, high = view->model_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const char *at = all->by_name[middle]->name;
+        size_t at_size = strlen(at);
+        int order = memcmp(at, name, at_size < name_size ? at_size : name_size);
+        if (order == 0 && at_size == name_size)
+            return all->by_name[middle];
+        if (order < 0 || (order == 0 && at_size < name_size))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+const struct el_version_view *el_view_version(const struct el_model_view *model, int64_t version)
+{
+    for (size_t i = 0; i < model->version_count; i++)
+        if (model->versions[i].version == version)
+            return &model->versions[i];
+    return NULL;
+}
+
+bool el_view_answers(const struct el_version_view *version)
+{
+    return version->state == EL_LIFE_SERVING || version->state == EL_LIFE_WARM;
+}

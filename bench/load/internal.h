@@ -94,12 +94,15 @@ struct el_load {
     uv_timer_t timer;
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_poll_t due; /* at a fixed rate: timer_fd, armed for the next request; uv's own timers know milliseconds only */
+    int timer_fd;
     unsigned open_handles;
     bool stopping;
     bool ended;
     uint64_t begin_ns;
     uint64_t rate_since_ns; /* the schedule of the fixed rate starts here */
     uint64_t rate_issued;   /* and this many of it have begun */
+    uint64_t armed_ns;      /* what timer_fd is set to */
     uint64_t next_message;
     uint64_t started, succeeded, failed, retried, reconnected, under_way;
     uint64_t last_end_ns;

@@ -3,9 +3,12 @@
 #include "load/internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #define TICK_MS 1
 #define FIRST_WAIT_MS 5 /* after a refused connection; doubles up to MAX_WAIT_MS */
@@ -198,6 +201,19 @@ static void pump_rate(struct el_load *load, uint64_t now_ns)
     }
 }
 
+/* Wakes the loop when the next request is due. One that is late waits for a request to end, which pumps. */
+static void arm_due(struct el_load *load, uint64_t now_ns)
+{
+    uint64_t due_ns = next_due_ns(load, now_ns);
+    if (due_ns <= now_ns || due_ns == load->armed_ns)
+        return;
+    load->armed_ns = due_ns;
+    const struct itimerspec at = {
+        .it_value = { .tv_sec = (time_t)(due_ns / EL_NS_PER_S), .tv_nsec = (long)(due_ns % EL_NS_PER_S) },
+    };
+    timerfd_settime(load->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
 static void connect_lanes(struct el_load *load, uint64_t now_ns)
 {
     uint64_t now_ms = uv_now(load->options.loop);
@@ -218,6 +234,7 @@ static void close_all(struct el_load *load)
     uv_close((uv_handle_t *)&load->timer, load_handle_closed);
     uv_close((uv_handle_t *)&load->prepare, load_handle_closed);
     uv_close((uv_handle_t *)&load->check, load_handle_closed);
+    uv_close((uv_handle_t *)&load->due, load_handle_closed);
 }
 
 void load_handle_closed(uv_handle_t *handle)
@@ -237,6 +254,7 @@ void load_pump(struct el_load *load)
     pump_again(load);
     if (load->options.rate > 0) {
         pump_rate(load, now_ns);
+        arm_due(load, now_ns);
     } else {
         for (uint32_t i = 0; i < load->lane_count; i++)
             pump_lane(&load->lanes[i], now_ns);
@@ -307,8 +325,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void flush(struct el_load *load)
 {
-    if (load->options.rate <= 0 || !cds_list_empty(&load->again))
-        load_pump(load);
+    load_pump(load);
     while (!cds_list_empty(&load->dirty)) {
         struct load_conn *conn = cds_list_first_entry(&load->dirty, struct load_conn, in_dirty);
         cds_list_del(&conn->in_dirty);
@@ -325,6 +342,16 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
     flush(check->data);
+}
+
+static void on_due(uv_poll_t *due, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct el_load *load = due->data;
+    uint64_t expirations;
+    if (read(load->timer_fd, &expirations, sizeof(expirations)) > 0)
+        load_pump(load);
 }
 
 /* ---- life ---- */
@@ -375,11 +402,13 @@ static void start_handles(struct el_load *load)
     uv_timer_init(loop, &load->timer);
     uv_prepare_init(loop, &load->prepare);
     uv_check_init(loop, &load->check);
-    load->timer.data = load->prepare.data = load->check.data = load;
-    load->open_handles = 3;
+    uv_poll_init(loop, &load->due, load->timer_fd);
+    load->timer.data = load->prepare.data = load->check.data = load->due.data = load;
+    load->open_handles = 4;
     uv_timer_start(&load->timer, on_timer, 0, TICK_MS);
     uv_prepare_start(&load->prepare, on_prepare);
     uv_check_start(&load->check, on_check);
+    uv_poll_start(&load->due, UV_READABLE, on_due);
     load->begin_ns = load->rate_since_ns = el_now_ns();
 }
 
@@ -408,6 +437,9 @@ struct el_status *el_load_start(const struct el_load_options *options, struct el
         status = make_lanes(load);
     if (status == NULL && load_grpc_setup(load) != 0)
         status = el_status_no_memory();
+    load->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (status == NULL && load->timer_fd < 0)
+        status = el_status_errno(errno, "load: making a timer");
     if (status != NULL) {
         el_load_free(load);
         return status;
@@ -505,6 +537,8 @@ void el_load_free(struct el_load *load)
         free(lane->requests);
     }
     nghttp2_session_callbacks_del(load->callbacks);
+    if (load->timer_fd > 0)
+        close(load->timer_fd);
     free(load->lanes);
     free(load->records);
     free(load->buffer);

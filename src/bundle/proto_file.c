@@ -158,7 +158,7 @@ struct el_status *el_proto_file_read(struct el_proto_file *file, struct el_proto
 {
     const uint64_t size = span.end - span.at;
     if (size > limit)
-        return el_status_new(EL_RESOURCE_EXHAUSTED, "%s: offset %llu: a part has %llu bytes, at most %zu are read",
+        return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: a part has %llu bytes, at most %zu are read",
                              file->name, (unsigned long long)span.at, (unsigned long long)size, limit);
     uint8_t *to = el_buf_reserve(buf, (size_t)size);
     if (to == NULL)

@@ -58,7 +58,7 @@ bool el_proto_file_next(struct el_proto_file *file, struct el_proto_span *messag
 struct el_status *el_proto_file_want_bytes(const struct el_proto_file *file, const struct el_proto_part *part,
                                            const char *what) EL_MUST_USE;
 
-/* Appends the bytes of span to buf; more than limit are RESOURCE_EXHAUSTED. */
+/* Appends the bytes of span to buf; more than limit are INVALID_ARGUMENT. */
 struct el_status *el_proto_file_read(struct el_proto_file *file, struct el_proto_span span, size_t limit,
                                      struct el_buf *buf) EL_MUST_USE;
 

@@ -343,7 +343,7 @@ static struct el_status *read_fd(int fd, const char *name, struct el_saved_model
 struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el_saved_model *model)
 {
     struct el_buf buf = { 0 };
-    el_buf_printf(&buf, "%s/saved_model.pb", path);
+    el_buf_printf(&buf, "%s%ssaved_model.pb", path, path[0] == '\0' ? "" : "/");
     char *name = el_buf_take_text(&buf);
     if (name == NULL)
         return el_status_no_memory();

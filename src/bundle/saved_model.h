@@ -49,7 +49,7 @@ struct el_saved_model {
     uint32_t graph_count; /* at least 1 */
 };
 
-/* Reads saved_model.pb of the directory dir_fd. path: of the directory, for messages. */
+/* Reads saved_model.pb of the directory dir_fd. path: of the directory, for messages; may be "". */
 struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el_saved_model *model) EL_MUST_USE;
 
 /* The same, of the directory at path. */

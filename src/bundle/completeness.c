@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is missing and what is cut off may come: NOT_YET. What is there to its
+ * end and wrong will stay so: BAD. A copy that fills a file from the front looks
+ * cut off until it ends, one that makes room first may look BAD for a while; both are looked at again when the files change.
+ */
+#include "bundle/completeness.h"
+
+#include "base/buf.h"
+#include "bundle/saved_model.h"
+#include "bundle/tree.h"
+#include "bundle/variables_index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the fingerprint ---- */
+
+static void hash_text(EVP_MD_CTX *hash, const char *text)
+{
+    EVP_DigestUpdate(hash, text, strlen(text) + 1);
+}
+
+static struct el_status *take_fingerprint(const struct el_tree *tree, uint64_t *fingerprint)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) {
+        EVP_MD_CTX_free(hash);
+        return el_status_no_memory();
+    }
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct el_tree_entry *entry = &tree->list[i];
+        const uint64_t numbers[] = { (uint64_t)entry->kind, entry->dangling, entry->size, entry->mtime_ns,
+                                     entry->inode };
+        hash_text(hash, entry->name);
+        if (entry->target != NULL)
+            hash_text(hash, entry->target);
+        EVP_DigestUpdate(hash, numbers, sizeof numbers);
+    }
+    if (tree->bad != NULL)
+        hash_text(hash, tree->bad);
+    const bool done = EVP_DigestFinal_ex(hash, digest, NULL) == 1;
+    EVP_MD_CTX_free(hash);
+    if (!done)
+        return el_status_no_memory();
+    memcpy(fingerprint, digest, sizeof *fingerprint);
+    return NULL;
+}
+
+/* Opens path and walks it. */
+static struct el_status *open_tree(const char *path, int *fd, struct el_tree *tree)
+{
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return el_status_errno(errno, "%s: cannot be opened as a directory", path);
+    struct el_status *status = el_tree_read(*fd, path, tree);
+    if (status != NULL)
+        close(*fd);
+    return status;
+}
+
+struct el_status *el_version_fingerprint(const char *path, uint64_t *fingerprint)
+{
+    int fd;
+    struct el_tree tree;
+    EL_TRY(open_tree(path, &fd, &tree));
+    struct el_status *status = take_fingerprint(&tree, fingerprint);
+    el_tree_free(&tree);
+    close(fd);
+    return status;
+}
+
+/* ---- whole? ---- */
+
+static struct el_status *found(struct el_version_check *check, enum el_completeness result, const char *format, ...)
+    __attribute__((format(printf, 3, 4))) EL_MUST_USE;
+
+static struct el_status *found(struct el_version_check *check, enum el_completeness result, const char *format, ...)
+{
+    struct el_buf buf = { 0 };
+    va_list args;
+    va_start(args, format);
+    el_buf_vprintf(&buf, format, args);
+    va_end(args);
+    check->result = result;
+    check->text = el_buf_take_text(&buf);
+    return check->text == NULL ? el_status_no_memory() : NULL;
+}
+
+/* Turns a reader's status into the answer. Takes it over. What only says that memory is short is returned. */
+static struct el_status *found_status(struct el_version_check *check, struct el_status *status)
+{
+    enum el_completeness result;
+    switch (el_status_code(status)) {
+    case EL_RESOURCE_EXHAUSTED: return status;
+    case EL_INVALID_ARGUMENT:
+    case EL_UNIMPLEMENTED: result = EL_VERSION_BAD; break;
+    default: result = EL_VERSION_NOT_YET; break;
+    }
+    struct el_status *failed = found(check, result, "%s", el_status_text(status));
+    el_status_free(status);
+    return failed;
+}
+
+/* The size of a regular file; false when there is none. Links are followed: the walk has found that they stay inside. */
+static bool size_of(int dir_fd, const char *name, uint64_t *size)
+{
+    struct stat info;
+    if (fstatat(dir_fd, name, &info, 0) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    *size = (uint64_t)info.st_size;
+    return true;
+}
+
+static struct el_status *check_shards(int dir_fd, const struct el_variables_index *index,
+                                      struct el_version_check *check)
+{
+    for (uint32_t i = 0; i < index->shard_count && check->text == NULL; i++) {
+        char name[64];
+        uint64_t size;
+        snprintf(name, sizeof name, "variables/variables.data-%05" PRIu32 "-of-%05" PRIu32, i, index->shard_count);
+        if (!size_of(dir_fd, name, &size))
+            EL_TRY(found(check, EL_VERSION_NOT_YET, "%s is not there; variables/variables.index names it", name));
+        else if (size < index->shard_bytes[i])
+            EL_TRY(found(check, EL_VERSION_NOT_YET,
+                         "%s has %" PRIu64 " bytes; variables/variables.index promises %" PRIu64, name, size,
+                         index->shard_bytes[i]));
+    }
+    return NULL;
+}
+
+static struct el_status *check_variables(int dir_fd, bool needed, struct el_version_check *check)
+{
+    uint64_t size;
+    if (!size_of(dir_fd, "variables/variables.index", &size))
+        return needed ? found(check, EL_VERSION_NOT_YET,
+                              "variables/variables.index is not there, and the graph has variables")
+                      : NULL;
+    struct el_variables_index index = { 0 };
+    struct el_status *status = el_variables_index_read_at(dir_fd, &index);
+    if (el_status_code(status) == EL_UNIMPLEMENTED) {
+        /* A compressed index: TensorFlow reads it, only what it promises is not known here. */
+        el_status_free(status);
+        return NULL;
+    }
+    status = status != NULL ? found_status(check, status) : check_shards(dir_fd, &index, check);
+    el_variables_index_free(&index);
+    return status;
+}
+
+/* True if name stays below the directory that it is looked up in. */
+static bool stays_below(const char *name)
+{
+    if (name[0] == '/' || name[0] == '\0')
+        return false;
+    for (const char *part = name;; part++) {
+        const size_t length = strcspn(part, "/");
+        if (length == 2 && part[0] == '.' && part[1] == '.')
+            return false;
+        part += length;
+        if (*part == '\0')
+            return true;
+    }
+}
+
+static struct el_status *check_assets(int dir_fd, const struct el_meta_graph *graph, struct el_version_check *check)
+{
+    for (uint32_t i = 0; i < graph->asset_count && check->text == NULL; i++) {
+        struct el_buf buf = { 0 };
+        uint64_t size;
+        if (!stays_below(graph->assets[i]))
+            return found(check, EL_VERSION_BAD, "the graph names an asset \"%s\", which leads out of assets/",
+                         graph->assets[i]);
+        el_buf_printf(&buf, "assets/%s", graph->assets[i]);
+        char *name = el_buf_take_text(&buf);
+        if (name == NULL)
+            return el_status_no_memory();
+        struct el_status *status = NULL;
+        if (!size_of(dir_fd, name, &size))
+            status = found(check, EL_VERSION_NOT_YET, "%s is not there; the graph names it", name);
+        free(name);
+        EL_TRY(status);
+    }
+    return NULL;
+}
+
+static struct el_status *check_files(int dir_fd, struct el_version_check *check)
+{
+    uint64_t size;
+    if (!size_of(dir_fd, "saved_model.pb", &size)) {
+        if (size_of(dir_fd, "saved_model.pbtxt", &size))
+            return found(check, EL_VERSION_BAD, "saved_model.pb is not there, and saved_model.pbtxt is not read");
+        return found(check, EL_VERSION_NOT_YET, "saved_model.pb is not there");
+    }
+    struct el_saved_model model = { 0 };
+    struct el_status *status = el_saved_model_read_at(dir_fd, "", &model);
+    if (status != NULL)
+        return found_status(check, status);
+    bool has_variables = false;
+    for (uint32_t i = 0; i < model.graph_count; i++)
+        has_variables |= model.graphs[i].has_variables;
+    status = check_variables(dir_fd, has_variables, check);
+    for (uint32_t i = 0; status == NULL && check->text == NULL && i < model.graph_count; i++)
+        status = check_assets(dir_fd, &model.graphs[i], check);
+    el_saved_model_free(&model);
+    return status;
+}
+
+static struct el_status *check_tree(int dir_fd, const struct el_tree *tree, struct el_version_check *check)
+{
+    const struct el_tree_entry *dangling = NULL;
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct el_tree_entry *entry = &tree->list[i];
+        check->file_count += entry->kind == EL_TREE_FILE;
+        check->bytes += entry->kind == EL_TREE_FILE ? entry->size : 0;
+        if (entry->dangling && dangling == NULL)
+            dangling = entry;
+    }
+    EL_TRY(take_fingerprint(tree, &check->fingerprint));
+    if (tree->bad != NULL)
+        return found(check, EL_VERSION_BAD, "%s", tree->bad);
+    if (tree->count == 0)
+        return found(check, EL_VERSION_NOT_YET, "the directory is empty, saved_model.pb is expected");
+    if (dangling != NULL)
+        return found(check, EL_VERSION_NOT_YET, "%s is a link to \"%s\", which is not there", dangling->name,
+                     dangling->target);
+    return check_files(dir_fd, check);
+}
+
+struct el_status *el_version_check(const char *path, struct el_version_check *check)
+{
+    int fd;
+    struct el_tree tree;
+    struct el_version_check made = { .result = EL_VERSION_WHOLE };
+    EL_TRY(open_tree(path, &fd, &tree));
+    struct el_status *status = check_tree(fd, &tree, &made);
+    el_tree_free(&tree);
+    close(fd);
+    if (status != NULL)
+        el_version_check_free(&made);
+    else
+        *check = made;
+    return status;
+}
+
+void el_version_check_free(struct el_version_check *check)
+{
+    free(check->text);
+    *check = (struct el_version_check){ 0 };
+}

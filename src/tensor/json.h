@@ -25,16 +25,37 @@
 
 enum el_json_type { EL_JSON_NULL, EL_JSON_FALSE, EL_JSON_TRUE, EL_JSON_OBJECT, EL_JSON_ARRAY, EL_JSON_STRING, EL_JSON_NUMBER };
 
+/* A member of the outermost object. */
+struct el_json_member {
+    const char *name;  /* its string */
+    const char *value;
+    size_t count;      /* elements, if value is an array */
+};
+
+#define EL_JSON_TOP 8 /* members of the outermost object that are remembered */
+
 /* A whole text that was scanned. */
 struct el_json {
     const char *text;
     const char *end;  /* behind the first value: everything in [root, end) is valid JSON */
     const char *root; /* the first value */
+    struct el_json_member top[EL_JSON_TOP]; /* the first members, so that nobody walks over a long value to find them */
+    size_t top_count;                       /* how many there are in all */
 };
 
 /* Checks text. INVALID_ARGUMENT "JSON Parse error: <what> at offset: <n>". The text must stay. */
 struct el_status *el_json_scan(const char *text, size_t size, struct el_json *json) EL_MUST_USE;
 
+/* The first member called name of the outermost object: its value, or NULL. *count (may be NULL): its elements, if an array. */
+const char *el_json_top(const struct el_json *json, const char *name, size_t name_size, size_t *count);
+
+/* INVALID_ARGUMENT "JSON Value: <root> Is not object", if it is none. */
+struct el_status *el_json_want_object(const struct el_json *json) EL_MUST_USE;
+
+/*
+ * From here on a value is an address inside an object or array that was scanned (or a text that ends with a NUL behind
+ * the value).
+ */
 enum el_json_type el_json_type(const char *value);
 
 /* "Null", "False", "True", "Object", "Array", "String", "Number". */
@@ -52,6 +73,9 @@ const char *el_json_next_after(const char *at);
 
 /* Number of elements of an array, or of members of an object. */
 size_t el_json_count(const char *value);
+
+/* The same for an array that lies before end, faster for long lists of numbers. */
+size_t el_json_count_before(const char *array, const char *end);
 
 /* Walks an object: name is the address of a member's name (a string), or NULL; its value is at el_json_member_value(name). */
 const char *el_json_first_member(const char *object);
@@ -76,8 +100,12 @@ struct el_json_number {
     uint64_t positive;
 };
 
-/* Reads a number; returns behind it. */
+/* Reads a number; returns behind it. Doubles are rounded correctly. */
 const char *el_json_number(const char *value, struct el_json_number *number);
+
+/* The same as a float or double of whatever kind, for long lists: end is the end of the text (NULL: not known, slower). */
+const char *el_json_number_float(const char *value, const char *end, float *number);
+const char *el_json_number_double(const char *value, const char *end, double *number);
 
 /* {"b64": "..."} and nothing else: the string, or NULL. */
 const char *el_json_base64_string(const char *value);
@@ -95,10 +123,19 @@ struct el_status *el_json_value_error(const char *value, const char *format, ...
 
 /* ---- writing ---- */
 
+#define EL_JSON_NUMBER_SIZE 40 /* bytes that a number takes at most */
+
+/* Writes a number as TensorFlow Serving prints it: %.6g if that reads back as the same, else %.9g (double: %.17g); ".0" where
+ * it would look like an integer; NaN, Infinity. There is room for EL_JSON_NUMBER_SIZE. Returns the byte behind it. */
+char *el_json_format_float(char *to, float value);
+char *el_json_format_double(char *to, double value);
+char *el_json_format_int(char *to, int64_t value);
+char *el_json_format_uint(char *to, uint64_t value);
+
 /* Appends the bytes as a JSON string with its quotes, escaped as RapidJSON does (UTF-8 is not checked). */
 void el_json_put_string(struct el_buf *buf, const char *bytes, size_t size);
 
-/* Appends a number as TensorFlow Serving prints it: shortest of %.6g and %.9g (%.17g) that reads back, ".0" where needed; NaN, Infinity. */
+/* Append the same. */
 void el_json_put_float(struct el_buf *buf, float value);
 void el_json_put_double(struct el_buf *buf, double value);
 void el_json_put_int(struct el_buf *buf, int64_t value);

@@ -30,30 +30,32 @@ enum el_predict_form {
 /* What a signature wants of one input: dtype, and after plan what the request has for it. */
 struct el_predict_json_input {
     enum el_dtype dtype;   /* set by the caller before plan */
-    bool present;          /* plan: the request has it (else: the caller need not decode it) */
+    bool present;          /* plan: the request has it; false only in a request that plan refuses */
     struct el_shape shape; /* plan */
     size_t size;           /* plan: bytes of data */
     void *data;            /* set by the caller before decode: room for size bytes, aligned for the dtype; not owned */
-    /* For predict_json.c. */
-    const char *value; /* COLUMNS: where it is */
-    size_t elements, row_elements, done, string_bytes;
-    struct el_shape row;
-    uint8_t *at; /* where the next value goes */
-    bool seen, used;
+    /* For predict_json*.c. */
+    struct el_shape row;   /* shape of one row (ROWS), of all (COLUMNS) */
+    const char *value;     /* COLUMNS: where it is */
+    size_t elements;       /* of all rows */
+    size_t done;           /* elements decoded */
+    size_t string_bytes;   /* STRING: decoded bytes of what was measured */
+    uint8_t *at;           /* where the next value (STRING: the next string's bytes) goes */
+    uint64_t seen_in;      /* ROWS: number of the last row that had it, and one */
 };
 
 struct el_predict_json {
     struct el_json json;
-    struct el_span signature_name; /* unescaped; "" if not given */
-    enum el_predict_form form;     /* after plan */
+    struct el_span signature_name;        /* unescaped; "" if not given */
+    enum el_predict_form form;            /* after plan */
     struct el_predict_json_input *inputs; /* after begin: one per input of the signature, same order */
     uint32_t input_count;
-    /* For predict_json.c. */
-    const char *instances, *columns;
+    /* For predict_json*.c. */
+    const char *value; /* of "instances" or "inputs" */
     size_t rows;
-    bool objects; /* rows are objects with named inputs */
-    char *name_memory;
-    char name_few[64];
+    bool objects;        /* ROWS: each row is an object with named inputs */
+    char *long_name;     /* owned: signature_name, when name_few is too small */
+    char few_name[64];
     struct el_names names;
     struct el_predict_json_input few[EL_PREDICT_JSON_FEW];
 };
@@ -63,11 +65,14 @@ struct el_status *el_predict_json_open(const char *body, size_t size, struct el_
 
 void el_predict_json_free(struct el_predict_json *request);
 
-/* Makes request->inputs for the signature's inputs; the caller then sets dtype in each. RESOURCE_EXHAUSTED when memory is short. */
+/*
+ * Makes request->inputs for the signature's inputs; the caller then sets dtype in each. INVALID_ARGUMENT for a signature without
+ * inputs, RESOURCE_EXHAUSTED when memory is short. signature's arrays must stay until after decode.
+ */
 struct el_status *el_predict_json_begin(struct el_predict_json *request, const struct el_predict_signature *signature) EL_MUST_USE;
 
 /*
- * Finds form, and shape and size of each input. A signature without inputs, missing and surplus names, wrong places of lists and wrong values (some
+ * Finds form, and shape and size of each input. Missing and surplus names, wrong places of lists and wrong values (some
  * of them only in decode): INVALID_ARGUMENT, UNIMPLEMENTED for dtypes that JSON cannot carry (in columns). RESOURCE_EXHAUSTED if all inputs
  * together take more than max_bytes.
  */

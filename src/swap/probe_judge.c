@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define MAIN_SIGNATURE "serving_default"
+
 static const struct el_signature *signature_of(const struct el_judged *judged, const struct el_pass *pass)
 {
     return &judged->signatures->list[pass->signature];
@@ -96,7 +98,9 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
         const struct el_pass *one = el_judged_find(judged, signature->name, 1);
         excused = el_probe_is_guess(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
-        excused = code == EL_UNIMPLEMENTED && !can_be_asked(signature);
+        /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with
+         * OpenVINO). Its clients are told so; with engine auto it makes TensorFlow the choice. */
+        excused = code == EL_UNIMPLEMENTED && (!can_be_asked(signature) || strcmp(signature->name, MAIN_SIGNATURE) != 0);
     }
     if (!excused)
         return el_status_prefix(el_status_copy(pass->status), "probe of signature \"%s\" with a batch of %lld",

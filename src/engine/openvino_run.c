@@ -44,17 +44,18 @@ static void give_back(struct ov_engine_model *model, struct ov_request *request)
     pthread_mutex_unlock(&model->lock);
 }
 
-static bool was_cancelled(struct ov_engine_model *model, const struct ov_request *request)
+static struct el_status *check_cancelled(struct ov_engine_model *model, const struct ov_signature *signature,
+                                         const struct ov_request *request)
 {
     pthread_mutex_lock(&model->lock);
     const bool cancelled = request->cancelled;
     pthread_mutex_unlock(&model->lock);
-    return cancelled;
+    return cancelled ? el_status_new(EL_CANCELLED, "signature \"%s\": was cancelled", signature->declared->name) : NULL;
 }
 
 /*
- * Under the lock, so that the request cannot be given back and start another run in between. A cancel that comes before
- * OpenVINO has begun is seen by was_cancelled(), one that comes during the inference by OpenVINO.
+ * Under the lock, so that the request cannot be given back and start another run in between. OpenVINO looks for a cancel
+ * between the ops of a graph; one that comes before it has begun, or during the last op, is seen by check_cancelled().
  */
 void ov_engine_cancel(void *opaque, const struct everlit_run *run)
 {
@@ -221,10 +222,10 @@ static struct el_status *infer(struct ov_engine_model *model, const struct ov_si
                                struct ov_request *request, const struct everlit_run *run)
 {
     EL_TRY(set_inputs(signature, request, run));
-    if (was_cancelled(model, request))
-        return el_status_new(EL_CANCELLED, "signature \"%s\": was cancelled", signature->declared->name);
+    EL_TRY(check_cancelled(model, signature, request));
     EL_TRY(el_status_prefix(ov_status(ov_infer_request_infer(request->infer), EL_INTERNAL, "the inference"),
                             "signature \"%s\"", signature->declared->name));
+    EL_TRY(check_cancelled(model, signature, request));
     return get_outputs(signature, request, run);
 }
 

@@ -367,7 +367,7 @@ void el_call_closed(struct el_grpc_call *call)
         recycle(call);
 }
 
-void el_call_release(struct el_grpc_call *call)
+void el_grpc_call_release(struct el_grpc_call *call)
 {
     if (!call->held)
         return;

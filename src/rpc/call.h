@@ -110,7 +110,7 @@ void el_call_copy(struct el_grpc_call *call, uint8_t *to, size_t size);
 void el_call_forget_message(struct el_grpc_call *call);
 
 /* The answer of a held call: nobody waits for it. */
-void el_call_release(struct el_grpc_call *call);
+void el_grpc_call_release(struct el_grpc_call *call);
 
 bool el_call_charge(struct el_grpc_call *call, size_t bytes);
 void el_call_uncharge(struct el_grpc_call *call, size_t bytes);

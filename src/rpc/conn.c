@@ -19,6 +19,7 @@
 #define READS_PER_TURN 4  /* then the others' turn */
 #define WRITES_PER_TURN 4 /* likewise */
 #define LINGER_MS 1000    /* for the client's end after ours */
+#define LINGER_BYTES ((size_t)256 * 1024 * 1024)
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
@@ -175,6 +176,10 @@ static void read_turn(struct el_conn *conn)
         el_count(&loop->counters.bytes_in, (uint64_t)got);
         if (conn->state == EL_CONN_OPEN)
             conn->protocol->received(conn, loop->read_buffer, (size_t)got);
+        else if ((size_t)got >= conn->linger_left)
+            el_conn_close(conn);
+        else
+            conn->linger_left -= (size_t)got;
         if ((size_t)got < EL_READ_BYTES)
             return;
     }
@@ -211,6 +216,7 @@ bool el_conn_open(struct el_conn *conn, struct el_loop *loop, int fd, const stru
     conn->fd = fd;
     conn->listener = listener;
     conn->protocol = protocol;
+    conn->linger_left = LINGER_BYTES;
     conn->read_ms = uv_now(&loop->open.uv);
     conn->write_ms = conn->read_ms;
     if (uv_poll_init(&loop->open.uv, &conn->poll, fd) != 0)

@@ -25,6 +25,7 @@
 #define BLOCK_LIMIT_FACTOR 4   /* header blocks of so many times the limit end the connection, not just the call */
 #define GOAWAY_WAIT_MS 1000    /* for the answer to the PING between the two GOAWAYs */
 #define FRAME_HEADER 9
+#define ABUSE_LINGER_BYTES ((size_t)256 * 1024)
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static const uint8_t drain_ping[8] = { 'e', 'l', '-', 'd', 'r', 'a', 'i', 'n' };
@@ -62,7 +63,6 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     h2->block_bytes += name_size + value_size;
     if (h2->block_bytes / BLOCK_LIMIT_FACTOR > limit) {
         /* A few bytes of HPACK can name megabytes of headers. */
-        el_count(&h2->conn.loop->counters.protocol_errors, 1);
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
@@ -94,11 +94,11 @@ static void final_goaway(struct el_h2 *h2)
     el_conn_dirty(&h2->conn);
 }
 
-static bool is_useful(const nghttp2_frame *frame)
+static bool is_useful(const nghttp2_frame_hd *frame)
 {
-    switch (frame->hd.type) {
+    switch (frame->type) {
     case NGHTTP2_DATA:
-        return frame->hd.length > 0 || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        return frame->length > 0 || (frame->flags & NGHTTP2_FLAG_END_STREAM) != 0;
     case NGHTTP2_HEADERS:
     case NGHTTP2_WINDOW_UPDATE:
     case NGHTTP2_RST_STREAM: /* nghttp2 limits their rate */
@@ -109,15 +109,20 @@ static bool is_useful(const nghttp2_frame *frame)
     }
 }
 
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *user)
+{
+    struct el_h2 *h2 = user;
+    (void)session;
+    if (is_useful(frame)) {
+        h2->noise -= h2->noise > 0 ? 1 : 0;
+        return 0;
+    }
+    return ++h2->noise > NOISE_PER_SECOND ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct el_h2 *h2 = user;
-    if (is_useful(frame)) {
-        h2->noise -= h2->noise > 0 ? 1 : 0;
-    } else if (++h2->noise > NOISE_PER_SECOND) {
-        el_count(&h2->conn.loop->counters.protocol_errors, 1);
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
     if (frame->hd.type == NGHTTP2_SETTINGS) {
         h2->settled = true;
     } else if (frame->hd.type == NGHTTP2_PING) {
@@ -151,14 +156,15 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     return 0;
 }
 
-/* An answer that ended before its request did: the rest of the request is not wanted. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    (void)user;
+    const struct el_h2 *h2 = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY && h2->goaway_ms != 0 && !h2->final_goaway)
+        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping);
     if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     const struct el_grpc_call *call = call_of(session, frame->hd.stream_id);
-    if (call != NULL && !call->remote_ended)
+    if (call != NULL && !call->remote_ended) /* answered before its end came: the rest of the request is not wanted */
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     return 0;
 }
@@ -276,6 +282,7 @@ static void received(struct el_conn *conn, const uint8_t *bytes, size_t size)
         else
             nghttp2_session_terminate_session(h2->session, NGHTTP2_PROTOCOL_ERROR);
         el_count(&conn->loop->counters.protocol_errors, 1);
+        conn->linger_left = ABUSE_LINGER_BYTES;
         el_conn_finish(conn);
         return;
     }
@@ -297,11 +304,11 @@ static void drain(struct el_conn *conn)
         return;
     /*
      * In two steps, so that no call is lost: first "start no new ones", with every stream still welcome; when the
-     * answer to the PING shows that the client has read it, "the last I took was N", and what came later is retried.
+     * answer to a PING behind it shows that the client has read it, "the last I took was N", and what came later is
+     * retried. The PING is submitted when the GOAWAY is out (on_frame_sent): nghttp2 would send it first.
      */
     h2->goaway_ms = uv_now(&conn->loop->open.uv) + (uv_now(&conn->loop->open.uv) == 0);
     nghttp2_submit_shutdown_notice(h2->session);
-    nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, drain_ping);
     el_conn_dirty(conn);
 }
 
@@ -404,6 +411,7 @@ struct el_status *el_h2_setup(nghttp2_option **option, nghttp2_session_callbacks
     nghttp2_option_set_no_closed_streams(*option, 1);
     nghttp2_option_set_stream_reset_rate_limit(*option, RESET_BURST, RESETS_PER_SECOND);
     nghttp2_session_callbacks_set_on_begin_headers_callback(*callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(*callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_header_callback(*callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(*callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(*callbacks, on_frame);

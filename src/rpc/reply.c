@@ -136,7 +136,7 @@ struct el_buf *el_grpc_reply_buf(struct el_grpc_call *call)
 void el_grpc_reply(struct el_grpc_call *call)
 {
     if (call->state != EL_CALL_RUNNING) {
-        el_call_release(call);
+        el_grpc_call_release(call);
         return;
     }
     if (call->response_begun) {
@@ -199,7 +199,7 @@ void el_grpc_send(struct el_grpc_call *call)
 void el_grpc_fail(struct el_grpc_call *call, const struct el_status *status)
 {
     if (call->state != EL_CALL_RUNNING) {
-        el_call_release(call);
+        el_grpc_call_release(call);
         return;
     }
     finish(call, el_status_code(status), el_status_text(status));

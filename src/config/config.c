@@ -111,7 +111,7 @@ struct el_status *el_config_single(const char *model_name, const char *base_path
 void el_config_free(struct el_config *config)
 {
     for (size_t i = 0; i < config->model_count; i++)
-        el_model_free(&config->models[i]);
+        el_model_config_free(&config->models[i]);
     free(config->models);
     *config = (struct el_config){ 0 };
 }

@@ -272,7 +272,7 @@ struct el_status *el_model_check_logging(const char *file, const struct el_text_
                     model->name);
 }
 
-void el_model_free(struct el_model_config *model)
+void el_model_config_free(struct el_model_config *model)
 {
     free(model->name);
     free(model->base_path);

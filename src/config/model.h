@@ -4,7 +4,7 @@
 
 /*
  * One `config { ... }` of a model_config_list, read step by step. Used by config.c only, which owns the model and ends it
- * with el_model_free(), also after a failure.
+ * with el_model_config_free(), also after a failure.
  *
  * In each step value is the model's message in the text, and file the text's name; both NULL for a model that comes from
  * the command line.
@@ -35,6 +35,6 @@ struct el_status *el_model_read_update(const char *file, const struct el_text_va
 struct el_status *el_model_check_logging(const char *file, const struct el_text_value *value,
                                          struct el_model_config *model) EL_MUST_USE;
 
-void el_model_free(struct el_model_config *model);
+void el_model_config_free(struct el_model_config *model);
 
 #endif

@@ -212,9 +212,8 @@ static bool tick_starting(struct el_load *load)
 static void on_probed(struct el_probe *probe, void *argument)
 {
     struct attempt *attempt = argument;
+    (void)probe;
     attempt->probed = true;
-    if (attempt->failed == NULL && el_probe_broken(probe) != NULL)
-        attempt->failed = el_status_prefix(el_status_copy(el_probe_broken(probe)), "probing");
     el_swap_touch(swap_of(attempt->load));
 }
 
@@ -317,6 +316,9 @@ static bool tick_probing(struct el_load *load, uint64_t now_ns)
             if (!attempt->probed)
                 return false;
         }
+        /* Its worker died or was killed: the event that says of what is on its way. */
+        if (is_in(attempt) && el_probe_broken(attempt->probe) != NULL)
+            return false;
         load->probing++;
     }
     struct el_status *failed;

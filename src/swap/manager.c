@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "swap/loader.h"
 #include "swap/rcu.h"
-#include "swap/request.h"
 #include "swap/respawn.h"
 #include "swap/version.h"
 #include "swap/view.h"
@@ -178,8 +177,8 @@ void el_manager_run(struct el_swap *swap)
         look(swap);
         if (swap->touched)
             continue; /* one publication for all that happens at once */
-        if (swap->unpublished && el_view_publish(swap))
-            el_loops_wake(swap);
+        if (swap->unpublished)
+            el_view_publish(swap);
         if (!swap->unpublished && swap->deferred != NULL)
             run_deferred(swap);
     }

@@ -191,19 +191,25 @@ static void tell_routes(struct el_model *model)
     model->told_serving = now >= 0 ? now : before;
 }
 
+/* An aspired version that is no more, or not yet, will have a new life. */
 static bool is_under_way(const struct el_model *model)
 {
     for (size_t i = 0; i < model->aspired_count; i++) {
         const struct el_version *version = el_version_find(model, model->aspired[i]);
-        if (version != NULL && !el_version_is_over(version))
+        if (version == NULL || version->state != EL_LIFE_QUARANTINED)
             return true;
     }
     return false;
 }
 
+/*
+ * Nobody answers, but somebody did and somebody will: requests wait. While something has just changed, what is aspired may be
+ * out of date; then those who wait go on waiting until the next look.
+ */
 static void set_hold(struct el_model *model)
 {
-    bool hold = model->has_served && el_model_serving(model) == NULL && is_under_way(model);
+    bool hold = model->has_served && el_model_serving(model) == NULL &&
+                (is_under_way(model) || (model->hold && model->swap->touched));
     if (hold != model->hold)
         model->swap->unpublished = true;
     model->hold = hold;

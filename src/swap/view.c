@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "swap/loader.h"
 #include "swap/rcu.h"
+#include "swap/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,7 @@ bool el_view_publish(struct el_swap *swap)
         behind(atomic_exchange_explicit(&swap->view, &made->view, memory_order_acq_rel));
     if (old != NULL)
         el_swap_defer(swap, &old->deferred, published_free, old);
+    el_loops_wake(swap);
     return true;
 }
 

@@ -11,7 +11,8 @@
 #include "swap/state.h"
 
 /*
- * Makes a view of all models and publishes it; the older one is freed after a grace period. False when memory was short: the
+ * Makes a view of all models and publishes it, and has waiting requests look at it; the older one is freed after a grace
+ * period. False when memory was short: the
  * older view stays and swap->unpublished is set, so that the manager tries again and frees nothing meanwhile.
  */
 bool el_view_publish(struct el_swap *swap);

@@ -322,11 +322,11 @@ static struct el_status *read_model(struct el_proto_file *file, struct el_saved_
     if (file->size == 0)
         return el_status_new(EL_DATA_LOSS, "%s: is empty", file->name);
     if (model->graph_count == 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "%s: has no meta graph, so it is no SavedModel", file->name);
+        return el_status_new(EL_DATA_LOSS, "%s: has no meta graph: it is cut off, or no SavedModel", file->name);
     return NULL;
 }
 
-static struct el_status *read_fd(int fd, const char *name, struct el_saved_model *model)
+struct el_status *el_saved_model_read_fd(int fd, const char *name, struct el_saved_model *model)
 {
     struct el_proto_file file;
     EL_TRY(el_proto_file_open(fd, name, &file));
@@ -353,7 +353,7 @@ struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el
     if (fd < 0) {
         status = el_status_errno(errno, "%s: cannot be opened", name);
     } else {
-        status = read_fd(fd, name, model);
+        status = el_saved_model_read_fd(fd, name, model);
         close(fd);
     }
     free(name);

@@ -55,6 +55,9 @@ struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el
 /* The same, of the directory at path. */
 struct el_status *el_saved_model_read(const char *path, struct el_saved_model *model) EL_MUST_USE;
 
+/* The same, of the open file fd, which stays the caller's. name: of the file, for messages. */
+struct el_status *el_saved_model_read_fd(int fd, const char *name, struct el_saved_model *model) EL_MUST_USE;
+
 /* The meta graph that has exactly these tags, in any order; NOT_FOUND says which there are. */
 struct el_status *el_saved_model_find(const struct el_saved_model *model, const char *path, const char *const *tags,
                                       uint32_t tag_count, const struct el_meta_graph **graph) EL_MUST_USE;

@@ -20,6 +20,7 @@
 
 #define MAX_ENTRIES ((size_t)200000)
 #define MAX_DEPTH 16 /* of directories; a SavedModel has one */
+#define LEADS_OUT "is a link that leads out of the version's directory"
 
 struct walk {
     struct el_tree *tree;
@@ -74,6 +75,27 @@ static void set_numbers(struct el_tree_entry *entry, const struct stat *info)
     entry->inode = (uint64_t)info->st_ino;
 }
 
+/* True if the text alone, of a link called name, leads out of the top: for links to what does not exist (yet). */
+static bool reads_outward(const char *name, const char *target)
+{
+    int depth = 0;
+    if (target[0] == '/')
+        return true;
+    for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+        depth++;
+    while (*target != '\0') {
+        const size_t length = strcspn(target, "/");
+        if (length == 2 && target[0] == '.' && target[1] == '.')
+            depth--;
+        else if (length > 0 && !(length == 1 && target[0] == '.'))
+            depth++;
+        if (depth < 0)
+            return true;
+        target += length + (target[length] == '/');
+    }
+    return false;
+}
+
 static struct el_status *look_at_link(const struct walk *walk, int dir_fd, const char *base,
                                       struct el_tree_entry *entry)
 {
@@ -83,6 +105,8 @@ static struct el_status *look_at_link(const struct walk *walk, int dir_fd, const
     if (entry->target == NULL)
         return el_status_no_memory();
     const int fd = openat(dir_fd, base, O_PATH | O_CLOEXEC);
+    if (fd < 0 && reads_outward(entry->name, entry->target))
+        return note_bad(walk->tree, entry->name, LEADS_OUT);
     if (fd < 0) {
         entry->dangling = true;
         return NULL;
@@ -91,7 +115,7 @@ static struct el_status *look_at_link(const struct walk *walk, int dir_fd, const
     const bool known = real_path(fd, path) && fstat(fd, &info) == 0;
     close(fd);
     if (!known || !is_inside(walk->root, path))
-        return note_bad(walk->tree, entry->name, "is a link that leads out of the version's directory");
+        return note_bad(walk->tree, entry->name, LEADS_OUT);
     if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
         return note_bad(walk->tree, entry->name, "is a link to what is no file and no directory");
     set_numbers(entry, &info);

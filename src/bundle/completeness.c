@@ -100,10 +100,15 @@ static struct el_status *found_status(struct el_version_check *check, struct el_
 {
     enum el_completeness result;
     switch (el_status_code(status)) {
-    case EL_RESOURCE_EXHAUSTED: return status;
+    case EL_RESOURCE_EXHAUSTED:
+        return status;
     case EL_INVALID_ARGUMENT:
-    case EL_UNIMPLEMENTED: result = EL_VERSION_BAD; break;
-    default: result = EL_VERSION_NOT_YET; break;
+    case EL_UNIMPLEMENTED:
+        result = EL_VERSION_BAD;
+        break;
+    default:
+        result = EL_VERSION_NOT_YET;
+        break;
     }
     struct el_status *failed = found(check, result, "%s", el_status_text(status));
     el_status_free(status);

@@ -70,10 +70,18 @@ static struct el_status *read_field(struct el_proto *message, struct el_proto_fi
                              (unsigned long long)(key >> 3));
     *field = (struct el_proto_field){ .number = (uint32_t)(key >> 3), .offset = message->base + message->at };
     switch (key & 7) {
-    case EL_PROTO_VARINT: field->wire = EL_PROTO_VARINT; return read_varint(message, &field->value);
-    case EL_PROTO_FIXED64: field->wire = EL_PROTO_FIXED64; return read_fixed(message, 8, &field->value);
-    case EL_PROTO_BYTES: field->wire = EL_PROTO_BYTES; return read_bytes(message, field);
-    case EL_PROTO_FIXED32: field->wire = EL_PROTO_FIXED32; return read_fixed(message, 4, &field->value);
+    case EL_PROTO_VARINT:
+        field->wire = EL_PROTO_VARINT;
+        return read_varint(message, &field->value);
+    case EL_PROTO_FIXED64:
+        field->wire = EL_PROTO_FIXED64;
+        return read_fixed(message, 8, &field->value);
+    case EL_PROTO_BYTES:
+        field->wire = EL_PROTO_BYTES;
+        return read_bytes(message, field);
+    case EL_PROTO_FIXED32:
+        field->wire = EL_PROTO_FIXED32;
+        return read_fixed(message, 4, &field->value);
     default:
         return el_status_new(EL_INVALID_ARGUMENT, "offset %zu: field %u has the wire type %u, which is not in use",
                              start, field->number, (unsigned)(key & 7));

@@ -118,9 +118,15 @@ static struct el_status *read_part(struct el_proto_file *file, struct el_proto_s
     part->number = (uint32_t)(key >> 3);
     part->wire = (enum el_proto_wire)(key & 7);
     switch (part->wire) {
-    case EL_PROTO_VARINT: EL_TRY(read_number(file, message, &part->value)); break;
-    case EL_PROTO_FIXED64: EL_TRY(read_fixed(file, message, 8, &part->value)); break;
-    case EL_PROTO_FIXED32: EL_TRY(read_fixed(file, message, 4, &part->value)); break;
+    case EL_PROTO_VARINT:
+        EL_TRY(read_number(file, message, &part->value));
+        break;
+    case EL_PROTO_FIXED64:
+        EL_TRY(read_fixed(file, message, 8, &part->value));
+        break;
+    case EL_PROTO_FIXED32:
+        EL_TRY(read_fixed(file, message, 4, &part->value));
+        break;
     case EL_PROTO_BYTES:
         EL_TRY(read_number(file, message, &size));
         if (size > message->end - message->at)

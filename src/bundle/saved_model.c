@@ -24,8 +24,8 @@
 
 #define MAX_TAGS 64u
 #define MAX_ASSETS 65536u
-#define MAX_OPS 8192u                      /* different ones; TensorFlow has about 1,500 */
-#define MAX_TEXT ((size_t)64 * 1024)       /* a tag, a file name, an op */
+#define MAX_OPS 8192u                          /* different ones; TensorFlow has about 1,500 */
+#define MAX_TEXT ((size_t)64 * 1024)           /* a tag, a file name, an op */
 #define MAX_SIGNATURE_BYTES ((size_t)64 << 20) /* all signatures of a meta graph */
 
 static void free_texts(char **texts, uint32_t count)
@@ -277,12 +277,23 @@ static struct el_status *read_meta_graph(struct el_proto_file *file, const struc
         return el_status_no_memory();
     while (status == NULL && el_proto_file_next(file, &span, &inner, &status)) {
         switch (inner.number) {
-        case 1: status = read_meta_info(file, &inner, graph); break;
-        case 2: status = read_graph(file, &inner, graph); break;
-        case 3: status = read_saver(file, &inner, &restores); break;
-        case 5: status = collect_signature(file, &inner, &signatures); break;
-        case 6: status = read_asset(file, &inner, graph); break;
-        default: break;
+        case 1:
+            status = read_meta_info(file, &inner, graph);
+            break;
+        case 2:
+            status = read_graph(file, &inner, graph);
+            break;
+        case 3:
+            status = read_saver(file, &inner, &restores);
+            break;
+        case 5:
+            status = collect_signature(file, &inner, &signatures);
+            break;
+        case 6:
+            status = read_asset(file, &inner, graph);
+            break;
+        default:
+            break;
         }
     }
     graph->has_variables = restores && holds_variable(graph);

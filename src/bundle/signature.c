@@ -165,7 +165,9 @@ static struct el_status *read_tensor_info(const struct el_proto_field *field, st
     struct el_status *status = NULL;
     while (status == NULL && el_proto_next(&message, &inner, &status)) {
         switch (inner.number) {
-        case 1: status = el_proto_take_text(&inner, "the name of a tensor", &info->tensor_name); break;
+        case 1:
+            status = el_proto_take_text(&inner, "the name of a tensor", &info->tensor_name);
+            break;
         case 2:
             status = el_proto_want(&inner, EL_PROTO_VARINT, "a dtype");
             if (status == NULL && inner.value > MAX_DTYPE)
@@ -173,8 +175,11 @@ static struct el_status *read_tensor_info(const struct el_proto_field *field, st
                                        (unsigned long long)inner.value);
             info->dtype = (enum el_dtype)inner.value;
             break;
-        case 3: status = read_shape(&inner, &info->shape); break;
-        default: break;
+        case 3:
+            status = read_shape(&inner, &info->shape);
+            break;
+        default:
+            break;
         }
     }
     return status;
@@ -232,10 +237,17 @@ static struct el_status *read_signature(const struct el_proto_field *field, stru
     struct el_status *status = NULL;
     while (status == NULL && el_proto_next(&message, &inner, &status)) {
         switch (inner.number) {
-        case 1: status = read_tensor_entry(&inner, &signature->inputs, &signature->input_count); break;
-        case 2: status = read_tensor_entry(&inner, &signature->outputs, &signature->output_count); break;
-        case 3: status = el_proto_take_text(&inner, "a method name", &signature->method_name); break;
-        default: break;
+        case 1:
+            status = read_tensor_entry(&inner, &signature->inputs, &signature->input_count);
+            break;
+        case 2:
+            status = read_tensor_entry(&inner, &signature->outputs, &signature->output_count);
+            break;
+        case 3:
+            status = el_proto_take_text(&inner, "a method name", &signature->method_name);
+            break;
+        default:
+            break;
         }
     }
     return status;

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EL_MAX_SIGNATURES 1024      /* per model version */
+#define EL_MAX_SIGNATURES 1024        /* per model version */
 #define EL_MAX_SIGNATURE_TENSORS 1024 /* inputs, and outputs, per signature: what one request can carry */
 
 struct el_tensor_info {
@@ -43,8 +43,8 @@ struct el_signatures {
 };
 
 /* The signature called name, or NULL; *index (may be NULL) is its position. An empty name means "serving_default". */
-const struct el_signature *el_signatures_find(const struct el_signatures *signatures, const char *name, size_t name_size,
-                                              uint32_t *index);
+const struct el_signature *el_signatures_find(const struct el_signatures *signatures, const char *name,
+                                              size_t name_size, uint32_t *index);
 
 /* Position of the input or output called name in a sorted list, or -1. */
 int el_tensor_info_find(const struct el_tensor_info *list, uint32_t count, const char *name, size_t name_size);

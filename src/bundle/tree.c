@@ -65,7 +65,8 @@ static bool real_path(int fd, char path[PATH_MAX])
 static bool is_inside(const char *root, const char *path)
 {
     const size_t length = strlen(root);
-    return strcmp(root, "/") == 0 || (strncmp(root, path, length) == 0 && (path[length] == '/' || path[length] == '\0'));
+    return strcmp(root, "/") == 0 ||
+           (strncmp(root, path, length) == 0 && (path[length] == '/' || path[length] == '\0'));
 }
 
 static void set_numbers(struct el_tree_entry *entry, const struct stat *info)

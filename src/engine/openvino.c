@@ -92,8 +92,7 @@ static struct el_status *open_signatures(struct ov_engine_model *model, const st
     }
     if (usable > 0 || first == NULL) {
         el_status_free(first);
-        return usable > 0 ? NULL
-                          : el_status_new(EL_INVALID_ARGUMENT, "%s: the model has no signatures", options->path);
+        return usable > 0 ? NULL : el_status_new(EL_INVALID_ARGUMENT, "%s: the model has no signatures", options->path);
     }
     return first;
 }
@@ -124,8 +123,7 @@ static void close_engine_model(void *opaque)
     close_model(opaque);
 }
 
-static int signatures(void *opaque, const struct everlit_signature **list, uint32_t *count,
-                      struct everlit_error *error)
+static int signatures(void *opaque, const struct everlit_signature **list, uint32_t *count, struct everlit_error *error)
 {
     (void)error;
     const struct ov_engine_model *model = opaque;

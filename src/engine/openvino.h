@@ -55,7 +55,8 @@ struct ov_engine_model {
     ov_core_t *core;
     struct ov_signature *signatures; /* one for each of model.signatures */
     uint32_t concurrency;
-    pthread_mutex_t lock; /* guards the requests' busy, run and cancelled; held for a few instructions, and for cancel */
+    pthread_mutex_t
+        lock; /* guards the requests' busy, run and cancelled; held for a few instructions, and for cancel */
 };
 
 /* How a model is compiled; texts, as OpenVINO wants them. */

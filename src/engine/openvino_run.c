@@ -239,12 +239,16 @@ int ov_engine_run(void *opaque, const struct everlit_run *run, struct everlit_er
     if (signature->compiled == NULL)
         return el_plugin_result(el_status_new(EL_UNIMPLEMENTED, "%s", signature->reason), error);
     if (run->deadline_ns != UINT64_MAX && el_now_ns() >= run->deadline_ns)
-        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED, "signature \"%s\": the deadline had passed before "
-                                              "it was run", signature->declared->name), error);
+        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED,
+                                              "signature \"%s\": the deadline had passed before "
+                                              "it was run",
+                                              signature->declared->name),
+                                error);
     struct ov_request *request = take_request(model, signature, run);
     if (request == NULL)
-        return el_plugin_result(el_status_new(EL_RESOURCE_EXHAUSTED, "more than %" PRIu32 " runs at the same time",
-                                              model->concurrency), error);
+        return el_plugin_result(
+            el_status_new(EL_RESOURCE_EXHAUSTED, "more than %" PRIu32 " runs at the same time", model->concurrency),
+            error);
     status = infer(model, signature, request, run);
     give_back(model, request);
     return el_plugin_result(status, error);

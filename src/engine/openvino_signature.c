@@ -69,9 +69,9 @@ static struct el_status *compile(const ov_core_t *core, const ov_model_t *read, 
         /* Many workers share the processors: a thread that is tied to one of them would wait for its neighbour. */
         { ov_property_key_hint_enable_cpu_pinning, "NO" },
     };
-    return ov_status(ov_core_compile_model_props(core, read, "CPU", sizeof properties / sizeof properties[0],
-                                                 properties, compiled),
-                     EL_UNIMPLEMENTED, "cannot be compiled");
+    return ov_status(
+        ov_core_compile_model_props(core, read, "CPU", sizeof properties / sizeof properties[0], properties, compiled),
+        EL_UNIMPLEMENTED, "cannot be compiled");
 }
 
 /* ---- ports ---- */
@@ -147,9 +147,10 @@ static struct el_status *set_port(const struct side *side, const ov_compiled_mod
     ov_output_const_port_free(found);
     EL_TRY(ov_status(result, EL_INTERNAL, "the type of a port cannot be read"));
     if (type != ov_type(info->dtype))
-        return el_status_new(EL_UNIMPLEMENTED, "OpenVINO has another type (number %d of its list) for \"%s\", which "
-                             "the signature declares as %s", (int)type, info->name,
-                             el_dtype_name((enum el_dtype)info->dtype));
+        return el_status_new(EL_UNIMPLEMENTED,
+                             "OpenVINO has another type (number %d of its list) for \"%s\", which "
+                             "the signature declares as %s",
+                             (int)type, info->name, el_dtype_name((enum el_dtype)info->dtype));
     *port = (struct ov_port){ .used = true, .number = (size_t)number, .type = type };
     return NULL;
 }
@@ -217,8 +218,7 @@ static struct el_status *map_outputs_of(const struct side *side, const ov_compil
 static struct el_status *map_outputs(const ov_compiled_model_t *compiled, struct ov_signature *signature)
 {
     struct side side = { .by_number = ov_compiled_model_output_by_index, .by_name = ov_compiled_model_output_by_name };
-    EL_TRY(ov_status(ov_compiled_model_outputs_size(compiled, &side.count), EL_INTERNAL,
-                     "its outputs cannot be read"));
+    EL_TRY(ov_status(ov_compiled_model_outputs_size(compiled, &side.count), EL_INTERNAL, "its outputs cannot be read"));
     struct el_status *status = side_open(compiled, &side);
     bool *taken = calloc(side.count == 0 ? 1 : side.count, sizeof *taken);
     if (status == NULL && taken == NULL)

@@ -53,19 +53,33 @@ struct el_status *ov_status(ov_status_e result, enum el_code code, const char *w
 ov_element_type_e ov_type(int32_t dtype)
 {
     switch (dtype) {
-    case EL_FLOAT: return F32;
-    case EL_DOUBLE: return F64;
-    case EL_HALF: return F16;
-    case EL_BFLOAT16: return BF16;
-    case EL_INT8: return I8;
-    case EL_INT16: return I16;
-    case EL_INT32: return I32;
-    case EL_INT64: return I64;
-    case EL_UINT8: return U8;
-    case EL_UINT16: return U16;
-    case EL_UINT32: return U32;
-    case EL_UINT64: return U64;
-    case EL_BOOL: return BOOLEAN;
-    default: return DYNAMIC; /* strings, which the C API cannot read back; complex and quantized numbers */
+    case EL_FLOAT:
+        return F32;
+    case EL_DOUBLE:
+        return F64;
+    case EL_HALF:
+        return F16;
+    case EL_BFLOAT16:
+        return BF16;
+    case EL_INT8:
+        return I8;
+    case EL_INT16:
+        return I16;
+    case EL_INT32:
+        return I32;
+    case EL_INT64:
+        return I64;
+    case EL_UINT8:
+        return U8;
+    case EL_UINT16:
+        return U16;
+    case EL_UINT32:
+        return U32;
+    case EL_UINT64:
+        return U64;
+    case EL_BOOL:
+        return BOOLEAN;
+    default:
+        return DYNAMIC; /* strings, which the C API cannot read back; complex and quantized numbers */
     }
 }

@@ -134,8 +134,9 @@ static struct el_status *check_inputs(const struct everlit_signature *signature,
     for (uint32_t i = 0; i < run->input_count; i++) {
         const uint32_t index = run->inputs[i].index;
         if (index >= signature->input_count)
-            return el_status_new(EL_INVALID_ARGUMENT, "signature \"%s\" has %" PRIu32 " inputs, number %" PRIu32
-                                 " was given", signature->name, signature->input_count, index);
+            return el_status_new(EL_INVALID_ARGUMENT,
+                                 "signature \"%s\" has %" PRIu32 " inputs, number %" PRIu32 " was given",
+                                 signature->name, signature->input_count, index);
         if ((given[index / 64] >> index % 64 & 1) != 0)
             return el_status_new(EL_INVALID_ARGUMENT, "input \"%s\" of signature \"%s\" was given twice",
                                  signature->inputs[index].name, signature->name);
@@ -154,13 +155,16 @@ static struct el_status *check_inputs(const struct everlit_signature *signature,
 struct el_status *el_plugin_check_run(const struct el_plugin_model *model, const struct everlit_run *run)
 {
     if (run->signature >= model->count)
-        return el_status_new(EL_INVALID_ARGUMENT, "the model has %" PRIu32 " signatures, number %" PRIu32
-                             " was asked for", model->count, run->signature);
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "the model has %" PRIu32 " signatures, number %" PRIu32 " was asked for", model->count,
+                             run->signature);
     const struct everlit_signature *signature = &model->signatures[run->signature];
     EL_TRY(check_inputs(signature, run));
     for (uint32_t i = 0; i < run->output_count; i++)
         if (run->outputs[i] >= signature->output_count || (i > 0 && run->outputs[i] <= run->outputs[i - 1]))
-            return el_status_new(EL_INVALID_ARGUMENT, "signature \"%s\": the numbers of the outputs asked for do not "
-                                 "ascend below %" PRIu32, signature->name, signature->output_count);
+            return el_status_new(EL_INVALID_ARGUMENT,
+                                 "signature \"%s\": the numbers of the outputs asked for do not "
+                                 "ascend below %" PRIu32,
+                                 signature->name, signature->output_count);
     return NULL;
 }

@@ -90,8 +90,8 @@ static struct el_status *open_signatures(struct tf_engine_model *model)
             return el_status_no_memory();
         EL_TRY(find_tensors(model->graph, declared->name, declared->inputs, declared->input_count, signature->inputs,
                             &signature->reason));
-        EL_TRY(find_tensors(model->graph, declared->name, declared->outputs, declared->output_count,
-                            signature->outputs, &signature->reason));
+        EL_TRY(find_tensors(model->graph, declared->name, declared->outputs, declared->output_count, signature->outputs,
+                            &signature->reason));
     }
     return NULL;
 }
@@ -137,8 +137,10 @@ static struct el_status *open_session(const struct everlit_open_options *options
     if (options->intra_op_threads > INT_MAX || options->inter_op_threads > INT_MAX)
         return el_status_new(EL_INVALID_ARGUMENT, "too many threads are asked for");
     if (options->precision != NULL && strcmp(options->precision, "f32") != 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "the precision \"%s\" is unknown to the engine tensorflow: it runs a "
-                             "model in the precision that it was saved in (f32)", options->precision);
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "the precision \"%s\" is unknown to the engine tensorflow: it runs a "
+                             "model in the precision that it was saved in (f32)",
+                             options->precision);
     const bool small = el_plugin_is_small(options);
     struct el_buf config = { 0 };
     put_config(options, small, &config);
@@ -203,8 +205,7 @@ static int open_engine_model(const struct everlit_open_options *options, void **
     return el_plugin_result(status, error);
 }
 
-static int signatures(void *opaque, const struct everlit_signature **list, uint32_t *count,
-                      struct everlit_error *error)
+static int signatures(void *opaque, const struct everlit_signature **list, uint32_t *count, struct everlit_error *error)
 {
     (void)error;
     const struct tf_engine_model *model = opaque;

@@ -17,7 +17,7 @@
 #include <tensorflow/c/c_api.h>
 
 struct tf_signature {
-    TF_Output *inputs;  /* as many as the signature has, in its order */
+    TF_Output *inputs; /* as many as the signature has, in its order */
     TF_Output *outputs;
     char *reason; /* why it cannot be run; NULL when it can */
 };

@@ -70,8 +70,8 @@ static struct el_status *give_outputs(const struct everlit_signature *declared, 
         if (work->fetch_values[i] == NULL)
             return el_status_new(EL_INTERNAL, "output \"%s\" of signature \"%s\": TensorFlow gave none",
                                  declared->outputs[index].name, declared->name);
-        EL_TRY(el_status_prefix(tf_tensor_give(work->fetch_values[i], index, run),
-                                "output \"%s\" of signature \"%s\"", declared->outputs[index].name, declared->name));
+        EL_TRY(el_status_prefix(tf_tensor_give(work->fetch_values[i], index, run), "output \"%s\" of signature \"%s\"",
+                                declared->outputs[index].name, declared->name));
     }
     return NULL;
 }
@@ -158,8 +158,11 @@ int tf_engine_run(void *opaque, const struct everlit_run *run, struct everlit_er
         return el_plugin_result(el_status_new(EL_UNIMPLEMENTED, "%s", reason), error);
     uint64_t timeout_ms;
     if (!timeout_of(run->deadline_ns, &timeout_ms))
-        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED, "signature \"%s\": the deadline had passed before "
-                                              "it was run", model->model.signatures[run->signature].name), error);
+        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED,
+                                              "signature \"%s\": the deadline had passed before "
+                                              "it was run",
+                                              model->model.signatures[run->signature].name),
+                                error);
     if (run->input_count <= ON_STACK && run->output_count <= ON_STACK)
         status = run_on_stack(model, run, timeout_ms);
     else

@@ -111,9 +111,9 @@ static void assert_check(const char *path, enum el_completeness result, const ch
 static void good_versions_are_whole(void **unused)
 {
     (void)unused;
-    static const char *const good[] = { "models/digits/1", "models/digits/2", "models/half_plus_two/1",
-                                        "models/labels/1", "test/data/models/types/1",
-                                        "models/broken/nan_outputs" /* bad, but whole */ };
+    static const char *const good[] = { "models/digits/1",          "models/digits/2",
+                                        "models/half_plus_two/1",   "models/labels/1",
+                                        "test/data/models/types/1", "models/broken/nan_outputs" /* bad, but whole */ };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", root, good[i]);

@@ -87,9 +87,9 @@ enum expectation { SAME, REFUSED, OTHER_AT_THE_EDGES };
 static enum expectation expected_of(const char *model, const char *signature)
 {
     static const char *const refused[] = {
-        "names",       "same_complex64",   "same_complex128",  "double_complex64", "double_complex128",
-        "same_string", "angle_string",     "grid_string",      "everything",       "any_rank",
-        "same_qint8",  "same_quint8",      "same_qint16",      "same_quint16",     "same_qint32",
+        "names",       "same_complex64", "same_complex128", "double_complex64", "double_complex128",
+        "same_string", "angle_string",   "grid_string",     "everything",       "any_rank",
+        "same_qint8",  "same_quint8",    "same_qint16",     "same_quint16",     "same_qint32",
     };
     static const char *const other[] = { "double_float64", "double_int8", "double_uint8" };
     if (!ov)
@@ -114,9 +114,15 @@ static bool replay_case(const char *model_name, void *model, json_t *test)
     const int code = recorded_run(&plugin, model, &recorded, &sink, &error);
     bool good = false;
     switch (expected_of(model_name, recorded.signature->name)) {
-    case SAME: good = code == 0 && recorded_matches(&recorded, &sink, tolerance(), why, sizeof why); break;
-    case REFUSED: good = code == 12 && strstr(error.text, recorded.signature->name) != NULL; break;
-    case OTHER_AT_THE_EDGES: good = code == 0; break;
+    case SAME:
+        good = code == 0 && recorded_matches(&recorded, &sink, tolerance(), why, sizeof why);
+        break;
+    case REFUSED:
+        good = code == 12 && strstr(error.text, recorded.signature->name) != NULL;
+        break;
+    case OTHER_AT_THE_EDGES:
+        good = code == 0;
+        break;
     }
     if (!good)
         print_error("%s, %s (%s): code %d %s %s\n", model_name, recorded.name, recorded.signature->name, code,
@@ -134,8 +140,7 @@ static void replay(const char *name)
     size_t i;
     json_t *test;
     unsigned wrong = 0;
-    json_array_foreach(json_object_get(json, "cases"), i, test)
-    {
+    json_array_foreach (json_object_get(json, "cases"), i, test) {
         wrong += !replay_case(name, model, test);
     }
     assert_true(i > 0);
@@ -195,7 +200,11 @@ static void digits_open(struct digits *digits, void *model, int64_t rows)
     for (size_t i = 0; i < (size_t)rows * 784; i++)
         digits->input[i] = (float)(i * 7 % 17) / 16.0F;
     digits->tensor = (struct everlit_tensor){
-        .dtype = 1, .rank = 2, .dims = { rows, 784 }, .data = digits->input, .size = size,
+        .dtype = 1,
+        .rank = 2,
+        .dims = { rows, 784 },
+        .data = digits->input,
+        .size = size,
     };
     digits->run = (struct everlit_run){
         .struct_size = sizeof digits->run,
@@ -319,8 +328,13 @@ static void what_is_no_request_is_refused(void **unused)
     struct sink sink = { 0 };
     plugin_signature(&plugin, model, "__saved_model_init_op", &signature);
     const struct everlit_run run = {
-        .struct_size = sizeof run, .signature = signature, .outputs = &output, .output_count = 1,
-        .deadline_ns = UINT64_MAX, .host = &sink, .output = sink_output,
+        .struct_size = sizeof run,
+        .signature = signature,
+        .outputs = &output,
+        .output_count = 1,
+        .deadline_ns = UINT64_MAX,
+        .host = &sink,
+        .output = sink_output,
     };
     assert_int_equal(plugin.engine->run(model, &run, &error), 12);
     assert_non_null(strstr(error.text, "__saved_model_init_op"));
@@ -335,8 +349,10 @@ static void broken_models_are_refused_with_a_reason(void **unused)
     static const struct {
         const char *path, *text;
     } broken[] = {
-        { "models/broken/random_bytes", "saved_model.pb" }, { "models/broken/truncated_pb", "saved_model.pb" },
-        { "models/broken/not_a_number", "saved_model.pb" }, { "models/broken/short_variables", "short_variables" },
+        { "models/broken/random_bytes", "saved_model.pb" },
+        { "models/broken/truncated_pb", "saved_model.pb" },
+        { "models/broken/not_a_number", "saved_model.pb" },
+        { "models/broken/short_variables", "short_variables" },
         { "models/nowhere", "models/nowhere" },
     };
     for (size_t i = 0; i < LENGTH(broken); i++) {
@@ -375,7 +391,11 @@ static void other_tags_are_not_found_and_named(void **unused)
     static const char *const tags[] = { "serve", "gpu" };
     const char *path = path_of("models/digits/1");
     const struct everlit_open_options options = {
-        .struct_size = sizeof options, .path = path, .tags = tags, .tag_count = 2, .concurrency = 1,
+        .struct_size = sizeof options,
+        .path = path,
+        .tags = tags,
+        .tag_count = 2,
+        .concurrency = 1,
         .scratch_path = plugin.scratch,
     };
     struct everlit_error error;

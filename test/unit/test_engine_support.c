@@ -168,7 +168,8 @@ static void *value_of(json_t *json, struct everlit_tensor *tensor)
     json_t *shape = json_object_get(json, "shape");
     json_t *strings = json_object_get(json, "strings");
     size_t size;
-    uint8_t *bytes = strings != NULL ? pack(strings, &size) : decode(json_string_value(json_object_get(json, "data")), &size);
+    uint8_t *bytes = strings != NULL ? pack(strings, &size)
+                                     : decode(json_string_value(json_object_get(json, "data")), &size);
     tensor->dtype = dtype_of(json_string_value(json_object_get(json, "dtype")));
     tensor->rank = (int32_t)json_array_size(shape);
     for (int32_t i = 0; i < tensor->rank; i++)
@@ -211,13 +212,13 @@ void recorded_open(const struct plugin *plugin, void *model, json_t *test, struc
     memset(recorded, 0, sizeof *recorded);
     recorded->name = json_string_value(json_object_get(test, "name"));
     recorded->expected = json_object_get(test, "outputs");
-    recorded->signature = plugin_signature(plugin, model, json_string_value(json_object_get(test, "signature")), &signature);
+    recorded->signature = plugin_signature(plugin, model, json_string_value(json_object_get(test, "signature")),
+                                           &signature);
     recorded->inputs = calloc(json_object_size(inputs) + 1, sizeof *recorded->inputs);
     recorded->memory = calloc(json_object_size(inputs) + 1, sizeof *recorded->memory);
     recorded->outputs = calloc(recorded->signature->output_count + 1, sizeof *recorded->outputs);
     uint32_t n = 0;
-    json_object_foreach(inputs, key, value)
-    {
+    json_object_foreach (inputs, key, value) {
         recorded->inputs[n].index = index_of(recorded->signature->inputs, recorded->signature->input_count, key);
         recorded->memory[n] = value_of(value, &recorded->inputs[n]);
         n++;
@@ -277,12 +278,18 @@ static double float_at(int32_t dtype, const void *data, size_t i)
 {
     switch (dtype) {
     case EL_FLOAT:
-    case EL_COMPLEX64: return (double)((const float *)data)[i];
+    case EL_COMPLEX64:
+        return (double)((const float *)data)[i];
     case EL_DOUBLE:
-    case EL_COMPLEX128: return ((const double *)data)[i];
-    case EL_HALF: return half(((const uint16_t *)data)[i]);
-    case EL_BFLOAT16: return bfloat16(((const uint16_t *)data)[i]);
-    default: fail_msg("%d is no floating dtype", dtype); return 0;
+    case EL_COMPLEX128:
+        return ((const double *)data)[i];
+    case EL_HALF:
+        return half(((const uint16_t *)data)[i]);
+    case EL_BFLOAT16:
+        return bfloat16(((const uint16_t *)data)[i]);
+    default:
+        fail_msg("%d is no floating dtype", dtype);
+        return 0;
     }
 }
 

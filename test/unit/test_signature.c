@@ -218,7 +218,7 @@ static void what_is_not_modelled_is_passed_over(void **unused)
     struct el_buf bytes = { 0 }, body = { 0 }, shape = { 0 }, info = { 0 };
     for (unsigned i = 0; i <= EL_MAX_RANK; i++)
         el_proto_put_bytes(&shape, 2, "\x08\x01\x12\x04name", 8); /* a dimension with a name */
-    el_proto_put_bytes(&info, 4, "", 0);                           /* coo_sparse */
+    el_proto_put_bytes(&info, 4, "", 0);                          /* coo_sparse */
     el_proto_put_bytes(&info, 3, shape.data, shape.size);
     put_input(&body, "x", info.data, info.size);
     el_proto_put_bytes(&body, 4, "\x0a\x01x\x12\x00", 5); /* defaults */

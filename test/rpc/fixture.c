@@ -48,6 +48,18 @@ static void held(struct el_grpc_call *call, void *argument)
     atomic_fetch_add(&fixture->begun, 1);
 }
 
+static void release(struct el_grpc_call *call, void *argument)
+{
+    struct fixture *fixture = argument;
+    size_t size;
+    struct el_grpc_call *late = atomic_load(&fixture->held);
+    const uint8_t *message = el_grpc_message(late, &size);
+    el_buf_append(el_grpc_reply_buf(call), message, size);
+    el_buf_text(el_grpc_reply_buf(late), "late");
+    el_grpc_reply(late);
+    el_grpc_reply(call);
+}
+
 struct flood {
     uv_timer_t timer;
     struct fixture *fixture;
@@ -164,6 +176,7 @@ void fixture_start(struct fixture *fixture, const struct el_rpc_options *base)
         { "/t.T/Echo", echo, fixture },
         { "/t.T/Never", never, fixture },
         { "/t.T/Held", held, fixture },
+        { "/t.T/Release", release, fixture },
         { "/t.T/Flood", flood, fixture },
     };
     const struct el_listener listeners[] = {

@@ -29,8 +29,8 @@ struct fixture {
 
 /*
  * Starts a server with one loop on free ports. base: limits to use, or NULL; its listeners and methods are ours:
- * gRPC /t.T/Echo, /t.T/Never (until cancelled), /t.T/Held (never, and sets no on_cancel), /t.T/Flood (streams for ever
- * what it got, 100 times a millisecond); HTTP "/never" (until cancelled), "/flood" (likewise), "/big" (1 MiB of 'b'),
+ * gRPC /t.T/Echo, /t.T/Never (until cancelled), /t.T/Held (never, and sets no on_cancel), /t.T/Release
+ * (answers that one, and then the caller with its message), /t.T/Flood (streams for ever); HTTP "/never" (until cancelled), "/flood" (likewise), "/big" (1 MiB of 'b'),
  * all else echoes the body of a POST and the target of the others.
  */
 void fixture_start(struct fixture *fixture, const struct el_rpc_options *base);

@@ -15,7 +15,6 @@
 #include "tensor/wire.h"
 #include "worker/doorbell.h"
 #include "worker/ring.h"
-#include "worker/spin.h"
 
 #include <string.h>
 
@@ -197,7 +196,11 @@ static void learn_time(struct el_call *call)
     const uint64_t most = now - call->submitted_ns;
     const uint64_t completed = EL_READ_ONCE(call->worker->shm.slots[call->slot].completed_ns);
     const uint64_t took = completed - call->submitted_ns; /* nonsense becomes large and is cut */
-    el_spin_learn(&lane->answer_ns, took < most ? took : most, lane->completions->spin_limit_ns);
+    lane->answered_ns = now;
+    if (lane->look_until != 0)
+        el_spin_result(&lane->spin, true);
+    lane->look_until = 0;
+    el_spin_learn(&lane->spin, took < most ? took : most);
 }
 
 /* NULL, or how the message lies. */
@@ -239,8 +242,12 @@ uint32_t el_lane_drain(struct el_lane *lane)
         lane->lied = true;
         el_worker_kill(worker, el_status_new(EL_INTERNAL, "it wrote %s", lie));
     }
-    if (lane->at_worker == 0)
+    if (lane->at_worker == 0) {
         el_completions_idle(lane);
+    } else if (count > 0) {
+        const uint64_t span = el_spin_time(&lane->spin);
+        lane->look_until = span == 0 ? 0 : lane->answered_ns + span;
+    }
     return count;
 }
 

@@ -272,7 +272,7 @@ static void write_slot(struct el_call *call)
     for (uint32_t i = 0; i < call->output_count; i++)
         table[call->input_count + i].index = call->output_indexes[i];
     slot->deadline_ns = call->deadline_ns;
-    slot->submitted_ns = call->submitted_ns;
+    slot->think_ns = call->submitted_ns - call->lane->answered_ns;
     slot->table = table_at;
     slot->output_offset = shm->arena + call->granted;
     slot->output_size = call->granted_size;
@@ -320,7 +320,8 @@ struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, 
         lane->calls->previous = call;
     lane->calls = call;
     lane->at_worker++;
-    lane->asked_ns = call->submitted_ns;
+    const uint64_t span = el_spin_time(&lane->spin);
+    lane->look_until = span == 0 ? 0 : call->submitted_ns + span;
     el_completions_sent(lane);
     el_completions_deadline(lane->completions, deadline_ns);
     el_ring_put(worker->shm.requests, worker->shm.ring_size, &worker->request_tail,

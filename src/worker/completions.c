@@ -21,7 +21,6 @@
 
 #include "base/clock.h"
 #include "worker/doorbell.h"
-#include "worker/spin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -51,24 +50,32 @@ static void set_parked(struct el_completions *completions, uint32_t parked)
     completions->parked = parked != 0;
 }
 
-/* Until when an answer is expected so soon that sleeping would take longer. */
-static uint64_t spin_until(const struct el_completions *completions)
+/* Until when an answer is expected so soon that sleeping would take longer; 0: none is. */
+static uint64_t look_until(const struct el_completions *completions)
 {
     uint64_t until = 0;
-    for (const struct el_lane *lane = completions->active; lane != NULL; lane = lane->next_active) {
-        const uint64_t average = atomic_load_explicit(&lane->answer_ns, memory_order_relaxed);
-        if (average > completions->spin_limit_ns || lane->lied)
-            continue;
-        const uint64_t end = lane->asked_ns + el_spin_time(average, completions->spin_limit_ns);
-        if (end > until)
-            until = end;
-    }
+    for (const struct el_lane *lane = completions->active; lane != NULL; lane = lane->next_active)
+        if (lane->look_until > until && !lane->lied)
+            until = lane->look_until;
     return until;
+}
+
+/* Tells each lane that was looked at whether that was of use. */
+static void looked(struct el_completions *completions, bool found)
+{
+    for (struct el_lane *lane = completions->active; lane != NULL; lane = lane->next_active) {
+        if (lane->look_until != 0)
+            el_spin_result(&lane->spin, found);
+        lane->look_until = 0;
+    }
 }
 
 static void on_idle(uv_idle_t *idle)
 {
-    (void)idle; /* being active is all it is for */
+    /* Being active is all it is for, and prepare decides about that while there are calls. */
+    const struct el_completions *completions = idle->data;
+    if (completions->active == NULL)
+        uv_idle_stop(idle);
 }
 
 static void peek_only(struct el_completions *completions, bool peek)
@@ -79,31 +86,39 @@ static void peek_only(struct el_completions *completions, bool peek)
         uv_idle_stop(&completions->idle);
 }
 
+/* Takes answers, or looks for one as long as the sockets can wait. Parks the loop when there is no use in looking. */
+static uint32_t take_or_park(struct el_completions *completions)
+{
+    uint32_t count = drain_all(completions);
+    const uint64_t until = look_until(completions);
+    uint64_t now = until == 0 ? 0 : el_now_ns();
+    const uint64_t peek = now + PEEK_NS < until ? now + PEEK_NS : until;
+    while (count == 0 && now < peek) {
+        for (int i = 0; i < 16; i++)
+            el_cpu_relax();
+        count = drain_all(completions);
+        now = el_now_ns();
+    }
+    if (count > 0 || now < until)
+        return count;
+    looked(completions, false);
+    set_parked(completions, 1);
+    count = drain_all(completions);
+    if (count > 0 && !completions->closing)
+        set_parked(completions, 0);
+    return count;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct el_completions *completions = prepare->data;
-    uint32_t count = drain_all(completions);
-    if (count == 0 && completions->active != NULL) {
-        const uint64_t until = spin_until(completions);
-        uint64_t now = el_now_ns();
-        const uint64_t peek = now + PEEK_NS < until ? now + PEEK_NS : until;
-        while (count == 0 && now < peek) {
-            for (int i = 0; i < 16; i++)
-                el_cpu_relax();
-            count = drain_all(completions);
-            now = el_now_ns();
-        }
-        if (count == 0 && now >= until) {
-            set_parked(completions, 1);
-            count = drain_all(completions);
-        }
-    }
-    /* Answers were taken or are near: only a glance at the sockets. Idle if no call is left. */
-    if (completions->closing)
-        return;
-    if (completions->parked && count > 0)
-        set_parked(completions, 0);
-    peek_only(completions, completions->active != NULL && !completions->parked);
+    const uint32_t count = take_or_park(completions);
+    /*
+     * Answers were taken or are near: only a glance at the sockets. After the last answer too: whoever turns the loop
+     * (uv_stop, UV_RUN_ONCE) must come to see what it changed before the loop sleeps.
+     */
+    if (!completions->closing)
+        peek_only(completions, count > 0 || (completions->active != NULL && !completions->parked));
 }
 
 static void on_check(uv_check_t *check)
@@ -171,7 +186,6 @@ void el_completions_idle(struct el_lane *lane)
     if (completions->active == NULL) {
         uv_prepare_stop(&completions->prepare);
         uv_check_stop(&completions->check);
-        uv_idle_stop(&completions->idle);
         completions->parked = false;
     }
 }
@@ -283,6 +297,7 @@ struct el_status *el_lane_open(struct el_lane *lane, struct el_completions *comp
     lane->completions = completions;
     lane->death.open = on_death;
     lane->patience = PATIENCE;
+    el_spin_init(&lane->spin);
     lane->open = true;
     lane->previous = NULL;
     lane->next = completions->lanes;
@@ -321,7 +336,6 @@ struct el_status *el_completions_new(struct el_workers *workers, uint32_t index,
     made->index = index;
     made->uv_loop = uv_loop;
     made->timer_at_ns = EL_NEVER_NS;
-    made->spin_limit_ns = el_spin_limit_loop_ns();
     struct el_status *status = el_mailbox_init(&made->mailbox, uv_loop);
     if (status != NULL) {
         free(made);

@@ -140,6 +140,13 @@ static struct el_status *send_signatures(struct el_host *host)
     if (status == NULL && bytes.size > EL_SIGNATURES_MAX)
         status = el_status_new(EL_RESOURCE_EXHAUSTED, "the signatures take %zu bytes, at most %u", bytes.size,
                                EL_SIGNATURES_MAX);
+    /* What the front would refuse is said here, as a failure to load and not as a lie. */
+    if (status == NULL) {
+        status = el_signatures_decode(bytes.data, bytes.size, &signatures);
+        if (status == NULL)
+            el_signatures_free(&signatures);
+        status = el_status_prefix(status, "the engine gives signatures that cannot be used");
+    }
     for (size_t at = 0; status == NULL && at < bytes.size; at += SIGNATURES_PART) {
         struct el_buf packet = {0};
         el_packet_u32(&packet, EL_MESSAGE_SIGNATURES);

@@ -6,6 +6,7 @@
 
 #include "worker/host.h"
 #include "worker/layout.h"
+#include "worker/spin.h"
 #include "worker/wire.h"
 
 #include <pthread.h>
@@ -24,13 +25,8 @@ struct el_host {
     struct el_runner *runners; /* runner_count of them; runner.c */
     _Atomic uint32_t runner_count; /* release by the loader, acquire by the control thread: runners are there */
     struct el_kept **kept; /* for each slot: outputs that wait for memory; owned by who holds the slot */
-    /*
-     * How long a runner spins before it sleeps. Relaxed: an estimate, which any runner may improve.
-     * gap_ns: average time from running dry to the next request. spinning: one runner at a time spins.
-     */
-    _Atomic uint64_t gap_ns;
-    _Atomic uint32_t spinning;
-    uint64_t spin_limit_ns;
+    struct el_spin spin;       /* how long a runner looks for requests before it sleeps */
+    _Atomic uint32_t spinning; /* one runner at a time looks; acquire and release only to be tidy: it guards no data */
     _Atomic bool stopping; /* release by the control thread, acquire by runners: they end */
 };
 

@@ -14,6 +14,7 @@
 #include "worker/engine_open.h"
 #include "worker/layout.h"
 #include "worker/mailbox.h"
+#include "worker/spin.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -86,8 +87,9 @@ struct el_lane {
     uint32_t at_worker; /* calls in the list below */
     struct el_call *calls;
     int32_t patience; /* wake-ups without an answer that are still believed to be chance */
-    _Atomic uint64_t answer_ns; /* average from submit to completion; loop, atomic only for el_spin_learn() */
-    uint64_t asked_ns; /* when the last call was sent */
+    struct el_spin spin;  /* how long answers take, from submit to completion */
+    uint64_t look_until;  /* an answer is expected until then; 0: it is not worth looking */
+    uint64_t answered_ns; /* when the last answer was taken */
     struct el_letter death;
 };
 
@@ -194,7 +196,6 @@ struct el_completions {
     struct el_lane *lanes;  /* open */
     struct el_lane *active; /* with calls at their workers */
     uint64_t timer_at_ns;   /* EL_NEVER_NS: not armed */
-    uint64_t spin_limit_ns;
     bool parked;
     bool closing;
     unsigned open_handles;

@@ -45,7 +45,7 @@ struct el_shm_tensor {
 struct el_shm_slot {
     /* Written by the front before a request message. */
     uint64_t deadline_ns;
-    uint64_t submitted_ns;  /* when; the host learns from it how fast calls follow each other */
+    uint64_t think_ns;      /* from the last answer that the lane took to this request; see spin.h */
     uint64_t table;         /* offset of input_count + output_count descriptors */
     uint64_t output_offset; /* the memory granted for outputs, 64-byte aligned */
     uint64_t output_size;

@@ -16,7 +16,6 @@
 #include "worker/doorbell.h"
 #include "worker/host_internal.h"
 #include "worker/ring.h"
-#include "worker/spin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,20 +358,24 @@ static bool take(struct el_host *host, uint64_t *message)
     return el_ring_take_shared(host->shm.requests, host->shm.ring_size, &host->shm.header->head, message);
 }
 
-static bool spin(struct el_host *host, uint64_t *message)
+/* Looks for a while, if that is worth it. */
+static bool look(struct el_host *host, uint64_t *message)
 {
-    const uint64_t gap = atomic_load_explicit(&host->gap_ns, memory_order_relaxed);
-    if (gap > host->spin_limit_ns || atomic_exchange_explicit(&host->spinning, 1, memory_order_acquire) != 0)
+    if (atomic_exchange_explicit(&host->spinning, 1, memory_order_acquire) != 0)
         return false;
-    const uint64_t until = el_now_ns() + el_spin_time(gap, host->spin_limit_ns);
+    const uint64_t span = el_spin_time(&host->spin);
     bool found = false;
-    do {
-        for (int i = 0; i < 32 && !found; i++) {
-            found = take(host, message);
-            if (!found)
-                el_cpu_relax();
-        }
-    } while (!found && el_now_ns() < until && !atomic_load_explicit(&host->stopping, memory_order_relaxed));
+    if (span > 0) {
+        const uint64_t until = el_now_ns() + span;
+        do {
+            for (int i = 0; i < 32 && !found; i++) {
+                found = take(host, message);
+                if (!found)
+                    el_cpu_relax();
+            }
+        } while (!found && el_now_ns() < until && !atomic_load_explicit(&host->stopping, memory_order_relaxed));
+        el_spin_result(&host->spin, found);
+    }
     atomic_store_explicit(&host->spinning, 0, memory_order_release);
     return found;
 }
@@ -380,12 +383,9 @@ static bool spin(struct el_host *host, uint64_t *message)
 /* The next message; false: the host stops. */
 static bool next(struct el_host *host, uint64_t *message)
 {
-    if (take(host, message)) {
-        el_spin_learn(&host->gap_ns, 0, host->spin_limit_ns);
+    if (take(host, message))
         return true;
-    }
-    const uint64_t since = el_now_ns();
-    bool found = spin(host, message);
+    bool found = look(host, message);
     while (!found) {
         if (atomic_load_explicit(&host->stopping, memory_order_acquire))
             return false;
@@ -398,9 +398,7 @@ static bool next(struct el_host *host, uint64_t *message)
         if (!found)
             found = take(host, message);
     }
-    /* From running dry to being asked, without the time that waking took. */
-    const uint64_t submitted = host->shm.slots[el_ring_slot(*message)].submitted_ns;
-    el_spin_learn(&host->gap_ns, submitted > since ? submitted - since : 0, host->spin_limit_ns);
+    el_spin_learn(&host->spin, host->shm.slots[el_ring_slot(*message)].think_ns);
     return true;
 }
 
@@ -437,7 +435,7 @@ static void *runner_main(void *argument)
 struct el_status *el_runners_start(struct el_host *host)
 {
     const uint32_t count = host->start.concurrency;
-    host->spin_limit_ns = el_spin_limit_runner_ns();
+    el_spin_init(&host->spin);
     host->kept = calloc(host->shm.slot_count, sizeof(struct el_kept *));
     host->runners = calloc(count, sizeof *host->runners);
     if (host->kept == NULL || host->runners == NULL)

@@ -5,14 +5,30 @@
 /*
  * How long to look before sleeping.
  *
- * Waking a thread that sleeps costs up to 45 µs where the CPU went to sleep with it; spinning costs the CPU. So each side learns
- * how long it has been waiting lately (a moving average over about 8 waits), spins up to twice that, and does not spin at all when
- * the average is beyond a limit. The limits are short where CPUs are few, because the other side may need the CPU.
+ * Waking a thread that sleeps costs some 50 µs where its CPU went to sleep with it (a virtual machine); looking costs the CPU. Who
+ * waits learns how long it has been waiting lately (a moving average over about 8 waits) and looks for up to twice that, if the average
+ * is within a limit. Where looking was in vain, say because the other side gets no CPU while we look, it sleeps at once the next
+ * time, then the next 2, 4... 64 times, until looking succeeds again.
+ *
+ * Two sides that sleep see each other as slow, and would for ever: so what a runner learns is not how long it waited but how
+ * long the front took from its last answer to the next request, which leaves the time that waking takes out.
+ *
+ * Relaxed atomics: estimates, which several runners may change at once.
  */
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+struct el_spin {
+    uint64_t limit_ns; /* constant */
+    _Atomic uint64_t average_ns;
+    _Atomic uint32_t skip;    /* waits during which it does not look */
+    _Atomic uint32_t penalty; /* how many were skipped the last time */
+};
+
+#define EL_SPIN_PENALTY_MAX 64
 
 /* CPUs that this process may use. */
 static inline unsigned el_spin_cpus(void)
@@ -24,34 +40,51 @@ static inline unsigned el_spin_cpus(void)
     return count < 1 ? 1 : (unsigned)count;
 }
 
-/* The most that a runner spins for a request. */
-static inline uint64_t el_spin_limit_runner_ns(void)
+/* With one CPU the other side cannot do anything while we look. */
+static inline void el_spin_init(struct el_spin *spin)
 {
     const unsigned cpus = el_spin_cpus();
-    return cpus == 1 ? 0 : cpus == 2 ? 50000 : 100000;
+    spin->limit_ns = cpus == 1 ? 0 : cpus <= 4 ? 150000 : 200000;
+    atomic_store_explicit(&spin->average_ns, spin->limit_ns, memory_order_relaxed);
+    atomic_store_explicit(&spin->skip, 0, memory_order_relaxed);
+    atomic_store_explicit(&spin->penalty, 0, memory_order_relaxed);
 }
 
-/* The most that an event loop spins for an answer. */
-static inline uint64_t el_spin_limit_loop_ns(void)
+/* Takes one wait into account; a long one counts as four times the limit, so that one pause does not end looking for long. */
+static inline void el_spin_learn(struct el_spin *spin, uint64_t wait_ns)
 {
-    const unsigned cpus = el_spin_cpus();
-    return cpus == 1 ? 0 : cpus == 2 ? 50000 : 100000;
+    const uint64_t capped = wait_ns < spin->limit_ns * 4 ? wait_ns : spin->limit_ns * 4;
+    const uint64_t before = atomic_load_explicit(&spin->average_ns, memory_order_relaxed);
+    atomic_store_explicit(&spin->average_ns, before - before / 8 + capped / 8, memory_order_relaxed);
 }
 
-/* How long to spin, given the average wait (within the limit). */
-static inline uint64_t el_spin_time(uint64_t average_ns, uint64_t limit_ns)
+/* How long to look now; 0: sleep at once. Called once for each wait. */
+static inline uint64_t el_spin_time(struct el_spin *spin)
 {
-    const uint64_t twice = average_ns * 2 + 2000;
-    return twice < limit_ns ? twice : limit_ns;
+    const uint64_t average = atomic_load_explicit(&spin->average_ns, memory_order_relaxed);
+    if (average >= spin->limit_ns)
+        return 0;
+    const uint32_t skip = atomic_load_explicit(&spin->skip, memory_order_relaxed);
+    if (skip > 0) {
+        atomic_store_explicit(&spin->skip, skip - 1, memory_order_relaxed);
+        return 0;
+    }
+    return average * 2 + 5000;
 }
 
-/* Takes one wait into account; long ones count as four times the limit, so that one pause does not end spinning for long. */
-static inline void el_spin_learn(_Atomic uint64_t *average_ns, uint64_t wait_ns, uint64_t limit_ns)
+/* Whether looking found what it looked for. */
+static inline void el_spin_result(struct el_spin *spin, bool found)
 {
-    const uint64_t capped = wait_ns < limit_ns * 4 ? wait_ns : limit_ns * 4;
-    const uint64_t before = atomic_load_explicit(average_ns, memory_order_relaxed);
-    /* An update that two threads make at once may lose one of them: it is an average. */
-    atomic_store_explicit(average_ns, before - before / 8 + capped / 8, memory_order_relaxed);
+    uint32_t penalty = 0;
+    if (!found) {
+        penalty = atomic_load_explicit(&spin->penalty, memory_order_relaxed) * 2;
+        if (penalty == 0)
+            penalty = 1;
+        if (penalty > EL_SPIN_PENALTY_MAX)
+            penalty = EL_SPIN_PENALTY_MAX;
+    }
+    atomic_store_explicit(&spin->penalty, penalty, memory_order_relaxed);
+    atomic_store_explicit(&spin->skip, penalty, memory_order_relaxed);
 }
 
 #endif

@@ -30,7 +30,7 @@
 #define DEFAULT_SLOTS 512
 #define DEFAULT_ARENA (UINT64_C(1) << 30)
 #define FAILED_GRACE_MS 2000 /* for a process that could not load to end by itself */
-#define CAUSE_WAIT_MS 500 /* how long the zygote may take to say how a worker ended */
+#define CAUSE_WAIT_MS 3000 /* how long the zygote may take to say how a worker ended */
 
 static bool inside(const struct el_worker *worker)
 {

@@ -33,7 +33,7 @@ void load_conn_close(struct load_conn *conn, const char *reason)
 
 void load_conn_leave(struct load_conn *conn)
 {
-    if (conn->state == CONN_READY)
+    if (conn->state == CONN_READY || conn->state == CONN_GREETING)
         conn->state = CONN_LEAVING;
     if (conn->lane->conn == conn)
         conn->lane->conn = NULL;
@@ -153,9 +153,18 @@ static void on_connected(uv_connect_t *connect, int status)
         load_conn_close(conn, text);
         return;
     }
+    if (conn->load->options.protocol == EL_LOAD_HTTP) {
+        load_conn_ready(conn);
+    } else {
+        conn->state = CONN_GREETING;
+        load_conn_dirty(conn);
+    }
+}
+
+void load_conn_ready(struct load_conn *conn)
+{
     conn->state = CONN_READY;
-    load_conn_dirty(conn);
-    load_pump(conn->load);
+    load_conn_dirty(conn); /* the end of the loop's turn pumps */
 }
 
 bool load_conn_open(struct load_lane *lane)

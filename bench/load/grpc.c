@@ -66,6 +66,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct load_conn *conn = user;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         load_conn_leave(conn);
+    else if (frame->hd.type == NGHTTP2_SETTINGS && conn->state == CONN_GREETING)
+        load_conn_ready(conn);
     return 0;
 }
 

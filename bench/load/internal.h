@@ -42,6 +42,7 @@ struct load_request {
 
 enum conn_state {
     CONN_CONNECTING,
+    CONN_GREETING, /* gRPC: connected, but the server has not said a word (its SETTINGS) */
     CONN_READY,
     CONN_LEAVING, /* finishes what it has begun, takes nothing new */
     CONN_CLOSED
@@ -134,6 +135,7 @@ void load_handle_closed(uv_handle_t *handle);
 /* ---- conn.c ---- */
 
 bool load_conn_open(struct load_lane *lane);
+void load_conn_ready(struct load_conn *conn);
 void load_conn_dirty(struct load_conn *conn);
 void load_conn_close(struct load_conn *conn, const char *reason);
 void load_conn_flush(struct load_conn *conn);

@@ -267,7 +267,7 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
 {
     struct load_lane *lane = conn->lane;
     struct el_load *load = lane->load;
-    bool was_connecting = conn->state == CONN_CONNECTING;
+    bool was_connecting = conn->state == CONN_CONNECTING || conn->state == CONN_GREETING;
     conn->state = CONN_CLOSED;
     struct load_request *request, *next;
     cds_list_for_each_entry_safe (request, next, &conn->requests, link)
@@ -284,6 +284,11 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
     if (lane->wait_ms > MAX_WAIT_MS)
         lane->wait_ms = MAX_WAIT_MS;
     lane->connect_after_ms = uv_now(load->options.loop) + lane->wait_ms;
+    char text[128];
+    if (strncmp(reason, "connecting: ", 12) != 0) {
+        snprintf(text, sizeof(text), "connecting: %s", reason);
+        reason = text;
+    }
     cds_list_for_each_entry_safe (request, next, &load->again, link) {
         if (request->lane == lane)
             load_finish(request, reason);

@@ -58,7 +58,7 @@ struct el_conn {
     uint64_t read_ms;  /* when bytes last came (uv clock) */
     uint64_t write_ms; /* when bytes last went, or had nothing to wait for */
     uint64_t linger_ms;
-    size_t linger_left; /* bytes that are thrown away while lingering, before patience ends */
+    size_t linger_left;   /* bytes that are thrown away while lingering, before patience ends */
     size_t charged_bytes; /* of the loop's buffered_bytes */
     struct el_buf rest;   /* what the socket did not take */
     size_t rest_sent;

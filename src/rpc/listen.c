@@ -2,6 +2,7 @@
 #include "rpc/listen.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -149,4 +150,16 @@ struct el_status *el_listen(const struct el_listener *listener, int *sockets, si
     if (listener->unix_path != NULL)
         return listen_unix(listener, &sockets[0]);
     return listen_tcp(listener, sockets, count, port);
+}
+
+bool el_listen_close_door(int fd)
+{
+    /* Byte 13 of the TCP header holds the flags: 0x02 SYN, 0x10 ACK. */
+    struct sock_filter ignore_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = { .len = sizeof(ignore_syn) / sizeof(ignore_syn[0]), .filter = ignore_syn };
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }

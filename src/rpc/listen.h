@@ -15,4 +15,10 @@
  */
 struct el_status *el_listen(const struct el_listener *listener, int *sockets, size_t count, uint16_t *port) EL_MUST_USE;
 
+/*
+ * Makes a listening TCP socket ignore new connections (their SYN; a client repeats it after a second and finds the
+ * socket closed, or another one), while those under way are still established. False: it goes on to take them.
+ */
+bool el_listen_close_door(int fd);
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "rpc/call.h"
 #include "rpc/conn.h"
+#include "rpc/listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 #define DRAIN_SWEEP_MS 50
 #define ACCEPTS_PER_TURN 64
 #define REFUSAL_LOG_MS 60000
-#define GIVE_UP_MS 500 /* after the grace: for the last refusals to be written */
+#define LAST_ACCEPT_MS 100 /* of a drain: for connections that are half-way in */
+#define GIVE_UP_MS 500     /* after the grace: for the last refusals to be written */
 
 static void end_if_done(struct el_loop *loop);
 
@@ -109,6 +111,8 @@ void el_loop_adopt(struct el_loop *loop, int fd, const struct el_listener *liste
         return;
     }
     el_count(&loop->counters.accepted, 1);
+    if (loop->phase == EL_LOOP_DRAINING)
+        conn->protocol->drain(conn);
 }
 
 /* Accepts at most `most`; false if the process or the machine has no file descriptor left. */
@@ -156,22 +160,38 @@ struct el_status *el_loop_listen(struct el_loop *loop)
     return NULL;
 }
 
-static void stop_listening(struct el_loop *loop)
+static void close_acceptor(struct el_acceptor *acceptor)
 {
+    if (acceptor->fd < 0)
+        return;
+    if (acceptor->poll.data != NULL) {
+        /* Whoever is in the backlog has been told that the connection stands. */
+        accept_some(acceptor, INT32_MAX);
+        uv_close((uv_handle_t *)&acceptor->poll, NULL);
+    }
+    if (acceptor->listener->unix_path != NULL)
+        unlink(acceptor->listener->unix_path); /* while it is surely ours: a successor binds it when we have closed */
+    close(acceptor->fd);
+    acceptor->fd = -1;
+}
+
+/*
+ * A client whose connection is established between our last accept and the close would be reset with its first
+ * request. So a TCP socket first turns a deaf ear to new ones (el_listen_close_door), is emptied, and closed a little
+ * later, when those that were half-way in have come.
+ */
+static void stop_listening(struct el_loop *loop, bool at_once)
+{
+    loop->listening = 0;
     for (size_t i = 0; i < loop->acceptor_count; i++) {
         struct el_acceptor *acceptor = &loop->acceptors[i];
-        if (acceptor->fd < 0)
-            continue;
-        if (acceptor->poll.data != NULL) {
-            /* Whoever is in the backlog has been told that the connection stands. */
+        bool tcp = acceptor->fd >= 0 && acceptor->poll.data != NULL && acceptor->listener->unix_path == NULL;
+        if (!at_once && tcp && el_listen_close_door(acceptor->fd)) {
             accept_some(acceptor, INT32_MAX);
-            uv_close((uv_handle_t *)&acceptor->poll, NULL);
+            loop->listening++;
+        } else {
+            close_acceptor(acceptor);
         }
-        if (acceptor->listener->unix_path != NULL)
-            unlink(
-                acceptor->listener->unix_path); /* while it is surely ours: a successor binds it when we have closed */
-        close(acceptor->fd);
-        acceptor->fd = -1;
     }
 }
 
@@ -198,6 +218,8 @@ static void on_sweep(uv_timer_t *timer)
         return;
     }
     uint64_t spent_ms = now_ms - loop->drain_started_ms;
+    if (loop->listening > 0 && spent_ms >= LAST_ACCEPT_MS)
+        stop_listening(loop, true);
     uint64_t grace_ms = atomic_load_explicit(&loop->grace_ms, memory_order_relaxed);
     if (spent_ms >= grace_ms) {
         bool last = spent_ms >= grace_ms + GIVE_UP_MS;
@@ -215,9 +237,9 @@ static void on_wake(uv_async_t *wake)
     struct el_loop *loop = wake->data;
     if (!atomic_load_explicit(&loop->drain_asked, memory_order_acquire) || loop->phase != EL_LOOP_RUNNING)
         return;
-    stop_listening(loop);
     loop->phase = EL_LOOP_DRAINING;
     uv_update_time(&loop->open.uv);
+    stop_listening(loop, atomic_load_explicit(&loop->grace_ms, memory_order_relaxed) == 0);
     loop->drain_started_ms = uv_now(&loop->open.uv);
     if (loop->on_drain != NULL)
         loop->on_drain(&loop->open, loop->argument);
@@ -236,7 +258,7 @@ static void close_handle(void *handle)
 
 static void end_if_done(struct el_loop *loop)
 {
-    if (loop->conn_count > 0 || loop->ended)
+    if (loop->conn_count > 0 || loop->listening > 0 || loop->ended)
         return;
     loop->ended = true;
     loop->phase = EL_LOOP_ENDING;

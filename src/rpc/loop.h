@@ -76,6 +76,7 @@ struct el_loop {
     _Atomic uint32_t *connections; /* of the whole server; an upper limit only, so relaxed */
     struct el_acceptor *acceptors;
     size_t acceptor_count;
+    size_t listening; /* of a drain: sockets that are still emptied */
     enum el_loop_phase phase;
 
     uv_async_t wake;

@@ -173,11 +173,8 @@ void fixture_start(struct fixture *fixture, const struct el_rpc_options *base)
 {
     *fixture = (struct fixture){ 0 };
     const struct el_grpc_method methods[] = {
-        { "/t.T/Echo", echo, fixture },
-        { "/t.T/Never", never, fixture },
-        { "/t.T/Held", held, fixture },
-        { "/t.T/Release", release, fixture },
-        { "/t.T/Flood", flood, fixture },
+        { "/t.T/Echo", echo, fixture },       { "/t.T/Never", never, fixture }, { "/t.T/Held", held, fixture },
+        { "/t.T/Release", release, fixture }, { "/t.T/Flood", flood, fixture },
     };
     const struct el_listener listeners[] = {
         { .type = EL_LISTEN_GRPC, .address = "127.0.0.1" },
@@ -235,17 +232,22 @@ void wait_for_connections(const struct fixture *fixture, uint64_t count)
 
 /* ---- the client's side ---- */
 
-int client_connect(uint16_t port)
+void client_connect_on(int fd, uint16_t port)
 {
     const struct sockaddr_in address = { .sin_family = AF_INET,
                                          .sin_port = htons(port),
                                          .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const struct timeval limit = { .tv_sec = LIMIT_MS / 1000 };
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+int client_connect(uint16_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    client_connect_on(fd, port);
     return fd;
 }
 

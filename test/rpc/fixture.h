@@ -46,6 +46,7 @@ void wait_for_connections(const struct fixture *fixture, uint64_t count);
 
 /* A connected socket; receives give up after LIMIT_MS. */
 int client_connect(uint16_t port);
+void client_connect_on(int fd, uint16_t port);
 
 /* Sends all; false if the server has closed the connection. */
 bool client_send(int fd, const void *bytes, size_t size);

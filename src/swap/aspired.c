@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TELL_GAP_NS (1 * EL_NS_PER_S) /* between "waiting" events of one version; doubles */
-#define ENDED_KEPT 16                 /* ended lives that status still shows, per model */
+#define TELL_AFTER_NS (200 * EL_NS_PER_MS) /* most copies are whole before there is anything to tell */
+#define TELL_GAP_NS (1 * EL_NS_PER_S)      /* between "waiting" events of one version; doubles */
+#define ENDED_KEPT 16                      /* ended lives that status still shows, per model */
 
 const struct el_source_version *el_model_seen(const struct el_model *model, int64_t number)
 {
@@ -60,10 +61,16 @@ bool el_model_has_other(const struct el_model *model, int64_t number)
 
 static void tell_waiting(struct el_version *version, const struct el_source_version *seen, uint64_t now_ns)
 {
-    if (seen->seen != EL_SEEN_NOT_YET || (version->told_ns != 0 && now_ns < version->told_ns + version->tell_gap_ns))
+    if (seen->seen != EL_SEEN_NOT_YET)
         return;
-    version->tell_gap_ns = version->told_ns == 0 ? TELL_GAP_NS : version->tell_gap_ns * 2;
-    version->told_ns = now_ns;
+    if (version->tell_ns == 0)
+        version->tell_ns = now_ns + TELL_AFTER_NS;
+    if (now_ns < version->tell_ns) {
+        el_swap_alarm(version->model->swap, version->tell_ns);
+        return;
+    }
+    version->tell_gap_ns = version->tell_gap_ns == 0 ? TELL_GAP_NS : version->tell_gap_ns * 2;
+    version->tell_ns = now_ns + version->tell_gap_ns;
     el_tell(version->model->swap, EL_LOG_INFO, "waiting", version->model, version, "%s", seen->text);
 }
 

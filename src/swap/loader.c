@@ -88,6 +88,8 @@ static void on_event(struct el_hosted *hosted, const struct el_worker_event *eve
     case EL_WORKER_DIED:
         if (attempt->failed == NULL)
             attempt->failed = el_status_copy(event->status);
+        if (event->type == EL_WORKER_FAILED && el_status_code(event->status) == EL_DEADLINE_EXCEEDED)
+            attempt->failed = el_status_prefix(attempt->failed, "loading took too long (load_timeout_ms)");
         break;
     case EL_WORKER_GONE:
         attempt->hosted = NULL;

@@ -43,13 +43,13 @@ static struct el_status *check_output(const struct el_signature *signature, cons
                              declared->name, el_dtype_short_name(declared->dtype), el_dtype_short_name(output->dtype));
     if (!el_shape_fits(&declared->shape, &output->shape))
         return el_status_new(
-            EL_FAILED_PRECONDITION, "probe of signature \"%s\": output \"%s\" is declared %s but came as %s",
-            signature->name, declared->name, el_shape_print(&declared->shape, expected, sizeof expected),
+            EL_FAILED_PRECONDITION,
+            "probe of signature \"%s\": output \"%s\" is declared with shape %s but came with shape %s", signature->name, declared->name, el_shape_print(&declared->shape, expected, sizeof expected),
             el_shape_print(&output->shape, found, sizeof found));
     if (served != NULL && !el_shape_fits(&served->shape, &output->shape))
         return el_status_new(
             EL_FAILED_PRECONDITION,
-            "probe of signature \"%s\": output \"%s\" came as %s; the serving version declares %s", signature->name,
+            "probe of signature \"%s\": output \"%s\" came with shape %s; the serving version declares shape %s", signature->name,
             declared->name, el_shape_print(&output->shape, found, sizeof found),
             el_shape_print(&served->shape, expected, sizeof expected));
     int64_t bad = el_tensor_first_nonfinite(output);

@@ -78,7 +78,7 @@ struct el_version {
     uint64_t warm_until_ns;
     struct el_deferred deferred;
     bool deferring;           /* deferred is in the swapper's list */
-    uint64_t told_ns, tell_gap_ns; /* VERIFYING: when the last "waiting" event was, and how long until the next may be */
+    uint64_t tell_ns, tell_gap_ns; /* VERIFYING: when the next "waiting" event may be, and how long after it the one after */
 };
 
 struct el_model {

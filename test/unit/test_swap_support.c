@@ -288,7 +288,7 @@ struct asking {
     struct el_request request; /* first: a request is an asking */
     struct client *client;
     bool busy;
-    float row[4];
+    float row[784];
     uint64_t began_ns;
 };
 
@@ -299,19 +299,34 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
     int input = el_tensor_info_find(signature->inputs, signature->input_count, "input", 5);
     if (input < 0)
         return el_status_new(EL_INTERNAL, "no input");
-    const struct el_shape shape = { .rank = 2, .dims = { 1, 4 } };
+    const struct el_shape shape = { .rank = 2, .dims = { 1, asking->client->columns } };
     void *data;
-    EL_TRY(el_call_input(call, (uint32_t)input, EL_FLOAT, &shape, sizeof asking->row, &data));
-    memcpy(data, asking->row, sizeof asking->row);
+    EL_TRY(el_call_input(call, (uint32_t)input, EL_FLOAT, &shape, asking->client->columns * sizeof(float), &data));
+    memcpy(data, asking->row, asking->client->columns * sizeof(float));
     outputs[0] = 0;
     *output_count = 1;
     return NULL;
+}
+
+/* Probabilities of ten digits. */
+static bool are_probabilities(const struct asking *asking)
+{
+    const struct el_tensor *outputs;
+    float answer[10], sum = 0;
+    if (el_call_outputs(asking->request.call, &outputs) != 1 || outputs[0].size != sizeof answer)
+        return false;
+    memcpy(answer, outputs[0].data, sizeof answer);
+    for (int i = 0; i < 10; i++)
+        sum += answer[i];
+    return sum > 0.99f && sum < 1.01f;
 }
 
 /* The test engine answers with the sum of the row and the version's number. */
 static bool is_right(const struct asking *asking)
 {
     const struct el_tensor *outputs;
+    if (asking->client->columns == 784)
+        return are_probabilities(asking);
     if (el_call_outputs(asking->request.call, &outputs) != 1 || outputs[0].size != 2 * sizeof(float))
         return false;
     float answer[2];
@@ -334,7 +349,7 @@ static void done(struct el_request *request, const struct el_status *status)
         client->failed++;
     } else {
         client->wrong += !is_right(asking);
-        if (request->served_version < 16)
+        if (request->served_version < 64)
             client->by_version[request->served_version]++;
         client->last_version = request->served_version;
         client->answered++;
@@ -349,7 +364,7 @@ static void ask(struct client *client, struct asking *asking)
     asking->busy = true;
     asking->client = client;
     asking->began_ns = el_now_ns();
-    for (int i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++)
         asking->row[i] = (float)((asking->began_ns >> (4 * i)) & 15);
     asking->request = (struct el_request){ .loop = client->swap_loop,
                                            .model = client->model,
@@ -432,6 +447,7 @@ void client_start(struct stage *stage, unsigned at_once)
     client->stage = stage;
     client->model = "m";
     client->at_once = at_once;
+    client->columns = stage->columns > 0 ? stage->columns : 4;
     client->asking = calloc(at_once, sizeof *client->asking);
     assert_non_null(client->asking);
     stage->has_client = true;

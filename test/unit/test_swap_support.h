@@ -31,13 +31,14 @@ struct client {
     struct el_swap_loop *swap_loop;
     const char *model;
     unsigned at_once;
+    unsigned columns;               /* of the input: 4 for the test engine's model, 784 for digits */
     struct asking *asking;
     unsigned open_handles;
     _Atomic int order;              /* 0 ask, 1 pause, 2 end */
     _Atomic unsigned under_way;
     _Atomic uint64_t answered, failed, wrong;
     _Atomic int64_t last_version;
-    _Atomic uint64_t by_version[16]; /* answers of versions 0..15 */
+    _Atomic uint64_t by_version[64]; /* answers of versions 0..63 */
     char first_failure[512];        /* read after the thread has paused */
     uint64_t slowest_ns;
     bool joined;
@@ -54,6 +55,7 @@ struct stage {
     uint32_t loops;
     char dir[64];
     struct client client;
+    unsigned columns;               /* for the client: 0 means 4 */
     bool has_client, stopped, settled;
     uv_timer_t wait;
 };

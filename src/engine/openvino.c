@@ -144,6 +144,14 @@ static int memory(void *opaque, struct everlit_memory *answer, struct everlit_er
 
 /* ---- the table ---- */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define SANITIZED 1
+#elif defined(__has_feature)
+#    define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#    define SANITIZED 0
+#endif
+
 /*
  * Loads the two libraries that OpenVINO would load with the first model: workers that are forked later share them,
  * and save 10 to 25 ms each. Not finding them is no error here: OpenVINO says so itself, with the model's name. They
@@ -153,6 +161,9 @@ static int start(struct everlit_error *error)
 {
     static const char *const names[] = { "libopenvino_intel_cpu_plugin.so", "libopenvino_tensorflow_frontend.so" };
     (void)error;
+#if SANITIZED
+    setenv("TBB_ENABLE_SANITIZERS", "1", 0); /* oneTBB then loads a library without RTLD_DEEPBIND, which they forbid */
+#endif
     union {
         ov_status_e (*function)(ov_core_t **);
         const void *address;

@@ -183,7 +183,8 @@ long el_receive(int socket, uint8_t *bytes, int *fds, size_t *fd_count, bool wai
     ssize_t size;
     do {
         size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    } while (size < 0 && errno == EINTR);
+        /* ECONNRESET: the other side ended with messages of ours unread. It comes once, and before what it still had sent. */
+    } while (size < 0 && (errno == EINTR || errno == ECONNRESET));
     const size_t room_for = fd_count == NULL ? 0 : *fd_count;
     size_t taken = 0;
     if (fd_count != NULL)

@@ -69,6 +69,7 @@ struct el_cli_style {
     bool terminal; /* standard output is one */
     bool colour;   /* a terminal, no NO_COLOR, TERM is not "dumb" */
     size_t width;  /* columns: the terminal's, or 80 */
+    size_t height; /* lines of the terminal, or 24 */
 };
 
 struct el_cli_style el_cli_style(void);

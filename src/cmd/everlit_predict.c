@@ -18,6 +18,7 @@ struct request {
     const char *input;      /* --input, or NULL */
     const char *signature;  /* --signature, or NULL */
     const char *version, *label;
+    bool row; /* --row: the array is one example, without a dimension for the batch */
     long timeout_s;
 };
 
@@ -117,7 +118,9 @@ static struct el_status *body_of_npy(const struct request *request, const struct
         EL_TRY(put_json_string(request->input, "--input", body));
         el_buf_byte(body, ':');
     }
+    el_buf_text(body, request->row ? "[" : "");
     el_npy_put_json(&array, body);
+    el_buf_text(body, request->row ? "]" : "");
     el_buf_text(body, request->input != NULL ? "}}" : "}");
     return NULL;
 }
@@ -184,6 +187,8 @@ static int check(const struct el_cli *cli, const struct request *request)
 {
     if ((request->json == NULL) == (request->npy == NULL))
         return el_cli_usage(cli, "expected one of --json FILE and --npy FILE; FILE \"-\" is standard input");
+    if (request->row && request->npy == NULL)
+        return el_cli_usage(cli, "--row goes with --npy; in JSON, write the outer brackets");
     if (request->version != NULL && request->label != NULL)
         return el_cli_usage(cli, "--version and --label exclude each other");
     if (request->version != NULL && !is_whole_number(request->version))
@@ -196,10 +201,15 @@ static int check(const struct el_cli *cli, const struct request *request)
 static int run(struct el_cli *cli, int count, char **arguments)
 {
     static const struct option options[] = {
-        { "json", required_argument, NULL, 'j' },    { "npy", required_argument, NULL, 'n' },
-        { "input", required_argument, NULL, 'i' },   { "version", required_argument, NULL, 'v' },
-        { "label", required_argument, NULL, 'l' },   { "signature", required_argument, NULL, 's' },
-        { "timeout", required_argument, NULL, 't' }, EL_CLI_OPTIONS_END,
+        { "json", required_argument, NULL, 'j' },
+        { "npy", required_argument, NULL, 'n' },
+        { "input", required_argument, NULL, 'i' },
+        { "version", required_argument, NULL, 'v' },
+        { "label", required_argument, NULL, 'l' },
+        { "signature", required_argument, NULL, 's' },
+        { "timeout", required_argument, NULL, 't' },
+        { "row", no_argument, NULL, 'r' },
+        EL_CLI_OPTIONS_END,
     };
     struct request request = { .timeout_s = 30 };
     int option, result = EL_CLI_USAGE;
@@ -223,6 +233,9 @@ static int run(struct el_cli *cli, int count, char **arguments)
         case 's':
             request.signature = optarg;
             break;
+        case 'r':
+            request.row = true;
+            break;
         case 't':
             request.timeout_s = is_whole_number(optarg) && strlen(optarg) < 7 ? strtol(optarg, NULL, 10) : 0;
             break;
@@ -240,9 +253,9 @@ static int run(struct el_cli *cli, int count, char **arguments)
 const struct el_cli_command el_cli_predict = {
     .name = "predict",
     .summary = "one request, from JSON or a NumPy array; prints the answer",
-    .help = "usage: everlit predict MODEL (--json FILE | --npy FILE) [--input NAME]\n"
-            "                       [--version N | --label L] [--signature S]\n"
-            "                       [--timeout SECONDS] [--socket PATH]\n"
+    .help = "usage: everlit predict MODEL (--json FILE | --npy FILE [--row])\n"
+            "                       [--input NAME] [--version N | --label L]\n"
+            "                       [--signature S] [--timeout SECONDS] [--socket PATH]\n"
             "\n"
             "One request to a model; the answer is printed as JSON.\n"
             "\n"
@@ -251,6 +264,7 @@ const struct el_cli_command el_cli_predict = {
             "                     without \"instances\" or \"inputs\" as its \"inputs\"\n"
             "  --npy FILE         an array that numpy.save() wrote: f4, f8, i4, i8 or u1,\n"
             "                     in C order\n"
+            "  --row              the array is one example: a batch of one is made of it\n"
             "  --input NAME       the input that the list or array is for; not needed\n"
             "                     where there is only one\n"
             "  --version N        ask version N; default: the one that serves\n"

@@ -16,14 +16,19 @@
 #define WIPE_BELOW "\033[J"
 #define WIPE_ALL "\033[2J"
 
-static void append_redrawn(const struct el_buf *page, struct el_buf *out)
+/* As many lines of page as the terminal has; one more would scroll, and the next picture would begin below this one's top. */
+static void append_redrawn(const struct el_buf *page, const struct el_cli_style *style, struct el_buf *out)
 {
+    size_t lines = 0;
     el_buf_text(out, HOME);
-    for (size_t i = 0; i < page->size; i++) {
-        if (page->data[i] == '\n')
+    for (size_t i = 0; i < page->size && lines + 1 < style->height; i++) {
+        if (page->data[i] == '\n') {
             el_buf_text(out, WIPE_LINE);
+            lines++;
+        }
         el_buf_byte(out, page->data[i]);
     }
+    el_buf_text(out, el_cli_colour(style, EL_CLI_PLAIN));
     el_buf_text(out, WIPE_BELOW);
 }
 
@@ -90,7 +95,7 @@ static int show_again(const struct el_cli *cli, bool first)
     }
     if (style.terminal) {
         el_buf_text(&out, first ? WIPE_ALL : "");
-        append_redrawn(&page, &out);
+        append_redrawn(&page, &style, &out);
     } else {
         el_buf_append(&out, page.data, page.size);
         el_buf_byte(&out, '\n');

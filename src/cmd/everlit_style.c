@@ -8,14 +8,16 @@
 
 struct el_cli_style el_cli_style(void)
 {
-    struct el_cli_style style = { .terminal = isatty(STDOUT_FILENO) == 1, .width = 80 };
+    struct el_cli_style style = { .terminal = isatty(STDOUT_FILENO) == 1, .width = 80, .height = 24 };
     const char *no_colour = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     style.colour = style.terminal && (no_colour == NULL || *no_colour == '\0') &&
                    (term == NULL || strcmp(term, "dumb") != 0);
     struct winsize size;
-    if (style.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40)
+    if (style.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 && size.ws_row >= 5) {
         style.width = size.ws_col;
+        style.height = size.ws_row;
+    }
     return style;
 }
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Completion of everlit for fish. To keep it: copy it to ~/.config/fish/completions/everlit.fish, for all users
+# /usr/share/fish/vendor_completions.d/everlit.fish
+
+# The names of the server's models; nothing where no server answers.
+function __everlit_models
+    everlit status --json 2>/dev/null | string match --all --regex --groups-only '"name":"([^"\\\\]*)","base_path"'
+end
+
+function __everlit_in
+    __fish_seen_subcommand_from $argv
+end
+
+set -l commands status events inspect predict version help
+
+complete -c everlit -f
+complete -c everlit -l socket -r -F -d 'socket of the server'
+complete -c everlit -l help -d 'how to use it'
+complete -c everlit -n "not __everlit_in $commands" -l version -d 'of this command'
+complete -c everlit -n "not __everlit_in $commands" -a status -d 'every version of every model'
+complete -c everlit -n "not __everlit_in $commands" -a events -d 'what happened and why'
+complete -c everlit -n "not __everlit_in $commands" -a inspect -d 'what a model on disk is'
+complete -c everlit -n "not __everlit_in $commands" -a predict -d 'one request'
+complete -c everlit -n "not __everlit_in $commands" -a version -d 'of this command and of the server'
+complete -c everlit -n "not __everlit_in $commands" -a help -d 'of everlit or of one command'
+complete -c everlit -n '__everlit_in help' -a "$commands"
+
+complete -c everlit -n '__everlit_in status events inspect' -l json -d 'as JSON'
+complete -c everlit -n '__everlit_in status' -l watch -d 'again and again'
+
+complete -c everlit -n '__everlit_in events' -l follow -d 'go on with what happens'
+complete -c everlit -n '__everlit_in events' -l model -x -a '(__everlit_models)' -d 'only of this one'
+complete -c everlit -n '__everlit_in events' -l after -x -d 'only after this id'
+
+complete -c everlit -n '__everlit_in inspect' -l tags -x -d 'of the meta graph'
+complete -c everlit -n '__everlit_in inspect' -a '(__fish_complete_directories)'
+
+complete -c everlit -n '__everlit_in predict' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in predict' -l json -r -F -d 'a request'
+complete -c everlit -n '__everlit_in predict' -l npy -r -F -d 'a NumPy array'
+complete -c everlit -n '__everlit_in predict' -l row -d 'the array is one example'
+complete -c everlit -n '__everlit_in predict' -l input -x -d 'the input it is for'
+complete -c everlit -n '__everlit_in predict' -l version -x -d 'ask this version'
+complete -c everlit -n '__everlit_in predict' -l label -x -d 'ask the one with this label'
+complete -c everlit -n '__everlit_in predict' -l signature -x -d 'default: serving_default'
+complete -c everlit -n '__everlit_in predict' -l timeout -x -d 'seconds until it gives up'

@@ -5,7 +5,7 @@
 
 static struct load_request *current(struct load_conn *conn)
 {
-    return cds_list_empty(&conn->requests) ? NULL : cds_list_first_entry(&conn->requests, struct load_request, link);
+    return cds_list_empty(&conn->requests) ? NULL : el_list_first(&conn->requests, struct load_request, link);
 }
 
 static int on_body(http_parser *parser, const char *at, size_t size)

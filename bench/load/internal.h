@@ -11,11 +11,11 @@
  */
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "load/load.h"
 
 #include <http_parser.h>
 #include <nghttp2/nghttp2.h>
-#include <urcu/list.h>
 
 #define LOAD_BUFFER_BYTES ((size_t)256 * 1024)
 

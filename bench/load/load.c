@@ -144,7 +144,7 @@ static uint64_t next_due_ns(const struct el_load *load, uint64_t now_ns)
 static struct load_request *begin(struct load_lane *lane, uint64_t start_ns)
 {
     struct el_load *load = lane->load;
-    struct load_request *request = cds_list_first_entry(&lane->idle, struct load_request, link);
+    struct load_request *request = el_list_first(&lane->idle, struct load_request, link);
     cds_list_del(&request->link);
     CDS_INIT_LIST_HEAD(&request->link);
     request->start_ns = start_ns;
@@ -166,7 +166,7 @@ static bool is_ready(const struct load_lane *lane)
 static void pump_again(struct el_load *load)
 {
     struct load_request *request, *next;
-    cds_list_for_each_entry_safe (request, next, &load->again, link) {
+    el_list_each (request, next, &load->again, link) {
         bool http_busy = load->options.protocol == EL_LOAD_HTTP && is_ready(request->lane) &&
                          !cds_list_empty(&request->lane->conn->requests);
         if (is_ready(request->lane) && !http_busy) {
@@ -229,7 +229,7 @@ static void close_all(struct el_load *load)
 {
     load->ended = true;
     struct load_conn *conn, *next;
-    cds_list_for_each_entry_safe (conn, next, &load->conns, link)
+    el_list_each (conn, next, &load->conns, link)
         load_conn_close(conn, NULL);
     uv_close((uv_handle_t *)&load->timer, load_handle_closed);
     uv_close((uv_handle_t *)&load->prepare, load_handle_closed);
@@ -270,7 +270,7 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
     bool was_connecting = conn->state == CONN_CONNECTING || conn->state == CONN_GREETING;
     conn->state = CONN_CLOSED;
     struct load_request *request, *next;
-    cds_list_for_each_entry_safe (request, next, &conn->requests, link)
+    el_list_each (request, next, &conn->requests, link)
         load_finish(request, reason != NULL ? reason : "the load generator stopped");
     if (lane->conn != conn)
         return;
@@ -289,7 +289,7 @@ void load_conn_lost(struct load_conn *conn, const char *reason)
         snprintf(text, sizeof(text), "connecting: %s", reason);
         reason = text;
     }
-    cds_list_for_each_entry_safe (request, next, &load->again, link) {
+    el_list_each (request, next, &load->again, link) {
         if (request->lane == lane)
             load_finish(request, reason);
     }
@@ -332,7 +332,7 @@ static void flush(struct el_load *load)
 {
     load_pump(load);
     while (!cds_list_empty(&load->dirty)) {
-        struct load_conn *conn = cds_list_first_entry(&load->dirty, struct load_conn, in_dirty);
+        struct load_conn *conn = el_list_first(&load->dirty, struct load_conn, in_dirty);
         cds_list_del(&conn->in_dirty);
         conn->is_dirty = false;
         load_conn_flush(conn);

@@ -54,7 +54,7 @@ struct el_grpc_call *el_call_new(struct el_h2 *h2, int32_t stream_id)
     struct el_loop *loop = h2->conn.loop;
     struct el_grpc_call *call;
     if (loop->free_call_count > 0) {
-        call = cds_list_first_entry(&loop->free_calls, struct el_grpc_call, link);
+        call = el_list_first(&loop->free_calls, struct el_grpc_call, link);
         cds_list_del(&call->link);
         loop->free_call_count--;
         /* All but the memory of its buffers begins anew. */
@@ -81,9 +81,9 @@ struct el_grpc_call *el_call_new(struct el_h2 *h2, int32_t stream_id)
 void el_calls_free(struct el_loop *loop)
 {
     struct el_grpc_call *call, *next;
-    cds_list_for_each_entry_safe (call, next, &loop->free_calls, link)
+    el_list_each (call, next, &loop->free_calls, link)
         free_call(call);
-    cds_list_for_each_entry_safe (call, next, &loop->orphans, link)
+    el_list_each (call, next, &loop->orphans, link)
         free_call(call);
 }
 
@@ -343,7 +343,7 @@ void el_call_abort(struct el_grpc_call *call, enum el_code code, const char *mes
 
 void el_call_expire(struct el_deadline *deadline)
 {
-    struct el_grpc_call *call = caa_container_of(deadline, struct el_grpc_call, deadline);
+    struct el_grpc_call *call = el_list_entry(deadline, struct el_grpc_call, deadline);
     if (call->too_slow)
         el_call_abort(call, EL_RESOURCE_EXHAUSTED, EL_TOO_SLOW);
     else

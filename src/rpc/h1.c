@@ -43,11 +43,19 @@ static bool within_limit(struct el_h1 *h1, size_t size)
     return h1->header_bytes <= h1->conn.loop->settings->max_header_bytes;
 }
 
+/* The parser lets it pass in some values, and our texts end there. */
+static bool has_nul(const char *at, size_t size)
+{
+    return memchr(at, 0, size) != NULL;
+}
+
 static int on_url(http_parser *parser, const char *at, size_t size)
 {
     struct el_h1 *h1 = of_parser(parser);
     if (!within_limit(h1, size))
         return refuse(h1, 414, "The request's URL is longer than this server accepts");
+    if (has_nul(at, size))
+        return refuse(h1, 400, "The request's URL holds a NUL byte");
     el_buf_append(&h1->request->target, at, size);
     return 0;
 }
@@ -73,6 +81,8 @@ static int on_header_value(http_parser *parser, const char *at, size_t size)
         return refuse(h1, 431, "The request's headers are larger than this server accepts");
     if (h1->headers_done)
         return 0;
+    if (has_nul(at, size))
+        return refuse(h1, 400, "A header of the request holds a NUL byte");
     if (!h1->in_value)
         el_buf_byte(&h1->request->headers, 0);
     h1->in_value = true;

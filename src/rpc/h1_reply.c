@@ -116,7 +116,6 @@ void el_h1_refuse(struct el_h1 *h1, unsigned code, const char *text)
     put_length(&h1->out, body.size);
     el_buf_append(&h1->out, body.data, body.size);
     el_buf_free(&body);
-    el_buf_clear(&h1->ahead);
     if (h1->out.failed)
         el_conn_close(&h1->conn);
     el_h1_next(h1);

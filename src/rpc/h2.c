@@ -316,7 +316,7 @@ static void give_up(struct el_conn *conn)
 {
     struct el_h2 *h2 = (struct el_h2 *)conn;
     struct el_grpc_call *call, *next;
-    cds_list_for_each_entry_safe (call, next, &h2->calls, link)
+    el_list_each (call, next, &h2->calls, link)
         el_call_abort(call, EL_UNAVAILABLE, "the server is shutting down");
     final_goaway(h2);
 }
@@ -332,7 +332,7 @@ static void tick(struct el_conn *conn, uint64_t now_ms)
         el_conn_close(conn);
         return;
     }
-    cds_list_for_each_entry_safe (call, next, &h2->calls, link)
+    el_list_each (call, next, &h2->calls, link)
         el_call_tick(call, now_ms);
     if (cds_list_empty(&h2->calls) && now_ms - h2->calls_ms > settings->idle_timeout_ms)
         drain(conn);
@@ -346,7 +346,7 @@ static void closed(struct el_conn *conn)
 {
     struct el_h2 *h2 = (struct el_h2 *)conn;
     struct el_grpc_call *call, *next;
-    cds_list_for_each_entry_safe (call, next, &h2->calls, link)
+    el_list_each (call, next, &h2->calls, link)
         el_call_closed(call);
     nghttp2_session_del(h2->session);
     h2->session = NULL;

@@ -26,7 +26,7 @@ static void end_if_done(struct el_loop *loop);
 void el_loop_flush(struct el_loop *loop)
 {
     while (!cds_list_empty(&loop->dirty)) {
-        struct el_conn *conn = cds_list_first_entry(&loop->dirty, struct el_conn, in_dirty);
+        struct el_conn *conn = el_list_first(&loop->dirty, struct el_conn, in_dirty);
         cds_list_del(&conn->in_dirty);
         el_conn_flush(conn);
     }
@@ -211,7 +211,7 @@ static void on_sweep(uv_timer_t *timer)
     struct el_loop *loop = timer->data;
     uint64_t now_ms = uv_now(&loop->open.uv);
     struct el_conn *conn, *next;
-    cds_list_for_each_entry_safe (conn, next, &loop->conns, in_loop)
+    el_list_each (conn, next, &loop->conns, in_loop)
         el_conn_tick(conn, now_ms);
     if (loop->phase == EL_LOOP_RUNNING) {
         resume_accepting(loop);
@@ -223,7 +223,7 @@ static void on_sweep(uv_timer_t *timer)
     uint64_t grace_ms = atomic_load_explicit(&loop->grace_ms, memory_order_relaxed);
     if (spent_ms >= grace_ms) {
         bool last = spent_ms >= grace_ms + GIVE_UP_MS;
-        cds_list_for_each_entry_safe (conn, next, &loop->conns, in_loop) {
+        el_list_each (conn, next, &loop->conns, in_loop) {
             if (last)
                 el_conn_close(conn);
             else if (conn->state == EL_CONN_OPEN)
@@ -244,7 +244,7 @@ static void on_wake(uv_async_t *wake)
     if (loop->on_drain != NULL)
         loop->on_drain(&loop->open, loop->argument);
     struct el_conn *conn, *next;
-    cds_list_for_each_entry_safe (conn, next, &loop->conns, in_loop) {
+    el_list_each (conn, next, &loop->conns, in_loop) {
         if (conn->state == EL_CONN_OPEN)
             conn->protocol->drain(conn);
     }

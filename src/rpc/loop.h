@@ -11,13 +11,13 @@
  * phase (prepare phase for what timers did) writes each dirty connection once.
  */
 
+#include "base/list.h"
 #include "rpc/deadline.h"
 #include "rpc/rpc.h"
 
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <urcu/list.h>
 
 #define EL_READ_BYTES ((size_t)256 * 1024)
 #define EL_WRITE_BYTES ((size_t)256 * 1024)

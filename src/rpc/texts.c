@@ -118,10 +118,16 @@ const char *el_rpc_text_header(const uint8_t *headers, size_t size, const char *
 {
     const char *at = (const char *)headers, *end = at + size;
     while (at < end) {
-        const char *value = at + strlen(at) + 1;
+        const char *name_end = memchr(at, 0, (size_t)(end - at));
+        if (name_end == NULL)
+            break;
+        const char *value = name_end + 1;
+        const char *value_end = memchr(value, 0, (size_t)(end - value));
+        if (value_end == NULL)
+            break;
         if (strcasecmp(at, name) == 0)
             return value;
-        at = value + strlen(value) + 1;
+        at = value_end + 1;
     }
     return NULL;
 }

@@ -133,6 +133,13 @@ static void what_is_wrong_is_said(void **state)
         says(answer, "{\n    \"error\": \"");
         says(answer, "Connection: close\r\n");
     }
+    static const char nul[] = "GET / HTTP/1.1\r\nConnection: \0keep-alive\r\n\r\n";
+    char answer[512];
+    int fd = client_connect(fixture->http_port);
+    client_send(fd, nul, sizeof(nul) - 1);
+    client_receive_answer(fd, answer, sizeof(answer));
+    says(answer, "HTTP/1.1 400");
+    close(fd);
     memset(long_text, 'x', sizeof(long_text) - 1);
     memcpy(long_text, "GET / HTTP/1.1\r\nA: ", 19);
     says(ask(fixture, long_text), "HTTP/1.1 431");

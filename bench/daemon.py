@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-LIMIT_S = 120
+LIMIT_S = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,21 +56,21 @@ class Events:
 
     def wait(self, model, version, *names):
         """The first event of one of these names about that version, seen or to come."""
-        def found():
-            for event in self.seen:
-                if (event["model"], event["version"]) != (model, version):
-                    continue
+        with self.news:
+            event = self.news.wait_for(lambda: self.find(model, version, names), LIMIT_S)
+        if event is None:
+            raise Failed(f"waited {LIMIT_S} s for {model} version {version} to be {' or '.join(names)}")
+        return event
+
+    def find(self, model, version, names=()):
+        """The first event of one of these names about that version that was seen; a version that was refused is Failed."""
+        for event in self.seen:
+            if (event["model"], event["version"]) == (model, version):
                 if event["event"] in names:
                     return event
                 if event["event"] == "quarantined":
-                    raise Failed(f"{model} version {version} was quarantined: {event['text']}")
-            return None
-        with self.news:
-            event = self.news.wait_for(found, LIMIT_S)
-        if event is None:
-            told = [f"{e['event']} {e['model']} {e['version']} {e['text']}" for e in self.seen[-10:]]
-            raise Failed(f"waited {LIMIT_S} s for {model} version {version} to be {' or '.join(names)}; last events: {told}")
-        return event
+                    raise Failed(f"{model} version {version} was refused: {event['text']}")
+        return None
 
     def close(self):
         with contextlib.suppress(OSError, AttributeError):
@@ -143,7 +143,7 @@ class Daemon:
 
     def __exit__(self, kind, value, trace):
         if isinstance(value, Failed):
-            value.args = (f"{value.args[0]}\nlog of everlitd:\n{self.log_text()}",)
+            value.args = (f"{value.args[0]}\nend of everlitd's log:\n{self.log_text()}",)
         if self.events is not None:
             self.events.close()
         if self.process is not None:
@@ -158,7 +158,8 @@ class Daemon:
         shutil.rmtree(os.path.dirname(self.socket), ignore_errors=True)
 
     def log_text(self):
-        return (self.folder / "log").read_text(errors="replace")[-4000:]
+        lines = (self.folder / "log").read_text(errors="replace").splitlines()[-8:]
+        return "\n".join(f"  {line:.300}" for line in lines)
 
     def status(self):
         connection = UnixConnection(self.socket, LIMIT_S)
@@ -169,7 +170,7 @@ class Daemon:
             connection.close()
 
     def wait_serving(self, model, version):
-        return self.events.wait(model, version, "switched")
+        return self.events.wait(model, version, "switched", "serving")
 
     def wait_ended(self, model, version):
         return self.events.wait(model, version, "ended")

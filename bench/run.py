@@ -11,7 +11,6 @@ Figures are figures, no tests: a target that is missed is said in its row, and t
 when something could not be measured at all.
 """
 import argparse
-import json
 import pathlib
 import shutil
 import subprocess
@@ -66,13 +65,6 @@ class Bench:
         return Client(self, daemon, kind, connections, rate, port)
 
 
-def round_trip(bench):
-    """Front to worker and back through shared memory, from the C program that measures it."""
-    done = subprocess.run([str(bench.program("bench_worker")), "--json"], check=True, capture_output=True, text=True)
-    return [table.Row(f"round_trip_{name}", f"  round trip, worker {name}", "µs", [value])
-            for name, value in json.loads(done.stdout.splitlines()[-1]).items()]
-
-
 def sections(bench, parts):
     """(title, functions that give a row or rows each) in the order of the table."""
     if "swap" in parts:
@@ -88,7 +80,7 @@ def sections(bench, parts):
         yield "requests", [lambda: speed.against_bare_server(bench),
                            lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
                            lambda: speed.over_the_engine(bench, "tensorflow", "TF", None),
-                           lambda: round_trip(bench)]
+                           lambda: speed.round_trip(bench)]
     if "footprint" in parts:
         yield "memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
                                   lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),

@@ -2,10 +2,11 @@
 """How fast requests are answered, beside a server that has no model and beside the engine with no server."""
 import contextlib
 import json
+import re
 import subprocess
 import tempfile
 
-from daemon import Daemon, free_port, wait_for_port
+from daemon import Daemon, Failed, free_port, wait_for_port
 from table import Row
 
 CONNECTIONS = 16
@@ -72,3 +73,20 @@ def over_the_engine(bench, engine, name, limit):
                 note="one connection, one request at a time; the engine through its plug-in, in a process of its own"),
             Row(f"predict_p50_{engine}", "  Predict p50, 1 connection", "µs", predict),
             Row(f"direct_p50_{engine}", "  the engine alone, p50", "µs", direct)]
+
+
+def round_trip(bench):
+    """Front to worker and back through shared memory, with an engine that does nothing: from the program's own lines."""
+    p50, most = [], []
+    for _ in range(min(bench.rounds, 3)):
+        done = subprocess.run([str(bench.program("bench_worker")), "--helper", str(bench.build / "src/worker/everlit-worker"),
+                               "--engine-dir", str(bench.build / "src/engine"), "--seconds", "0.5"],
+                              check=True, capture_output=True, text=True)
+        figures = {name.strip(): (float(rate), float(p50_us)) for name, rate, p50_us in re.findall(
+            r"^(.+?) +(\d+) calls/s +p50 +([\d.]+) µs", done.stdout, re.MULTILINE)}
+        if "one at a time" not in figures or "16 in flight" not in figures:
+            raise Failed(f"bench_worker said: {done.stdout}")
+        p50.append(figures["one at a time"][1])
+        most.append(figures["16 in flight"][0])
+    return [Row("round_trip", "front ↔ worker and back, p50", "µs", p50, note="bench_worker, one call at a time, engine that does nothing"),
+            Row("round_trips_per_second", "  16 in flight", "/s", most)]

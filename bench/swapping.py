@@ -22,6 +22,7 @@ class Asker:
     """One REST client that asks the same question every half millisecond and sees when the answer becomes another."""
 
     def __init__(self, daemon, body):
+        self.daemon = daemon
         self.connection = http.client.HTTPConnection("127.0.0.1", daemon.rest_port, timeout=LIMIT_S)
         self.body = body
 
@@ -33,12 +34,13 @@ class Asker:
             raise Failed(f"REST predict answered {answer.status}: {text[:300]}")
         return text
 
-    def until_other(self, old):
-        """When the first other answer was there."""
+    def until_other(self, old, version):
+        """When the first other answer was there, which is that of this version."""
         end = time.monotonic() + LIMIT_S
         while self.ask() == old:
+            self.daemon.events.find("digits", version)
             if time.monotonic() > end:
-                raise Failed("the new version never answered")
+                raise Failed(f"digits version {version} never answered")
             time.sleep(0.0005)
         return time.monotonic()
 
@@ -53,7 +55,7 @@ def first_answer(bench, engine, name, limit):
         for number in range(2, 2 + max(2 * bench.rounds, 3)):
             old = asker.ask()
             complete = daemon.put("digits", number, bench.good[number % 2])
-            took_ms.append((asker.until_other(old) - complete) * 1e3)
+            took_ms.append((asker.until_other(old, number) - complete) * 1e3)
             daemon.remove("digits", number - 1)
             daemon.wait_ended("digits", number - 1)
     return Row(f"first_answer_{engine}", f"complete → answers, {name}", "ms", took_ms, limit=limit,

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLOW_COPY_SECONDS "3"
+#define SLOW_COPY_SECONDS "5"
 #define QUIET_ANSWERS 4000
 #define IGNORED_NS (1500 * EL_NS_PER_MS)
 /* Steady, and far below what the server can do, so that what is seen is its behaviour and not the machine's limit. */
@@ -64,6 +64,18 @@ static struct el_status *start_begin(struct script *script, struct scene *scene)
     return NULL;
 }
 
+/* Which engine answers, and why that one; without the temporary folder's name, which says nothing. */
+static void tell_engine(struct script *script, const struct admin_version *version)
+{
+    char reason[sizeof version->engine_reason];
+    snprintf(reason, sizeof reason, "%s", version->engine_reason);
+    const size_t size = strlen(script->places->folder);
+    for (char *at; (at = strstr(reason, script->places->folder)) != NULL;)
+        memmove(at, at + size + (at[size] == '/'), strlen(at + size + (at[size] == '/')) + 1);
+    snprintf(script->engine_text, sizeof script->engine_text, "%s%s%s", version->engine, *reason != '\0' ? ": " : "",
+             reason);
+}
+
 static enum verdict start_look(struct script *script, struct scene *scene)
 {
     const struct admin_view *view = &script->admin.view;
@@ -72,8 +84,9 @@ static enum verdict start_look(struct script *script, struct scene *scene)
         TELL(scene, "version 1 was refused: %s", first->reason);
         return VERDICT_UNEXPECTED;
     }
-    if (!view->ready || view->references < GOODS || view->serving != 1)
+    if (first == NULL || !view->ready || view->references < GOODS || view->serving != 1)
         return VERDICT_RUNNING;
+    tell_engine(script, first);
     TELL(scene, "everlitd listens: gRPC on port %u, REST on port %u", script->server.grpc_port,
          script->server.rest_port);
     return VERDICT_DONE;
@@ -110,6 +123,10 @@ static struct el_status *quiet_begin(struct script *script, struct scene *scene)
     };
     EL_TRY(traffic_start(&options, &script->traffic));
     script->traffic_began_ns = el_now_ns();
+    story_tell(&script->story, MOOD_NOTE, "engine %s serves with %s", script->engine, script->engine_text);
+    story_tell(&script->story, MOOD_NOTE,
+               "limits of a version: %d s and %d MiB to load, 10 times the serving one's latency",
+               SERVER_LOAD_TIMEOUT_MS / 1000, SERVER_MEMORY_LIMIT_MIB);
     story_tell(&script->story, MOOD_NOTE, "%d gRPC and %d REST connections ask %d times a second", GRPC_CONNECTIONS,
                REST_CONNECTIONS, GRPC_RATE + REST_RATE);
     return NULL;
@@ -285,7 +302,7 @@ const struct scene_kind act_start = { .limit_ms = 30000, .vital = true, .begin =
 const struct scene_kind act_learn = { .limit_ms = 15000, .vital = true, .begin = learn_begin, .look = learn_look };
 const struct scene_kind act_quiet = { .phase = PHASE_QUIET, .limit_ms = 15000, .show_ms = 3500, .vital = true, .begin = quiet_begin, .look = quiet_look };
 const struct scene_kind act_swap = { .phase = PHASE_SWAP, .limit_ms = 20000, .show_ms = 1300, .begin = swap_begin, .look = swap_look };
-const struct scene_kind act_drop = { .phase = PHASE_REFUSE, .limit_ms = 30000, .show_ms = 1600, .begin = drop_begin, .look = drop_look, .end = drop_end };
+const struct scene_kind act_drop = { .phase = PHASE_REFUSE, .limit_ms = 30000, .show_ms = 1400, .begin = drop_begin, .look = drop_look, .end = drop_end };
 const struct scene_kind act_kill = { .phase = PHASE_KILL, .limit_ms = 15000, .show_ms = 1800, .begin = kill_begin, .look = kill_look };
 const struct scene_kind act_stop = { .limit_ms = 20000, .show_ms = 0, .begin = stop_begin, .look = stop_look };
 /* clang-format on */

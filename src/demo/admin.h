@@ -24,7 +24,7 @@ struct admin_version {
     int64_t version;
     char state[16];
     char engine[16];
-    char engine_reason[160];
+    char engine_reason[600];
     char reason[1024];
     int pid; /* 0: none */
     uint64_t requests, errors, replayed, worker_deaths;

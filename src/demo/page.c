@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define SAMPLE_NS EL_NS_PER_S
-#define FIGURES_AT 11 /* column of what stands behind a label */
+#define FIGURES_AT 11  /* column of what stands behind a label */
+#define FULL_RATE 1500 /* a full bar: what is asked for, less what may slip into the next second */
 #define TABLE_ROWS 4
 #define OUTCOME_LINES 2
 
@@ -82,15 +83,14 @@ static void draw_bad(struct canvas *canvas, uint64_t number, const char *what)
     canvas_put(canvas, number == 0 ? STYLE_PLAIN : STYLE_RED, " %s", what);
 }
 
-static void draw_figures(struct canvas *canvas, const struct page *page, const struct script *script)
+static void draw_figures(struct canvas *canvas, const struct script *script)
 {
     const struct traffic_figures *figures = &script->figures;
     char text[32];
     label(canvas, "answers");
     canvas_put(canvas, STYLE_BOLD, "%-9s", page_count(text, figures->answers));
-    canvas_put(canvas, STYLE_PLAIN, "%5.0f a second", page->rate_now);
-    canvas_put(canvas, STYLE_DIM, "   gRPC %s", page_count(text, figures->grpc));
-    canvas_put(canvas, STYLE_DIM, " + REST %s", page_count(text, figures->rest));
+    canvas_put(canvas, STYLE_DIM, "     gRPC %s", page_count(text, figures->grpc));
+    canvas_put(canvas, STYLE_DIM, " + REST %s, all checked", page_count(text, figures->rest));
     canvas_next(canvas);
     label(canvas, "problems");
     draw_bad(canvas, figures->failed, "failed");
@@ -102,8 +102,9 @@ static void draw_figures(struct canvas *canvas, const struct page *page, const s
     label(canvas, "latency");
     canvas_put(canvas, STYLE_PLAIN, "p50 %.2f   p99 %.2f   slowest %.1f", figures->all.p50_ms, figures->all.p99_ms,
                figures->all.max_ms);
-    canvas_put(canvas, STYLE_PLAIN, "   during swaps p99 %.2f slowest %.1f ms", figures->phases[PHASE_SWAP].p99_ms,
-               figures->phases[PHASE_SWAP].max_ms);
+    if (figures->phases[PHASE_SWAP].count > 0)
+        canvas_put(canvas, STYLE_PLAIN, ", in a swap %.1f", figures->phases[PHASE_SWAP].max_ms);
+    canvas_put(canvas, STYLE_DIM, " ms");
     canvas_next(canvas);
 }
 
@@ -114,17 +115,36 @@ static unsigned level_of(double value, double low, double high)
     return value >= high ? 8 : 1 + (unsigned)((value - low) / (high - low) * 7);
 }
 
-/* The last samples of a ring, as bars. */
-static void draw_bars(struct canvas *canvas, const struct page *page, const double *ring, double low, double high,
-                      enum style style)
+/* What is drawn of a ring of samples: values from low to high; the mean of those that share a bar, or the lowest. */
+struct chart {
+    const double *ring;
+    double low, high;
+    bool lowest; /* a dip must not hide in a mean */
+    enum style style;
+};
+
+static double value_of(const struct chart *chart, uint64_t from, uint64_t to)
+{
+    double sum = 0, lowest = chart->ring[from % PAGE_SAMPLES];
+    for (uint64_t i = from; i < to; i++) {
+        const double value = chart->ring[i % PAGE_SAMPLES];
+        sum += value;
+        lowest = value < lowest ? value : lowest;
+    }
+    return chart->lowest ? lowest : sum / (double)(to - from);
+}
+
+/* All samples, as one bar each while there is room, and closer together later. */
+static void draw_chart(struct canvas *canvas, const struct page *page, const struct chart *chart)
 {
     const unsigned columns = canvas->terminal->columns;
     const uint64_t room = columns > canvas->column + 1 ? columns - canvas->column - 1 : 0;
-    uint64_t i = page->samples > room ? page->samples - room : 0;
-    if (page->samples - i > PAGE_SAMPLES)
-        i = page->samples - PAGE_SAMPLES;
-    for (; i < page->samples; i++)
-        canvas_bar(canvas, style, level_of(ring[i % PAGE_SAMPLES], low, high));
+    const uint64_t kept = page->samples < PAGE_SAMPLES ? page->samples : PAGE_SAMPLES;
+    const uint64_t first = page->samples - kept, count = kept < room ? kept : room;
+    for (uint64_t i = 0; i < count; i++) {
+        const double value = value_of(chart, first + i * kept / count, first + (i + 1) * kept / count);
+        canvas_bar(canvas, chart->style, level_of(value, chart->low, chart->high));
+    }
 }
 
 static void draw_history(struct canvas *canvas, const struct page *page, const struct script *script)
@@ -134,12 +154,13 @@ static void draw_history(struct canvas *canvas, const struct page *page, const s
     if (accuracy >= 0)
         canvas_put(canvas, STYLE_BOLD, "%5.1f %%", 100 * accuracy);
     canvas_to(canvas, FIGURES_AT + 9);
-    draw_bars(canvas, page, page->accuracy, 0.80, 1.0, STYLE_CYAN);
+    draw_chart(canvas, page, &(struct chart){ page->accuracy, 0.80, 0.98, .style = STYLE_CYAN });
     canvas_next(canvas);
-    label(canvas, "answering");
-    canvas_put(canvas, STYLE_DIM, "per s");
+    label(canvas, "answers/s");
+    if (page->samples > 0)
+        canvas_put(canvas, STYLE_BOLD, "%5.0f", page->rate_now);
     canvas_to(canvas, FIGURES_AT + 9);
-    draw_bars(canvas, page, page->rate, 0, 1600, STYLE_GREEN);
+    draw_chart(canvas, page, &(struct chart){ page->rate, 0, FULL_RATE, .lowest = true, .style = STYLE_GREEN });
     canvas_next(canvas);
 }
 
@@ -173,7 +194,8 @@ static void draw_version(struct canvas *canvas, const struct admin_version *vers
             canvas_put(canvas, STYLE_PLAIN, "%8d %6.0f MB", version->pid, (double)version->memory_bytes / 1e6);
         else
             canvas_put(canvas, STYLE_PLAIN, "%18s", "");
-        canvas_put(canvas, STYLE_PLAIN, " %11s %7.2f ms", page_count(text, version->requests), version->p99_ms);
+        if (version->requests > 0)
+            canvas_put(canvas, STYLE_PLAIN, " %11s %8.2f ms", page_count(text, version->requests), version->p99_ms);
     }
     canvas_next(canvas);
 }
@@ -188,7 +210,7 @@ static void draw_versions(struct canvas *canvas, const struct script *script)
 {
     const struct admin_view *view = &script->admin.view;
     canvas_rule(canvas);
-    canvas_put(canvas, STYLE_DIM, " version   state        engine      process    memory    requests  p99 inside");
+    canvas_put(canvas, STYLE_DIM, " version   state        engine      process    memory    requests         p99");
     canvas_next(canvas);
     unsigned rows = 0;
     for (int ended = 0; ended < 2; ended++) {
@@ -202,6 +224,17 @@ static void draw_versions(struct canvas *canvas, const struct script *script)
     for (; rows < TABLE_ROWS; rows++)
         canvas_next(canvas);
     canvas_rule(canvas);
+}
+
+/* What the server is doing with the version of the scene. */
+static void draw_progress(struct canvas *canvas, const struct script *script, const struct scene *scene)
+{
+    const struct admin_version *version = scene->version != 0 ? admin_find(&script->admin.view, scene->version) : NULL;
+    char text[1200] = "";
+    if (version != NULL)
+        snprintf(text, sizeof text, "version %lld is %s%s%s", (long long)version->version, version->state,
+                 version->reason[0] != '\0' ? ": " : "", version->reason);
+    canvas_wrap(canvas, STYLE_PLAIN, 3, OUTCOME_LINES, version != NULL ? text : scene->outcome);
 }
 
 static void draw_scene(struct canvas *canvas, const struct script *script)
@@ -226,8 +259,11 @@ static void draw_scene(struct canvas *canvas, const struct script *script)
     canvas_put(canvas, STYLE_PLAIN, " ");
     canvas_sign(canvas, verdicts[scene->verdict].style, verdicts[scene->verdict].sign);
     canvas_put(canvas, verdicts[scene->verdict].style, " %s", verdicts[scene->verdict].word);
-    canvas_wrap(canvas, scene->verdict == VERDICT_UNEXPECTED ? STYLE_RED : STYLE_PLAIN, 3, OUTCOME_LINES,
-                scene->outcome);
+    if (scene->verdict == VERDICT_RUNNING)
+        draw_progress(canvas, script, scene);
+    else
+        canvas_wrap(canvas, scene->verdict == VERDICT_UNEXPECTED ? STYLE_RED : STYLE_PLAIN, 3, OUTCOME_LINES,
+                    scene->outcome);
     while (canvas->row < line + OUTCOME_LINES)
         canvas_next(canvas);
     canvas_rule(canvas);
@@ -261,7 +297,7 @@ void page_draw(struct page *page, const struct terminal *terminal, const struct 
     sample(page, script);
     canvas_begin(canvas, terminal, true);
     draw_head(canvas, script);
-    draw_figures(canvas, page, script);
+    draw_figures(canvas, script);
     draw_history(canvas, page, script);
     draw_versions(canvas, script);
     draw_scene(canvas, script);

@@ -13,6 +13,7 @@
 struct el_status *script_prepare(struct script *script)
 {
     script->next_version = 2; /* 1 is there from the start */
+    script->figures.accuracy = -1;
     script->story.begin_ns = el_now_ns();
     return scenes_make(script->places->root, &script->scenes, &script->scene_count);
 }

@@ -65,7 +65,8 @@ struct script {
     struct scene *scenes; /* owned */
     size_t scene_count, at;
     bool over;
-    char fatal[1200]; /* why it ended early; "" */
+    char fatal[1200];      /* why it ended early; "" */
+    char engine_text[640]; /* which engine serves, and why that one */
 
     struct reference reference;
     struct server server;

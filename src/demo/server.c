@@ -14,9 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Limits such that what is too slow or too big fails while one watches. */
-#define LOAD_TIMEOUT_MS 5000
-#define MEMORY_LIMIT_BYTES 1200000000
 #define KEEP_WARM_MS 2000
 #define LOG_LIMIT_BYTES (16u << 20)
 
@@ -40,8 +37,8 @@ static struct el_status *model_config(const struct server *server, bool referenc
     struct el_model_config *model = &config->models[0];
     if (reference)
         model->policy.type = EL_POLICY_ALL;
-    model->update.load_timeout_ms = reference ? model->update.load_timeout_ms : LOAD_TIMEOUT_MS;
-    model->update.memory_limit_bytes = MEMORY_LIMIT_BYTES;
+    model->update.load_timeout_ms = reference ? model->update.load_timeout_ms : SERVER_LOAD_TIMEOUT_MS;
+    model->update.memory_limit_bytes = SERVER_MEMORY_LIMIT_MIB * (UINT64_C(1) << 20);
     model->update.keep_warm_ms = KEEP_WARM_MS;
     struct el_status *status = set_word(&model->update.engine, reference ? "tensorflow" : server->engine);
     if (status != NULL)

@@ -19,6 +19,10 @@
 #define SERVER_MODEL "digits"
 #define SERVER_REFERENCE "reference" /* the good versions under TensorFlow alone, before the show */
 
+/* Limits of a version such that what is too slow or too big fails while one watches. */
+#define SERVER_LOAD_TIMEOUT_MS 5000
+#define SERVER_MEMORY_LIMIT_MIB 384
+
 /* A child process. */
 struct child {
     pid_t pid; /* 0: none is running */

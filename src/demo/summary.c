@@ -20,8 +20,7 @@ static void print_head(struct canvas *canvas, const struct script *script)
     const uint64_t end_ns = script->traffic_ended_ns != 0 ? script->traffic_ended_ns : el_now_ns();
     const double seconds = script->traffic_began_ns == 0 ? 0 : (double)(end_ns - script->traffic_began_ns) / 1e9;
     canvas_put(canvas, STYLE_BOLD, "Everlit demo");
-    canvas_put(canvas, STYLE_PLAIN, ": the model digits, swapped while it answered for %.0f s (engine: %s)", seconds,
-               script->engine);
+    canvas_put(canvas, STYLE_PLAIN, ": the model digits, swapped while it answered for %.0f s", seconds);
     canvas_next(canvas);
     canvas_next(canvas);
 }
@@ -35,13 +34,15 @@ static void print_figures(struct canvas *canvas, const struct script *script)
     canvas_put(canvas, STYLE_PLAIN, "  (gRPC %s", page_count(text, figures->grpc));
     canvas_put(canvas, STYLE_PLAIN, ", REST %s)", page_count(text, figures->rest));
     canvas_next(canvas);
+    label(canvas, "engine");
+    canvas_put(canvas, STYLE_PLAIN, "%s serves with %s", script->engine, script->engine_text);
+    canvas_next(canvas);
     label(canvas, "failed");
     canvas_put(canvas, figures->failed == 0 ? STYLE_GREEN : STYLE_RED, "%s", page_count(text, figures->failed));
     canvas_next(canvas);
     label(canvas, "wrong");
     canvas_put(canvas, figures->wrong == 0 ? STYLE_GREEN : STYLE_RED, "%s", page_count(text, figures->wrong));
-    canvas_put(canvas, STYLE_PLAIN,
-               "  every answer was compared with what the good versions say under TensorFlow alone");
+    canvas_put(canvas, STYLE_PLAIN, "  all answers compared with what good versions say under TensorFlow");
     canvas_next(canvas);
     label(canvas, "broken");
     canvas_put(canvas, figures->broken == 0 ? STYLE_GREEN : STYLE_RED, "%s", page_count(text, figures->broken));

@@ -51,10 +51,12 @@ struct traffic {
 
 static void record_latency(struct traffic *traffic, const struct el_load_answer *answer)
 {
+    const bool began_before = answer->start_ns < traffic->phase_since_ns && traffic->previous != PHASE_QUIET;
     el_histogram_record(&traffic->latency, answer->latency_ns);
-    el_histogram_record(&traffic->by_phase[traffic->phase], answer->latency_ns);
-    if (answer->start_ns < traffic->phase_since_ns && traffic->previous != traffic->phase)
+    if (began_before)
         el_histogram_record(&traffic->by_phase[traffic->previous], answer->latency_ns);
+    if (!began_before || traffic->phase != PHASE_QUIET)
+        el_histogram_record(&traffic->by_phase[traffic->phase], answer->latency_ns);
 }
 
 static void record_recognised(struct traffic *traffic, bool right)

@@ -19,7 +19,7 @@
 
 struct traffic;
 
-/* What is going on while a request runs; one that runs through two counts in both. */
+/* What is going on while a request runs; one that runs through two counts in both, but not as quiet. */
 enum phase { PHASE_QUIET, PHASE_SWAP, PHASE_REFUSE, PHASE_KILL, PHASES };
 
 struct traffic_options {

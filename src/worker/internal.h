@@ -150,7 +150,7 @@ struct el_worker {
     uint64_t started_ns;
     struct el_buf signature_bytes;
     struct el_status *failure; /* why it could not load */
-    bool loaded, failed_told, stopping, told_to_end, forced, ended, lanes_told, died_told, closing;
+    bool loaded, failed_told, hung_up, stopping, told_to_end, forced, ended, lanes_told, died_told, closing;
     bool exited; /* wait_status is known */
     int wait_status;
     bool cause_late; /* do not wait for the cause any longer */

@@ -135,6 +135,7 @@ static void on_control(uv_poll_t *poll, int error, int events)
 void el_worker_hung_up(struct el_worker *worker)
 {
     uv_poll_stop(&worker->control_poll);
+    worker->hung_up = true;
     if (inside(worker))
         note_gone(worker);
     else
@@ -170,7 +171,7 @@ void el_worker_spawned(struct el_worker *worker, pid_t pid, int pidfd)
     const bool killed = worker->killed;
     pthread_mutex_unlock(&worker->lock);
     atomic_store(&worker->pid, pid);
-    if (killed || worker->forced)
+    if (killed || worker->forced || worker->hung_up) /* before we knew whom to signal */
         signal_process(worker, SIGKILL);
     const int error = uv_poll_init(worker->workers->uv_loop, &worker->pidfd_poll, pidfd);
     if (error != 0) {

@@ -152,14 +152,22 @@ static int memory(void *opaque, struct everlit_memory *answer, struct everlit_er
 #    define SANITIZED 0
 #endif
 
+/* Loads a library that lies beside libopenvino_c.so, for good. Not finding it is no error here: OpenVINO will say so. */
+static void preload(const char *directory, size_t length, const char *name, const char *version)
+{
+    char path[PATH_MAX];
+    const int n = snprintf(path, sizeof path, "%.*s%s%s", (int)length, directory, name, version);
+    void *library = n > 0 && (size_t)n < sizeof path ? dlopen(path, RTLD_NOW | RTLD_NODELETE) : NULL;
+    if (library != NULL)
+        dlclose(library);
+}
+
 /*
  * Loads the two libraries that OpenVINO would load with the first model: workers that are forked later share them,
- * and save 10 to 25 ms each. Not finding them is no error here: OpenVINO says so itself, with the model's name. They
- * are never unloaded, because threads of theirs may live on.
+ * and save 10 to 25 ms each. They are never unloaded, because threads of theirs may live on.
  */
 static int start(struct everlit_error *error)
 {
-    static const char *const names[] = { "libopenvino_intel_cpu_plugin.so", "libopenvino_tensorflow_frontend.so" };
     (void)error;
 #if SANITIZED
     setenv("TBB_ENABLE_SANITIZERS", "1", 0); /* oneTBB then loads a library without RTLD_DEEPBIND, which they forbid */
@@ -172,14 +180,11 @@ static int start(struct everlit_error *error)
     if (dladdr(known.address, &info) == 0 || info.dli_fname == NULL)
         return 0;
     const char *slash = strrchr(info.dli_fname, '/');
-    const int length = slash == NULL ? 0 : (int)(slash + 1 - info.dli_fname);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[PATH_MAX];
-        const int n = snprintf(path, sizeof path, "%.*s%s", length, info.dli_fname, names[i]);
-        void *library = n > 0 && (size_t)n < sizeof path ? dlopen(path, RTLD_NOW | RTLD_NODELETE) : NULL;
-        if (library != NULL)
-            dlclose(library);
-    }
+    const char *base = slash == NULL ? info.dli_fname : slash + 1;
+    const char *version = strstr(base, ".so."); /* "libopenvino_c.so.2641" */
+    const size_t length = (size_t)(base - info.dli_fname);
+    preload(info.dli_fname, length, "libopenvino_intel_cpu_plugin.so", "");
+    preload(info.dli_fname, length, "libopenvino_tensorflow_frontend", version == NULL ? ".so" : version);
     return 0;
 }
 

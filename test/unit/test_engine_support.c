@@ -42,6 +42,8 @@ void plugin_load(struct plugin *plugin, const char *path)
 /* The engine's library stays loaded: what it leaves behind in threads of its own may not outlive its code. */
 void plugin_unload(struct plugin *plugin)
 {
+    if (plugin->engine == NULL)
+        return; /* it could not be loaded, which has been said */
     plugin->engine->stop();
     assert_int_equal(rmdir(plugin->scratch), 0); /* what was made in it is gone */
 }

@@ -55,6 +55,6 @@ const uint64_t el_ten_to[EL_TEN_MAX + 1] = {
     10000000000000000000u,
 };
 
-const double el_double_ten_to[EL_DOUBLE_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+const double el_double_ten_to[EL_DOUBLE_MAX + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+                                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };

@@ -23,13 +23,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum el_json_type { EL_JSON_NULL, EL_JSON_FALSE, EL_JSON_TRUE, EL_JSON_OBJECT, EL_JSON_ARRAY, EL_JSON_STRING, EL_JSON_NUMBER };
+enum el_json_type {
+    EL_JSON_NULL,
+    EL_JSON_FALSE,
+    EL_JSON_TRUE,
+    EL_JSON_OBJECT,
+    EL_JSON_ARRAY,
+    EL_JSON_STRING,
+    EL_JSON_NUMBER
+};
 
 /* A member of the outermost object. */
 struct el_json_member {
-    const char *name;  /* its string */
+    const char *name; /* its string */
     const char *value;
-    size_t count;      /* elements, if value is an array */
+    size_t count; /* elements, if value is an array */
 };
 
 #define EL_JSON_TOP 8 /* members of the outermost object that are remembered */
@@ -37,8 +45,8 @@ struct el_json_member {
 /* A whole text that was scanned. */
 struct el_json {
     const char *text;
-    const char *end;  /* behind the first value: everything in [root, end) is valid JSON */
-    const char *root; /* the first value */
+    const char *end;                        /* behind the first value: everything in [root, end) is valid JSON */
+    const char *root;                       /* the first value */
     struct el_json_member top[EL_JSON_TOP]; /* the first members, so that nobody walks over a long value to find them */
     size_t top_count;                       /* how many there are in all */
 };

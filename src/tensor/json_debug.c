@@ -180,7 +180,7 @@ static const char *next_entry(struct walk *walk, const char *end)
 
 void el_json_print_debug(struct el_buf *buf, const char *value)
 {
-    struct walk walk = {.buf = buf, .start = buf->size};
+    struct walk walk = { .buf = buf, .start = buf->size };
     while (value != NULL && in_limit(&walk)) {
         bool object = *value == '{';
         if (!object && *value != '[') {
@@ -205,7 +205,7 @@ void el_json_print_debug(struct el_buf *buf, const char *value)
 
 struct el_status *el_json_value_error(const char *value, const char *format, ...)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     va_list args;
     el_buf_text(&text, "JSON Value: ");
     el_json_print_debug(&text, value);
@@ -213,8 +213,8 @@ struct el_status *el_json_value_error(const char *value, const char *format, ...
     el_buf_vprintf(&text, format, args);
     va_end(args);
     el_buf_byte(&text, 0);
-    struct el_status *status =
-        text.failed ? el_status_no_memory() : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
+    struct el_status *status = text.failed ? el_status_no_memory()
+                                           : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
     el_buf_free(&text);
     return status;
 }

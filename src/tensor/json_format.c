@@ -21,12 +21,11 @@
 #define FLOAT_DIGITS 9
 #define DOUBLE_DIGITS 17
 
-/* A positive number: mantissa * 2^exponent, and its first digits + 1 decimal digits. */
+/* A positive number: mantissa * 2^exponent, and its first decimal digits. */
 struct number {
     uint64_t mantissa;
     int exponent;
-    int digits;     /* wanted: 9 or 17 */
-    uint64_t front; /* digits + 1 of them */
+    uint64_t front; /* one digit more than wanted */
     bool sticky;    /* something not zero is behind them */
     int ten;        /* the exponent of the first digit */
 };
@@ -60,44 +59,80 @@ static bool scale(struct number *number, int power)
     return true;
 }
 
-/* Fills front, sticky and ten. */
-static bool find_digits(struct number *number)
+/* Powers of ten as constants, so that dividing by them is a multiplication. */
+#define FORCE_INLINE static inline __attribute__((always_inline))
+
+FORCE_INLINE uint64_t ten_to(int power)
+{
+    switch (power) {
+    case 1:
+        return 10u;
+    case FLOAT_DIGITS + 1 - SHORT:
+        return 10000u;
+    case SHORT:
+        return 1000000u;
+    case FLOAT_DIGITS:
+        return 1000000000u;
+    case FLOAT_DIGITS + 1:
+        return 10000000000u;
+    case DOUBLE_DIGITS + 1 - SHORT:
+        return 1000000000000u;
+    case DOUBLE_DIGITS:
+        return 100000000000000000u;
+    case DOUBLE_DIGITS + 1:
+        return 1000000000000000000u;
+    default:
+        return el_ten_to[power];
+    }
+}
+
+/* Fills front with digits + 1 of them, sticky and ten. */
+FORCE_INLINE bool find_digits(struct number *number, int digits)
 {
     int bits = 64 - __builtin_clzll(number->mantissa);
     int two = number->exponent + bits - 1; /* 2^two <= number < 2^(two + 1) */
     int ten = two * 1262611 >> 22;         /* floor(two * log10(2)), which may be one too low for the number */
-    if (two < -250 || two > 250 || !scale(number, number->digits - ten))
+    if (two < -250 || two > 250 || !scale(number, digits - ten))
         return false;
-    if (number->front >= el_ten_to[number->digits + 1]) {
+    if (number->front >= ten_to(digits + 1)) {
         number->sticky |= number->front % 10 != 0;
         number->front /= 10;
         ten++;
     }
     number->ten = ten;
-    return number->front >= el_ten_to[number->digits] && number->front < el_ten_to[number->digits + 1];
+    return number->front >= ten_to(digits) && number->front < ten_to(digits + 1);
 }
 
-/* The first `digits` digits, rounded; *ten is one higher where rounding made one digit more. */
-static uint64_t round_to(const struct number *number, int digits, int *ten)
+/* The first `wanted` of digits + 1 digits, rounded; *ten is one higher where rounding made one digit more. */
+FORCE_INLINE uint64_t round_to(const struct number *number, int digits, int wanted, int *ten)
 {
-    uint64_t unit = el_ten_to[number->digits + 1 - digits];
+    uint64_t unit = ten_to(digits + 1 - wanted);
     uint64_t result = number->front / unit, rest = number->front % unit, half = unit / 2;
     if (rest > half || (rest == half && (number->sticky || (result & 1) != 0)))
         result++;
     *ten = number->ten;
-    if (result == el_ten_to[digits]) {
+    if (result == ten_to(wanted)) {
         result /= 10;
         ++*ten;
     }
     return result;
 }
 
-static char *put_digits(char *to, uint64_t value, int digits)
+static const char pairs[] = "0001020304050607080910111213141516171819"
+                            "2021222324252627282930313233343536373839"
+                            "4041424344454647484950515253545556575859"
+                            "6061626364656667686970717273747576777879"
+                            "8081828384858687888990919293949596979899";
+
+static inline char *put_digits(char *to, uint64_t value, int digits)
 {
-    for (int i = digits - 1; i >= 0; i--) {
-        to[i] = (char)('0' + value % 10);
-        value /= 10;
+    int left = digits;
+    for (; left >= 2; left -= 2) {
+        memcpy(to + left - 2, pairs + value % 100 * 2, 2);
+        value /= 100;
     }
+    if (left > 0)
+        *to = (char)('0' + value);
     return to + digits;
 }
 
@@ -114,15 +149,13 @@ static char *put_exponent(char *to, int ten)
 }
 
 /* Lays out `digits` digits as %g does, and adds ".0" to what would be an integer. */
-static char *lay_out(char *to, uint64_t value, int digits, int ten)
+FORCE_INLINE char *lay_out(char *to, uint64_t value, int digits, int ten)
 {
     char text[DOUBLE_DIGITS + 1];
     int precision = digits;
-    while (digits > 1 && value % 10 == 0) {
-        value /= 10;
-        digits--;
-    }
     put_digits(text, value, digits);
+    while (digits > 1 && text[digits - 1] == '0')
+        digits--;
     if (ten < -4 || ten >= precision) {
         *to++ = text[0];
         if (digits > 1) {
@@ -204,14 +237,12 @@ char *el_json_format_float(char *to, float value)
     uint32_t biased = bits >> 23 & 0xff;
     if (biased == 0)
         return format_rare(to, (double)value, true);
-    struct number number = {.mantissa = (bits & 0x7fffff) | 0x800000,
-                            .exponent = (int)biased - 127 - 23,
-                            .digits = FLOAT_DIGITS};
-    if (!find_digits(&number))
+    struct number number = { .mantissa = (bits & 0x7fffff) | 0x800000, .exponent = (int)biased - 127 - 23 };
+    if (!find_digits(&number, FLOAT_DIGITS))
         return format_rare(to, (double)value, true);
     int ten;
     double again;
-    uint64_t digits = round_to(&number, SHORT, &ten);
+    uint64_t digits = round_to(&number, FLOAT_DIGITS, SHORT, &ten);
     uint64_t again_bits;
     if (!read_back(digits, ten - (SHORT - 1), &again))
         return format_rare(to, (double)value, true);
@@ -223,7 +254,7 @@ char *el_json_format_float(char *to, float value)
         *at++ = '-';
     if ((float)again == fabsf(value))
         return lay_out(at, digits, SHORT, ten);
-    digits = round_to(&number, FLOAT_DIGITS, &ten);
+    digits = round_to(&number, FLOAT_DIGITS, FLOAT_DIGITS, &ten);
     return lay_out(at, digits, FLOAT_DIGITS, ten);
 }
 
@@ -235,14 +266,13 @@ char *el_json_format_double(char *to, double value)
         return special;
     memcpy(&bits, &value, sizeof bits);
     uint64_t biased = bits >> 52 & 0x7ff;
-    struct number number = {.mantissa = (bits & 0xfffffffffffff) | (UINT64_C(1) << 52),
-                            .exponent = (int)biased - 1023 - 52,
-                            .digits = DOUBLE_DIGITS};
+    struct number number = { .mantissa = (bits & 0xfffffffffffff) | (UINT64_C(1) << 52),
+                             .exponent = (int)biased - 1023 - 52 };
     int ten;
     double again;
-    if (biased == 0 || !find_digits(&number))
+    if (biased == 0 || !find_digits(&number, DOUBLE_DIGITS))
         return format_rare(to, value, false);
-    uint64_t digits = round_to(&number, SHORT, &ten);
+    uint64_t digits = round_to(&number, DOUBLE_DIGITS, SHORT, &ten);
     if (!read_back(digits, ten - (SHORT - 1), &again))
         return format_rare(to, value, false);
     char *at = to;
@@ -250,7 +280,7 @@ char *el_json_format_double(char *to, double value)
         *at++ = '-';
     if (again == fabs(value))
         return lay_out(at, digits, SHORT, ten);
-    digits = round_to(&number, DOUBLE_DIGITS, &ten);
+    digits = round_to(&number, DOUBLE_DIGITS, DOUBLE_DIGITS, &ten);
     return lay_out(at, digits, DOUBLE_DIGITS, ten);
 }
 

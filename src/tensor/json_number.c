@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DIGITS 19    /* 10^19 < 2^64 */
-#define MAX_STRTOD 1100  /* digits kept for strtod(): what decides the rounding of a double takes at most 768 */
+#define MAX_DIGITS 19   /* 10^19 < 2^64 */
+#define MAX_STRTOD 1100 /* digits kept for strtod(): what decides the rounding of a double takes at most 768 */
 #define MAX_EXPONENT 100000
 
 /* A number taken apart. */
@@ -26,7 +26,7 @@ struct decimal {
     int64_t exponent;  /* of ten */
     int digits;        /* significant ones, at most MAX_STRTOD + 1 */
     bool minus;
-    bool integer; /* neither '.' nor 'e' */
+    bool integer;   /* neither '.' nor 'e' */
     double special; /* NaN or infinity, else 0 */
 };
 
@@ -36,17 +36,9 @@ static inline bool is_digit(char c)
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-/* True if all eight bytes are digits. */
-static inline bool eight_digits(uint64_t x)
-{
-    return (((x + UINT64_C(0x4646464646464646)) | (x - UINT64_C(0x3030303030303030))) &
-            UINT64_C(0x8080808080808080)) == 0;
-}
-
-/* Their value: pairs, then fours, then eight, each with one multiplication. */
+/* The value of eight digits, each a byte of 0 to 9, the first one lowest: pairs, then fours, then all, each with one step. */
 static inline uint64_t value_of_eight(uint64_t x)
 {
-    x -= UINT64_C(0x3030303030303030);
     x = x * 10 + (x >> 8);
     x = (x & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
         ((x >> 16) & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001);
@@ -54,16 +46,37 @@ static inline uint64_t value_of_eight(uint64_t x)
 }
 #endif
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/*
+ * Appends the digits, up to eight, at the beginning of eight bytes to mantissa; returns how many. They are moved to the
+ * top of the word, behind zeros, so that no loop has to find out how many there are.
+ */
+static inline unsigned take_eight(const char *at, uint64_t *mantissa)
+{
+    uint64_t x;
+    memcpy(&x, at, sizeof x);
+    x ^= UINT64_C(0x3030303030303030);
+    /* A byte of x is below 10 for a digit; adding 0x76 then leaves its top bit clear. */
+    uint64_t other = ((x + UINT64_C(0x7676767676767676)) | x) & UINT64_C(0x8080808080808080);
+    if (other == 0) {
+        *mantissa = *mantissa * 100000000 + value_of_eight(x);
+        return 8;
+    }
+    unsigned digits = (unsigned)__builtin_ctzll(other) / 8;
+    if (digits > 0)
+        *mantissa = *mantissa * el_ten_to[digits] + value_of_eight(x << (64 - 8 * digits));
+    return digits;
+}
+#endif
+
 static inline const char *take_digits(const char *at, const char *end, uint64_t *mantissa)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     while (end != NULL && end - at >= 8) {
-        uint64_t eight;
-        memcpy(&eight, at, sizeof eight);
-        if (!eight_digits(eight))
-            break;
-        *mantissa = *mantissa * 100000000 + value_of_eight(eight);
-        at += 8;
+        unsigned digits = take_eight(at, mantissa);
+        at += digits;
+        if (digits < 8)
+            return at;
     }
 #endif
     for (; is_digit(*at); at++)
@@ -105,11 +118,11 @@ static inline const char *take(const char *at, const char *end, struct decimal *
     decimal->special = 0;
     if (!is_digit(*at)) {
         if (*at == 'N') {
-            decimal->special = NAN;
+            decimal->special = (double)NAN;
             decimal->digits = MAX_DIGITS;
             return at + 3;
         }
-        decimal->special = INFINITY;
+        decimal->special = (double)INFINITY;
         decimal->digits = MAX_DIGITS;
         return at + (at[3] == 'i' ? 8 : 3);
     }
@@ -162,7 +175,8 @@ static double convert_wide(uint64_t mantissa, int exponent)
     }
     uint64_t divisor = el_five_to[-exponent];
     int lead = __builtin_clzll(mantissa), divisor_lead = __builtin_clzll(divisor);
-    el_wide numerator = (el_wide)(mantissa << lead) << 63; /* its high half is below the divisor's, so the quotient fits 64 bits */
+    el_wide numerator = (el_wide)(mantissa << lead)
+                        << 63; /* its high half is below the divisor's, so the quotient fits 64 bits */
     divisor <<= divisor_lead;
     uint64_t quotient = (uint64_t)(numerator / divisor);
     bool sticky = (uint64_t)numerator - quotient * divisor != 0;
@@ -194,7 +208,9 @@ static double convert_long(const struct decimal *decimal)
         exponent--;
     }
     copy[size++] = 'e';
-    exponent = exponent > 2 * MAX_EXPONENT ? 2 * MAX_EXPONENT : exponent < -2 * MAX_EXPONENT ? -2 * MAX_EXPONENT : exponent;
+    exponent = exponent > 2 * MAX_EXPONENT    ? 2 * MAX_EXPONENT
+               : exponent < -2 * MAX_EXPONENT ? -2 * MAX_EXPONENT
+                                              : exponent;
     size += (size_t)(el_json_format_int(copy + size, exponent) - (copy + size));
     copy[size] = '\0';
     return strtod(copy, NULL);
@@ -209,7 +225,8 @@ static double convert(const struct decimal *decimal)
     if (mantissa == 0)
         return 0;
     if (mantissa <= UINT64_C(1) << 53 && exponent >= -EL_DOUBLE_MAX && exponent <= EL_DOUBLE_MAX)
-        return exponent < 0 ? (double)mantissa / el_double_ten_to[-exponent] : (double)mantissa * el_double_ten_to[exponent];
+        return exponent < 0 ? (double)mantissa / el_double_ten_to[-exponent]
+                            : (double)mantissa * el_double_ten_to[exponent];
     if (exponent >= -EL_FIVE_MAX && exponent <= EL_FIVE_MAX)
         return convert_wide(mantissa, (int)exponent);
     return convert_long(decimal);
@@ -242,7 +259,7 @@ const char *el_json_number(const char *value, struct el_json_number *number)
     struct decimal decimal;
     uint64_t whole;
     const char *end = take(value, NULL, &decimal);
-    *number = (struct el_json_number){.kind = EL_JSON_DOUBLE};
+    *number = (struct el_json_number){ .kind = EL_JSON_DOUBLE };
     if (!(decimal.special == 0)) {
         number->real = with_sign(&decimal, decimal.special);
     } else if (!is_integer(&decimal, &whole)) {
@@ -284,19 +301,71 @@ const char *el_json_number_double(const char *value, const char *end, double *nu
  * quotient of two rounded numbers will do: it is off by at most 2 units in the last place, which changes the float
  * only if the 29 bits that go away are that close to one half.
  */
+static inline bool divide_near(uint64_t mantissa, unsigned power, double *quotient)
+{
+    uint64_t bits;
+    *quotient = (double)mantissa / el_double_ten_to[power];
+    memcpy(&bits, quotient, sizeof bits);
+    return mantissa <= UINT64_C(1) << 53 || ((bits & 0x1fffffff) - 0x0ffffff8) > 16;
+}
+
+/*
+ * Numbers of the kind "12" and "0.123", with at most 8 digits in front of the point and 19 in all, are nearly all there are.
+ * NULL: it is of another kind, which take() takes.
+ */
+static inline const char *take_plain(const char *at, const char *end, float *number)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    bool minus = *at == '-';
+    at += minus;
+    if (end == NULL || end - at < 48 || !is_digit(*at))
+        return NULL;
+    const char *start = at;
+    uint64_t mantissa = 0;
+    double quotient;
+    do
+        mantissa = mantissa * 10 + (unsigned)(*at++ - '0');
+    while (is_digit(*at));
+    if (at - start > 8 || *at == 'e' || *at == 'E')
+        return NULL;
+    if (*at != '.') {
+        *number = minus && mantissa != 0 ? -(float)mantissa : (float)mantissa; /* "-0" is the integer 0 to RapidJSON */
+        return at;
+    }
+    const char *point = at++;
+    unsigned digits = take_eight(at, &mantissa);
+    at += digits;
+    while (digits == 8 && at - point < 24) {
+        digits = take_eight(at, &mantissa);
+        at += digits;
+    }
+    unsigned fraction = (unsigned)(at - point - 1);
+    if (at - start > MAX_DIGITS + 1 || *at == 'e' || *at == 'E')
+        return NULL;
+    if (!divide_near(mantissa, fraction, &quotient))
+        return NULL;
+    *number = (float)(minus ? -quotient : quotient);
+    return at;
+#else
+    (void)at;
+    (void)end;
+    (void)number;
+    return NULL;
+#endif
+}
+
 const char *el_json_number_float(const char *value, const char *end, float *number)
 {
+    const char *behind = take_plain(value, end, number);
+    if (behind != NULL)
+        return behind;
     struct decimal decimal;
-    const char *behind = take(value, end, &decimal);
-    if (decimal.digits <= MAX_DIGITS && decimal.exponent < 0 && decimal.exponent >= -EL_DOUBLE_MAX) {
-        double near = (double)decimal.mantissa / el_double_ten_to[-decimal.exponent];
-        uint64_t bits;
-        memcpy(&bits, &near, sizeof bits);
-        if (decimal.mantissa <= UINT64_C(1) << 53 || ((bits & 0x1fffffff) - 0x0ffffff8) > 16) {
-            *number = (float)with_sign(&decimal, near);
-            return behind;
-        }
-    }
-    *number = (float)value_of(&decimal);
+    double quotient;
+    behind = take(value, end, &decimal);
+    if (decimal.digits <= MAX_DIGITS && decimal.exponent < 0 && decimal.exponent >= -EL_DOUBLE_MAX &&
+        divide_near(decimal.mantissa, (unsigned)-decimal.exponent, &quotient))
+        *number = (float)with_sign(&decimal, quotient);
+    else
+        *number = (float)value_of(&decimal);
     return behind;
 }

@@ -41,7 +41,7 @@ static void put_escaped(struct el_buf *buf, unsigned char c)
 {
     static const char digits[] = "0123456789ABCDEF";
     static const char letters[] = "btn\0fr"; /* 8 to 13 */
-    char text[6] = {'\\', (char)c, '0', '0', digits[c >> 4], digits[c & 15]};
+    char text[6] = { '\\', (char)c, '0', '0', digits[c >> 4], digits[c & 15] };
     size_t size = 2;
     if (c >= 8 && c <= 13 && letters[c - 8] != '\0') {
         text[1] = letters[c - 8];

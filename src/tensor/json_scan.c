@@ -67,8 +67,9 @@ static inline bool is_digit(char c)
 
 static inline void skip_space(struct scan *scan)
 {
-    while (scan->at < scan->end &&
-           (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
+    if (scan->at < scan->end && (unsigned char)*scan->at > ' ')
+        return;
+    while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
         scan->at++;
 }
 
@@ -161,8 +162,8 @@ static bool scan_not_finite(struct scan *scan)
     }
     if (!(consume(scan, 'I') && consume(scan, 'n') && consume(scan, 'f')))
         return fail(scan, invalid, scan->at);
-    if (peek(scan) == 'i' && !(consume(scan, 'i') && consume(scan, 'n') && consume(scan, 'i') && consume(scan, 't') &&
-                               consume(scan, 'y')))
+    if (peek(scan) == 'i' &&
+        !(consume(scan, 'i') && consume(scan, 'n') && consume(scan, 'i') && consume(scan, 't') && consume(scan, 'y')))
         return fail(scan, invalid, scan->at);
     return true;
 }
@@ -176,7 +177,9 @@ static bool scan_number(struct scan *scan)
     if (c == '0') {
         scan->at++;
     } else if (is_digit(c)) {
-        skip_digits(scan);
+        do
+            scan->at++; /* most have one or two digits here */
+        while (is_digit(peek(scan)));
     } else if (c == 'N' || c == 'I') {
         return scan_not_finite(scan);
     } else {
@@ -339,7 +342,7 @@ static bool scan_name(struct scan *scan)
         scan->json->top_count++;
         struct el_json_member *member = last_top(scan);
         if (member != NULL)
-            *member = (struct el_json_member){name, scan->at, 0};
+            *member = (struct el_json_member){ name, scan->at, 0 };
     }
     return true;
 }
@@ -399,6 +402,33 @@ static bool scan_open(struct scan *scan, bool object, bool *closed)
     return true;
 }
 
+/*
+ * Numbers of a list, as long as number follows number: what most of a long request is. True if the last was followed by
+ * a comma, so that a value must come; else an error or the end of the list may follow.
+ */
+static bool scan_numbers(struct scan *scan, bool *more)
+{
+    size_t count = 0;
+    *more = false;
+    for (;;) {
+        if (!scan_number(scan))
+            return false;
+        skip_space(scan);
+        if (!consume(scan, ','))
+            break;
+        count++;
+        skip_space(scan);
+        char c = peek(scan);
+        if (!is_digit(c) && c != '-') {
+            *more = true;
+            break;
+        }
+    }
+    if (scan->depth == 2 && last_top(scan) != NULL)
+        last_top(scan)->count += count;
+    return true;
+}
+
 /* Everything up to the end of the first value. */
 static bool scan_value(struct scan *scan)
 {
@@ -409,6 +439,12 @@ static bool scan_value(struct scan *scan)
             if (!scan_open(scan, c == '{', &closed))
                 return false;
             if (!closed)
+                continue;
+        } else if ((is_digit(c) || c == '-') && scan->depth > 0 && !in_object(scan)) {
+            bool more;
+            if (!scan_numbers(scan, &more))
+                return false;
+            if (more)
                 continue;
         } else if (!scan_scalar(scan, c)) {
             return false;

@@ -159,15 +159,16 @@ const char *el_json_base64_string(const char *value)
 enum { WRONG = 0, SPACE = 65, PADDING = 66 };
 
 static const uint8_t base64_values[256] = {
-    ['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
-    ['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
-    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
-    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
-    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
-    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
-    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
-    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
-    ['='] = PADDING, ['.'] = PADDING, [' '] = SPACE, ['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE,
+    ['A'] = 1,      ['B'] = 2,       ['C'] = 3,       ['D'] = 4,     ['E'] = 5,      ['F'] = 6,      ['G'] = 7,
+    ['H'] = 8,      ['I'] = 9,       ['J'] = 10,      ['K'] = 11,    ['L'] = 12,     ['M'] = 13,     ['N'] = 14,
+    ['O'] = 15,     ['P'] = 16,      ['Q'] = 17,      ['R'] = 18,    ['S'] = 19,     ['T'] = 20,     ['U'] = 21,
+    ['V'] = 22,     ['W'] = 23,      ['X'] = 24,      ['Y'] = 25,    ['Z'] = 26,     ['a'] = 27,     ['b'] = 28,
+    ['c'] = 29,     ['d'] = 30,      ['e'] = 31,      ['f'] = 32,    ['g'] = 33,     ['h'] = 34,     ['i'] = 35,
+    ['j'] = 36,     ['k'] = 37,      ['l'] = 38,      ['m'] = 39,    ['n'] = 40,     ['o'] = 41,     ['p'] = 42,
+    ['q'] = 43,     ['r'] = 44,      ['s'] = 45,      ['t'] = 46,    ['u'] = 47,     ['v'] = 48,     ['w'] = 49,
+    ['x'] = 50,     ['y'] = 51,      ['z'] = 52,      ['0'] = 53,    ['1'] = 54,     ['2'] = 55,     ['3'] = 56,
+    ['4'] = 57,     ['5'] = 58,      ['6'] = 59,      ['7'] = 60,    ['8'] = 61,     ['9'] = 62,     ['+'] = 63,
+    ['/'] = 64,     ['='] = PADDING, ['.'] = PADDING, [' '] = SPACE, ['\t'] = SPACE, ['\n'] = SPACE, ['\v'] = SPACE,
     ['\f'] = SPACE, ['\r'] = SPACE,
 };
 
@@ -225,7 +226,7 @@ static void decode_fours(struct base64 *base64)
 
 static int64_t base64_decode(const char *string, char *to)
 {
-    struct base64 base64 = {string + 1, to, 0};
+    struct base64 base64 = { string + 1, to, 0 };
     uint32_t bits = 0;
     unsigned have = 0, padding = 0;
     for (;;) {
@@ -250,7 +251,7 @@ static int64_t base64_decode(const char *string, char *to)
         have = 0;
         bits = 0;
     }
-    static const unsigned wanted_padding[] = {0, 0, 2, 1};
+    static const unsigned wanted_padding[] = { 0, 0, 2, 1 };
     if (have == 1 || (padding != 0 && padding != wanted_padding[have]))
         return -1;
     bits <<= 6 * (4 - have);

@@ -9,6 +9,8 @@
 
 static inline const char *skip_space(const char *at)
 {
+    if ((unsigned char)*at > ' ')
+        return at;
     while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
         at++;
     return at;
@@ -36,7 +38,7 @@ enum el_json_type el_json_type(const char *value)
 
 const char *el_json_type_name(enum el_json_type type)
 {
-    static const char *const names[] = {"Null", "False", "True", "Object", "Array", "String", "Number"};
+    static const char *const names[] = { "Null", "False", "True", "Object", "Array", "String", "Number" };
     return names[type];
 }
 
@@ -134,6 +136,22 @@ size_t el_json_count(const char *value)
     }
 }
 
+static size_t count_commas(const char *at, const char *end)
+{
+    size_t commas = 0;
+    for (; end - at >= 8; at += 8) {
+        uint64_t x;
+        memcpy(&x, at, sizeof x);
+        x ^= UINT64_C(0x2c2c2c2c2c2c2c2c); /* a comma is a byte of 0 now; below, its top bit is the only one set */
+        uint64_t zeros = ~(((x & UINT64_C(0x7f7f7f7f7f7f7f7f)) + UINT64_C(0x7f7f7f7f7f7f7f7f)) | x |
+                           UINT64_C(0x7f7f7f7f7f7f7f7f));
+        commas += (size_t)((zeros >> 7) * UINT64_C(0x0101010101010101) >> 56); /* the sum of the bytes */
+    }
+    for (; at < end; at++)
+        commas += *at == ',';
+    return commas;
+}
+
 /* A list that holds neither lists, objects nor strings has as many commas as elements, less one: memchr() is faster than a walk. */
 size_t el_json_count_before(const char *array, const char *end)
 {
@@ -146,10 +164,7 @@ size_t el_json_count_before(const char *array, const char *end)
         return el_json_count(array);
     if (*skip_space(array + 1) == ']')
         return 0;
-    size_t commas = 0;
-    for (const char *at = array + 1; at < close; at++)
-        commas += *at == ',';
-    return commas + 1;
+    return count_commas(array + 1, close) + 1;
 }
 
 const char *el_json_first_member(const char *object)

@@ -24,8 +24,8 @@ struct el_names {
     uint32_t count;
 };
 
-#define EL_NAMES(array, number, member)                                                                                \
-    ((struct el_names){(array) == NULL ? NULL : (const void *)&(array)->member, sizeof *(array), (number)})
+#define EL_NAMES(array, number, member) \
+    ((struct el_names){ (array) == NULL ? NULL : (const void *)&(array)->member, sizeof *(array), (number) })
 
 const char *el_names_at(const struct el_names *names, uint32_t i);
 

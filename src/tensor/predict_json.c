@@ -31,13 +31,13 @@ static struct el_status *read_signature_name(struct el_predict_json *request)
             return el_status_no_memory();
     }
     el_json_string_copy(string, to, NULL);
-    request->signature_name = (struct el_span){to, size};
+    request->signature_name = (struct el_span){ to, size };
     return NULL;
 }
 
 struct el_status *el_predict_json_open(const char *body, size_t size, struct el_predict_json *request)
 {
-    request->signature_name = (struct el_span){"", 0};
+    request->signature_name = (struct el_span){ "", 0 };
     request->form = EL_PREDICT_ROWS;
     request->inputs = request->few;
     request->input_count = 0;
@@ -58,7 +58,7 @@ void el_predict_json_free(struct el_predict_json *request)
     request->inputs = request->few;
     request->input_count = 0;
     request->long_name = NULL;
-    request->signature_name = (struct el_span){"", 0};
+    request->signature_name = (struct el_span){ "", 0 };
 }
 
 struct el_status *el_predict_json_begin(struct el_predict_json *request, const struct el_predict_signature *signature)
@@ -85,7 +85,8 @@ struct el_status *el_predict_json_begin(struct el_predict_json *request, const s
     return NULL;
 }
 
-static struct el_status *too_deep(const struct el_predict_json *request, uint32_t input)
+/* TensorFlow Serving's words for what makes no tensor: too many dims, a dtype without data. */
+static struct el_status *no_tensor(const struct el_predict_json *request, uint32_t input)
 {
     return el_status_new(EL_INVALID_ARGUMENT, "tensor parsing error: %s", el_names_at(&request->names, input));
 }
@@ -141,7 +142,7 @@ static struct el_status *shape_columns(struct el_predict_json *request)
         input->present = true;
         if (!el_json_shape(input->value, request->json.end, EL_MAX_RANK, &input->row)) {
             EL_TRY(check_columns(request, i));
-            return too_deep(request, i);
+            return no_tensor(request, i);
         }
         input->shape = input->row;
     }
@@ -183,13 +184,14 @@ static struct el_status *shape_rows(struct el_predict_json *request)
     request->form = EL_PREDICT_ROWS;
     const char *first = el_json_first(request->value);
     if (*first != '{' && request->input_count > 1)
-        return el_status_new(EL_INVALID_ARGUMENT, "instances is a plain list, but expecting list of objects as multiple "
-                                                  "input tensors required as per tensorinfo_map");
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "instances is a plain list, but expecting list of objects as multiple "
+                             "input tensors required as per tensorinfo_map");
     request->objects = *first == '{' && el_json_base64_string(first) == NULL;
     bool deep;
     if (!shape_row(request, first, &deep)) {
         if (deep)
-            return too_deep(request, 0);
+            return no_tensor(request, 0);
         EL_TRY(el_predict_json_rows(request, false));
         return el_status_new(EL_INTERNAL, "the first row of a request does not match the signature");
     }
@@ -290,12 +292,18 @@ struct el_status *el_predict_json_plan(struct el_predict_json *request, const st
 {
     EL_TRY(find_form(request));
     bool regular = count_elements(request), strings = false;
-    for (uint32_t i = 0; i < request->input_count; i++)
+    int64_t no_data = -1;
+    for (uint32_t i = 0; i < request->input_count; i++) {
         strings |= request->inputs[i].dtype == EL_STRING;
-    if (!regular || strings)
+        if (!el_dtype_is_data(request->inputs[i].dtype))
+            no_data = i;
+    }
+    if (!regular || strings || no_data >= 0)
         EL_TRY(measure(request));
     if (!regular)
         return too_large(max_bytes);
+    if (no_data >= 0) /* and no value either, or measuring would have refused it */
+        return no_tensor(request, (uint32_t)no_data);
     EL_TRY(match_inputs(request, signature));
     return add_sizes(request, max_bytes);
 }

@@ -35,13 +35,13 @@ struct el_predict_json_input {
     size_t size;           /* plan: bytes of data */
     void *data;            /* set by the caller before decode: room for size bytes, aligned for the dtype; not owned */
     /* For predict_json*.c. */
-    struct el_shape row;   /* shape of one row (ROWS), of all (COLUMNS) */
-    const char *value;     /* COLUMNS: where it is */
-    size_t elements;       /* of all rows */
-    size_t done;           /* elements decoded */
-    size_t string_bytes;   /* STRING: decoded bytes of what was measured */
-    uint8_t *at;           /* where the next value (STRING: the next string's bytes) goes */
-    uint64_t seen_in;      /* ROWS: number of the last row that had it, and one */
+    struct el_shape row; /* shape of one row (ROWS), of all (COLUMNS) */
+    const char *value;   /* COLUMNS: where it is */
+    size_t elements;     /* of all rows */
+    size_t done;         /* elements decoded */
+    size_t string_bytes; /* STRING: decoded bytes of what was measured */
+    uint8_t *at;         /* where the next value (STRING: the next string's bytes) goes */
+    uint64_t seen_in;    /* ROWS: number of the last row that had it, and one */
 };
 
 struct el_predict_json {
@@ -53,8 +53,8 @@ struct el_predict_json {
     /* For predict_json*.c. */
     const char *value; /* of "instances" or "inputs" */
     size_t rows;
-    bool objects;        /* ROWS: each row is an object with named inputs */
-    char *long_name;     /* owned: signature_name, when name_few is too small */
+    bool objects;    /* ROWS: each row is an object with named inputs */
+    char *long_name; /* owned: signature_name, when name_few is too small */
     char few_name[64];
     struct el_names names;
     struct el_predict_json_input few[EL_PREDICT_JSON_FEW];
@@ -69,7 +69,8 @@ void el_predict_json_free(struct el_predict_json *request);
  * Makes request->inputs for the signature's inputs; the caller then sets dtype in each. INVALID_ARGUMENT for a signature without
  * inputs, RESOURCE_EXHAUSTED when memory is short. signature's arrays must stay until after decode.
  */
-struct el_status *el_predict_json_begin(struct el_predict_json *request, const struct el_predict_signature *signature) EL_MUST_USE;
+struct el_status *el_predict_json_begin(struct el_predict_json *request,
+                                        const struct el_predict_signature *signature) EL_MUST_USE;
 
 /*
  * Finds form, and shape and size of each input. Missing and surplus names, wrong places of lists and wrong values (some
@@ -86,7 +87,7 @@ struct el_status *el_predict_json_decode(struct el_predict_json *request) EL_MUS
  * Appends the answer to buf: outputs sorted by name by the caller. INVALID_ARGUMENT for dtypes that JSON cannot carry and, for ROWS,
  * outputs without a common first dimension; buf then has part of an answer: clear it.
  */
-struct el_status *el_predict_json_write(struct el_buf *buf, enum el_predict_form form, const struct el_named_tensor *outputs,
-                                        uint32_t output_count) EL_MUST_USE;
+struct el_status *el_predict_json_write(struct el_buf *buf, enum el_predict_form form,
+                                        const struct el_named_tensor *outputs, uint32_t output_count) EL_MUST_USE;
 
 #endif

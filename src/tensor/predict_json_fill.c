@@ -12,6 +12,8 @@
 
 static inline const char *skip_space(const char *at)
 {
+    if ((unsigned char)*at > ' ')
+        return at;
     while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
         at++;
     return at;
@@ -53,9 +55,10 @@ bool el_json_shape(const char *value, const char *end, int32_t max_rank, struct 
 
 static inline void put(struct el_predict_json_input *input, const void *value, size_t size, bool store)
 {
-    if (store)
+    if (store) {
         memcpy(input->at, value, size);
-    input->at += store ? size : 0;
+        input->at += size;
+    }
     input->done++;
 }
 
@@ -220,13 +223,12 @@ static struct el_status *type_error(const char *value, enum el_dtype dtype)
 
 static struct el_status *cannot_convert(const char *value, enum el_dtype dtype)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_json_print_debug(&text, value);
     el_buf_byte(&text, 0);
-    struct el_status *status = text.failed
-                                   ? el_status_no_memory()
-                                   : el_status_new(EL_UNIMPLEMENTED, "Conversion of JSON Value: %s to type: %s",
-                                                   (const char *)text.data, el_dtype_short_name(dtype));
+    struct el_status *status = text.failed ? el_status_no_memory()
+                                           : el_status_new(EL_UNIMPLEMENTED, "Conversion of JSON Value: %s to type: %s",
+                                                           (const char *)text.data, el_dtype_short_name(dtype));
     el_buf_free(&text);
     return status;
 }
@@ -338,7 +340,7 @@ static struct el_status *check_row(const struct el_predict_json_input *input, co
 /* The error of one row; error is taken over. key: a JSON string, or NULL. */
 static struct el_status *row_error(size_t row, const char *key, struct el_status *error)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     size_t size = key == NULL ? 0 : el_json_string_size(key, NULL);
     el_buf_printf(&text, "Failed to process element: %zu%s", row, key == NULL ? "" : " key: ");
     char *to = key == NULL ? NULL : (char *)el_buf_reserve(&text, size);
@@ -348,36 +350,35 @@ static struct el_status *row_error(size_t row, const char *key, struct el_status
                   el_status_text(error));
     el_buf_byte(&text, 0);
     el_status_free(error);
-    error = text.failed ? el_status_no_memory()
-                        : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
+    error = text.failed ? el_status_no_memory() : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
     el_buf_free(&text);
     return error;
 }
 
 static struct el_status *unknown_key(const char *key)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_text(&text, "JSON object: does not have named input: ");
     char *to = (char *)el_buf_reserve(&text, el_json_string_size(key, NULL) + 1);
     if (to != NULL)
         text.size += el_json_string_copy(key, to, NULL);
     el_buf_byte(&text, 0);
-    struct el_status *status =
-        text.failed ? el_status_no_memory() : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
+    struct el_status *status = text.failed ? el_status_no_memory()
+                                           : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
     el_buf_free(&text);
     return status;
 }
 
 static struct el_status *keys_error(const struct el_predict_json *request, size_t row, const char *object)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_printf(&text, "Failed to process element: %zu of 'instances' list. JSON object: ", row);
     el_json_print_debug(&text, object);
     el_buf_text(&text, " keys must be equal to: ");
     el_names_join(&request->names, &text);
     el_buf_byte(&text, 0);
-    struct el_status *status =
-        text.failed ? el_status_no_memory() : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
+    struct el_status *status = text.failed ? el_status_no_memory()
+                                           : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)text.data);
     el_buf_free(&text);
     return status;
 }

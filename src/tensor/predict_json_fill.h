@@ -23,7 +23,8 @@ bool el_json_shape(const char *value, const char *end, int32_t max_rank, struct 
  * (STRING: and offsets to input->data); otherwise only done and string_bytes grow. Errors in the words and in the order of
  * TensorFlow Serving's FillTensorProto.
  */
-struct el_status *el_json_fill(struct el_predict_json_input *input, const char *value, const char *end, bool store) EL_MUST_USE;
+struct el_status *el_json_fill(struct el_predict_json_input *input, const char *value, const char *end,
+                               bool store) EL_MUST_USE;
 
 /* All rows of "instances", in the order and with the texts of TensorFlow Serving; store as above. */
 struct el_status *el_predict_json_rows(struct el_predict_json *request, bool store) EL_MUST_USE;

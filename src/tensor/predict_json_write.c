@@ -82,7 +82,7 @@ static bool ends_with_bytes(const char *name)
 static struct output output_of(const struct el_named_tensor *named)
 {
     enum el_dtype dtype = named->tensor->dtype;
-    return (struct output){named->tensor, el_dtype_size(dtype), dtype == EL_STRING && ends_with_bytes(named->name)};
+    return (struct output){ named->tensor, el_dtype_size(dtype), dtype == EL_STRING && ends_with_bytes(named->name) };
 }
 
 static bool can_be_json(enum el_dtype dtype)
@@ -240,8 +240,9 @@ static struct el_status *limit_empty(const struct el_named_tensor *outputs, uint
                 lists *= shape->dims[dim]; /* a checked tensor: what comes before the zero fits */
         }
         if (is_empty && lists > MAX_EMPTY_LISTS)
-            return el_status_new(EL_RESOURCE_EXHAUSTED, "Tensor name: %s has %lld empty lists, more than the limit of %d",
-                                 outputs[i].name, (long long)lists, MAX_EMPTY_LISTS);
+            return el_status_new(EL_RESOURCE_EXHAUSTED,
+                                 "Tensor name: %s has %lld empty lists, more than the limit of %d", outputs[i].name,
+                                 (long long)lists, MAX_EMPTY_LISTS);
     }
     return NULL;
 }
@@ -320,7 +321,7 @@ static struct el_status *put_columns(struct writer *writer, const struct el_name
 struct el_status *el_predict_json_write(struct el_buf *buf, enum el_predict_form form,
                                         const struct el_named_tensor *outputs, uint32_t output_count)
 {
-    struct writer writer = {.buf = buf};
+    struct writer writer = { .buf = buf };
     if (output_count == 0)
         return el_status_new(EL_INVALID_ARGUMENT, "Cannot convert empty tensor map to JSON");
     EL_TRY(limit_empty(outputs, output_count));

@@ -65,8 +65,8 @@ static void join_missing(const struct sent *sent, const struct el_names *known, 
 static struct el_status *invalid(struct el_buf *buf)
 {
     el_buf_byte(buf, 0);
-    struct el_status *status =
-        buf->failed ? el_status_no_memory() : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)buf->data);
+    struct el_status *status = buf->failed ? el_status_no_memory()
+                                           : el_status_new(EL_INVALID_ARGUMENT, "%s", (const char *)buf->data);
     el_buf_free(buf);
     return status;
 }
@@ -76,7 +76,7 @@ static struct el_status *match_count(const struct sent *sent, const struct el_pr
     uint32_t wanted = signature->inputs.count;
     if (sent->count == wanted || (sent->count < wanted && signature->defaults.count > 0))
         return NULL;
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_printf(&text, "input size does not match signature: %u!=%u len({", sent->count, wanted);
     join_sent(sent, NULL, &text);
     el_buf_text(&text, "}) != len({");
@@ -92,7 +92,7 @@ static struct el_status *match_count(const struct sent *sent, const struct el_pr
 struct el_status *el_predict_match_count(const struct el_span *sent, uint32_t sent_count,
                                          const struct el_predict_signature *signature)
 {
-    struct sent list = {.names = sent, .count = sent_count};
+    struct sent list = { .names = sent, .count = sent_count };
     static const struct el_span none[1];
     if (list.names == NULL)
         list.names = none;
@@ -101,7 +101,7 @@ struct el_status *el_predict_match_count(const struct el_span *sent, uint32_t se
 
 static struct el_status *not_found(const struct sent *sent, const struct el_predict_signature *signature, uint32_t i)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_printf(&text,
                   "Signature input alias: %s(feed name: %s) not found in request and no default value provided. "
                   "Inputs expected to be in the request {",
@@ -114,7 +114,7 @@ static struct el_status *not_found(const struct sent *sent, const struct el_pred
 
 static struct el_status *invalid_name(const struct sent *sent, const struct el_predict_signature *signature)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_text(&text, "Inputs contains invalid name. Used request inputs: ");
     size_t start = text.size;
     for (uint32_t i = 0; i < signature->inputs.count; i++) {
@@ -140,7 +140,7 @@ static int compare(struct el_span name, const char *known)
 static struct el_status *match_inputs(struct el_predict_request *request, const struct el_predict_signature *signature,
                                       size_t max_bytes)
 {
-    struct sent sent = {.request = request, .count = request->input_count};
+    struct sent sent = { .request = request, .count = request->input_count };
     uint32_t next = 0, unknown = 0;
     for (uint32_t i = 0; i < signature->inputs.count; i++) {
         const char *name = el_names_at(&signature->inputs, i);
@@ -163,7 +163,7 @@ static struct el_status *match_inputs(struct el_predict_request *request, const 
 
 static struct el_status *unknown_output(struct el_span alias, const struct el_names *outputs)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_buf_text(&text, "output tensor alias not found in signature: ");
     el_buf_append(&text, alias.data, alias.size);
     el_buf_text(&text, " Outputs expected to be in the set {");
@@ -206,7 +206,7 @@ struct el_status *el_predict_request_match(struct el_predict_request *request,
                                            const struct el_predict_signature *signature, size_t max_bytes,
                                            uint32_t *outputs, uint32_t *output_count)
 {
-    struct sent sent = {.request = request, .count = request->input_count};
+    struct sent sent = { .request = request, .count = request->input_count };
     EL_TRY(match_count(&sent, signature));
     EL_TRY(match_inputs(request, signature, max_bytes));
     return match_outputs(request, &signature->outputs, outputs, output_count);

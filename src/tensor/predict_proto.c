@@ -139,8 +139,8 @@ static struct el_status *grow(void **list, void *few, size_t entry, uint32_t cou
 /* An entry of the map `inputs`. A key or a value that is missing is the empty one. */
 static bool parse_entry(struct el_wire entry, struct el_predict_input *input)
 {
-    struct el_wire value = {entry.end, entry.end};
-    input->name = (struct el_span){"", 0};
+    struct el_wire value = { entry.end, entry.end };
+    input->name = (struct el_span){ "", 0 };
     input->index = 0;
     while (!el_wire_done(&entry)) {
         uint32_t field;
@@ -231,7 +231,7 @@ static struct el_status *parse_field(struct el_wire *wire, struct el_predict_req
 
 struct el_status *el_predict_request_parse(const void *bytes, size_t size, struct el_predict_request *request)
 {
-    request->spec = (struct el_model_spec){.name = {"", 0}, .label = {"", 0}, .signature_name = {"", 0}};
+    request->spec = (struct el_model_spec){ .name = { "", 0 }, .label = { "", 0 }, .signature_name = { "", 0 } };
     request->inputs = request->few_inputs;
     request->filter = request->few_filters;
     request->input_count = request->filter_count = 0;
@@ -269,7 +269,8 @@ void el_predict_response_write(struct el_buf *buf, const struct el_named_tensor 
         size_t before = buf->size;
         el_tensor_proto_write(buf, outputs[i].tensor, form);
         if (!buf->failed && buf->size - before != tensor_size)
-            buf->failed = true; /* a worker changed its strings while they were read: no answer rather than a broken one */
+            buf->failed =
+                true; /* a worker changed its strings while they were read: no answer rather than a broken one */
     }
     el_model_spec_write(buf, RESPONSE_SPEC, model, version, signature_name);
 }

@@ -62,7 +62,8 @@ struct el_predict_request {
  * Fills *request (any content before). INTERNAL with an empty text if the bytes are no PredictRequest: what TensorFlow Serving
  * answers. INVALID_ARGUMENT beyond EL_PREDICT_MAX_INPUTS. *request must be freed in any case, and must not be moved (it may point into itself).
  */
-struct el_status *el_predict_request_parse(const void *bytes, size_t size, struct el_predict_request *request) EL_MUST_USE;
+struct el_status *el_predict_request_parse(const void *bytes, size_t size,
+                                           struct el_predict_request *request) EL_MUST_USE;
 
 void el_predict_request_free(struct el_predict_request *request);
 
@@ -80,8 +81,9 @@ struct el_predict_signature {
  * outputs[0..*output_count) to the positions of the outputs wanted, ascending (all of them with an empty filter); there is room for
  * signature->outputs.count. Inputs with a default that were left out are simply not among request->inputs.
  */
-struct el_status *el_predict_request_match(struct el_predict_request *request, const struct el_predict_signature *signature,
-                                           size_t max_bytes, uint32_t *outputs, uint32_t *output_count) EL_MUST_USE;
+struct el_status *el_predict_request_match(struct el_predict_request *request,
+                                           const struct el_predict_signature *signature, size_t max_bytes,
+                                           uint32_t *outputs, uint32_t *output_count) EL_MUST_USE;
 
 /* The first check alone, for any list of names sent: NULL, or "input size does not match signature: ...". */
 struct el_status *el_predict_match_count(const struct el_span *sent, uint32_t sent_count,

@@ -10,30 +10,30 @@ static const struct {
     const char *short_name;
     uint8_t size; /* of one element; 0: no data of fixed size */
 } dtypes[] = {
-    [EL_DTYPE_INVALID] = {"DT_INVALID", "invalid", 0},
-    [EL_FLOAT] = {"DT_FLOAT", "float", 4},
-    [EL_DOUBLE] = {"DT_DOUBLE", "double", 8},
-    [EL_INT32] = {"DT_INT32", "int32", 4},
-    [EL_UINT8] = {"DT_UINT8", "uint8", 1},
-    [EL_INT16] = {"DT_INT16", "int16", 2},
-    [EL_INT8] = {"DT_INT8", "int8", 1},
-    [EL_STRING] = {"DT_STRING", "string", 0},
-    [EL_COMPLEX64] = {"DT_COMPLEX64", "complex64", 8},
-    [EL_INT64] = {"DT_INT64", "int64", 8},
-    [EL_BOOL] = {"DT_BOOL", "bool", 1},
-    [EL_QINT8] = {"DT_QINT8", "qint8", 1},
-    [EL_QUINT8] = {"DT_QUINT8", "quint8", 1},
-    [EL_QINT32] = {"DT_QINT32", "qint32", 4},
-    [EL_BFLOAT16] = {"DT_BFLOAT16", "bfloat16", 2},
-    [EL_QINT16] = {"DT_QINT16", "qint16", 2},
-    [EL_QUINT16] = {"DT_QUINT16", "quint16", 2},
-    [EL_UINT16] = {"DT_UINT16", "uint16", 2},
-    [EL_COMPLEX128] = {"DT_COMPLEX128", "complex128", 16},
-    [EL_HALF] = {"DT_HALF", "half", 2},
-    [EL_RESOURCE] = {"DT_RESOURCE", "resource", 0},
-    [EL_VARIANT] = {"DT_VARIANT", "variant", 0},
-    [EL_UINT32] = {"DT_UINT32", "uint32", 4},
-    [EL_UINT64] = {"DT_UINT64", "uint64", 8},
+    [EL_DTYPE_INVALID] = { "DT_INVALID", "invalid", 0 },
+    [EL_FLOAT] = { "DT_FLOAT", "float", 4 },
+    [EL_DOUBLE] = { "DT_DOUBLE", "double", 8 },
+    [EL_INT32] = { "DT_INT32", "int32", 4 },
+    [EL_UINT8] = { "DT_UINT8", "uint8", 1 },
+    [EL_INT16] = { "DT_INT16", "int16", 2 },
+    [EL_INT8] = { "DT_INT8", "int8", 1 },
+    [EL_STRING] = { "DT_STRING", "string", 0 },
+    [EL_COMPLEX64] = { "DT_COMPLEX64", "complex64", 8 },
+    [EL_INT64] = { "DT_INT64", "int64", 8 },
+    [EL_BOOL] = { "DT_BOOL", "bool", 1 },
+    [EL_QINT8] = { "DT_QINT8", "qint8", 1 },
+    [EL_QUINT8] = { "DT_QUINT8", "quint8", 1 },
+    [EL_QINT32] = { "DT_QINT32", "qint32", 4 },
+    [EL_BFLOAT16] = { "DT_BFLOAT16", "bfloat16", 2 },
+    [EL_QINT16] = { "DT_QINT16", "qint16", 2 },
+    [EL_QUINT16] = { "DT_QUINT16", "quint16", 2 },
+    [EL_UINT16] = { "DT_UINT16", "uint16", 2 },
+    [EL_COMPLEX128] = { "DT_COMPLEX128", "complex128", 16 },
+    [EL_HALF] = { "DT_HALF", "half", 2 },
+    [EL_RESOURCE] = { "DT_RESOURCE", "resource", 0 },
+    [EL_VARIANT] = { "DT_VARIANT", "variant", 0 },
+    [EL_UINT32] = { "DT_UINT32", "uint32", 4 },
+    [EL_UINT64] = { "DT_UINT64", "uint64", 8 },
 };
 
 /* A dtype may come from the wire: any number. */
@@ -211,25 +211,25 @@ const char *el_tensor_string(const struct el_tensor *tensor, size_t i, size_t *l
  * A floating number is NaN or infinite when all bits of its exponent are set. Each function looks at blocks of 64
  * without a branch, so that the compiler makes vector code of it, and only then for the place.
  */
-#define FIRST_SET(name, type, exponent)                                                                                \
-    static int64_t name(const uint8_t *data, size_t count)                                                             \
-    {                                                                                                                  \
-        for (size_t from = 0; from < count; from += 64) {                                                              \
-            size_t to = count - from < 64 ? count : from + 64;                                                         \
-            unsigned found = 0;                                                                                        \
-            for (size_t i = from; i < to; i++) {                                                                       \
-                type bits;                                                                                             \
-                memcpy(&bits, data + i * sizeof bits, sizeof bits);                                                    \
-                found |= (bits & (exponent)) == (exponent);                                                            \
-            }                                                                                                          \
-            for (size_t i = from; found && i < to; i++) {                                                              \
-                type bits;                                                                                             \
-                memcpy(&bits, data + i * sizeof bits, sizeof bits);                                                    \
-                if ((bits & (exponent)) == (exponent))                                                                 \
-                    return (int64_t)i;                                                                                 \
-            }                                                                                                          \
-        }                                                                                                              \
-        return -1;                                                                                                     \
+#define FIRST_SET(name, type, exponent)                             \
+    static int64_t name(const uint8_t *data, size_t count)          \
+    {                                                               \
+        for (size_t from = 0; from < count; from += 64) {           \
+            size_t to = count - from < 64 ? count : from + 64;      \
+            unsigned found = 0;                                     \
+            for (size_t i = from; i < to; i++) {                    \
+                type bits;                                          \
+                memcpy(&bits, data + i * sizeof bits, sizeof bits); \
+                found |= (bits & (exponent)) == (exponent);         \
+            }                                                       \
+            for (size_t i = from; found && i < to; i++) {           \
+                type bits;                                          \
+                memcpy(&bits, data + i * sizeof bits, sizeof bits); \
+                if ((bits & (exponent)) == (exponent))              \
+                    return (int64_t)i;                              \
+            }                                                       \
+        }                                                           \
+        return -1;                                                  \
     }
 
 FIRST_SET(first_half, uint16_t, 0x7c00u)

@@ -205,7 +205,7 @@ static void decode_numbers(const struct el_tensor_proto *proto, uint8_t *data)
     uint32_t wanted = el_tensor_value_field(proto->dtype), field;
     enum el_wire_type type, entry = el_tensor_value_type(wanted);
     size_t have = proto->values / per < proto->elements ? proto->values / per : proto->elements;
-    struct sink sink = {data, element / per, have * per, proto->dtype == EL_BOOL};
+    struct sink sink = { data, element / per, have * per, proto->dtype == EL_BOOL };
     struct el_wire wire = proto->bytes;
     if (proto->run_only && entry != EL_WIRE_VARINT) {
         put_fixed(&sink, proto->run);
@@ -250,7 +250,7 @@ static void decode_strings(const struct el_tensor_proto *proto, uint8_t *data)
         decode_content_strings(proto, data, offset);
         return;
     }
-    struct el_wire wire = proto->bytes, text = {0};
+    struct el_wire wire = proto->bytes, text = { 0 };
     uint32_t field;
     enum el_wire_type type;
     while (done < proto->elements && done < proto->values && el_wire_tag(&wire, &field, &type)) {

@@ -86,7 +86,7 @@ static bool scan_packed(struct el_wire run, enum el_wire_type entry, struct foun
 static bool scan_values(struct el_wire *wire, uint32_t field, enum el_wire_type type, enum el_wire_type entry,
                         struct found *found)
 {
-    *found = (struct found){0};
+    *found = (struct found){ 0 };
     if (type == EL_WIRE_BYTES) {
         struct el_wire inside;
         if (!el_wire_bytes(wire, &inside))

@@ -113,7 +113,7 @@ struct plan {
 
 static struct plan make_plan(const struct el_tensor *tensor, enum el_tensor_proto_form form)
 {
-    struct plan plan = {.elements = elements_of(tensor), .shape_size = shape_size(&tensor->shape)};
+    struct plan plan = { .elements = elements_of(tensor), .shape_size = shape_size(&tensor->shape) };
     plan.content = form == EL_TENSOR_AS_CONTENT;
     plan.field = el_tensor_value_field(tensor->dtype);
     plan.entry = el_tensor_value_type(plan.field);

@@ -39,7 +39,7 @@ bool el_wire_bytes(struct el_wire *wire, struct el_wire *inside)
     uint64_t size;
     if (!el_wire_varint(wire, &size) || size > (uint64_t)(wire->end - wire->at))
         return false;
-    *inside = (struct el_wire){wire->at, wire->at + size};
+    *inside = (struct el_wire){ wire->at, wire->at + size };
     wire->at += size;
     return true;
 }
@@ -49,7 +49,7 @@ bool el_wire_span(struct el_wire *wire, struct el_span *span)
     struct el_wire inside;
     if (!el_wire_bytes(wire, &inside))
         return false;
-    *span = (struct el_span){(const char *)inside.at, (size_t)(inside.end - inside.at)};
+    *span = (struct el_span){ (const char *)inside.at, (size_t)(inside.end - inside.at) };
     return true;
 }
 
@@ -199,5 +199,5 @@ bool el_span_equal(struct el_span a, struct el_span b)
 
 struct el_span el_span_text(const char *text)
 {
-    return (struct el_span){text, strlen(text)};
+    return (struct el_span){ text, strlen(text) };
 }

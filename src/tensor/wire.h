@@ -55,7 +55,7 @@ static inline bool el_wire_varint(struct el_wire *wire, uint64_t *value)
 static inline struct el_wire el_wire_of(const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
-    return (struct el_wire){at, size == 0 ? at : at + size};
+    return (struct el_wire){ at, size == 0 ? at : at + size };
 }
 
 static inline bool el_wire_done(const struct el_wire *wire)

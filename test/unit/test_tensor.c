@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 static void assert_refused(struct el_status *status, const char *words)
@@ -28,7 +29,7 @@ static void dtypes_have_the_names_and_numbers_of_tensorflow(void **unused)
     assert_int_equal(el_dtype_size(EL_COMPLEX128), 16);
     assert_true(el_dtype_is_data(EL_STRING));
     assert_false(el_dtype_is_data(EL_RESOURCE));
-    assert_false(el_dtype_is_data((enum el_dtype)-1));
+    assert_false(el_dtype_is_data((enum el_dtype) - 1));
     assert_true(el_dtype_is_floating(EL_COMPLEX64));
     assert_false(el_dtype_is_floating(EL_INT8));
 }
@@ -37,40 +38,41 @@ static void a_shape_counts_its_elements_or_says_why_not(void **unused)
 {
     (void)unused;
     size_t elements = 0;
-    assert_null(el_shape_elements(&(struct el_shape){.rank = 0}, &elements));
+    assert_null(el_shape_elements(&(struct el_shape){ .rank = 0 }, &elements));
     assert_int_equal(elements, 1);
-    assert_null(el_shape_elements(&(struct el_shape){3, {2, 0, 7}}, &elements));
+    assert_null(el_shape_elements(&(struct el_shape){ 3, { 2, 0, 7 } }, &elements));
     assert_int_equal(elements, 0);
-    assert_refused(el_shape_elements(&(struct el_shape){2, {4, -1}}, &elements), "dim 1 of a tensor is -1");
-    assert_refused(el_shape_elements(&(struct el_shape){.rank = -1}, &elements), "rank");
-    assert_refused(el_shape_elements(&(struct el_shape){.rank = 17}, &elements), "rank");
-    assert_refused(el_shape_elements(&(struct el_shape){2, {INT64_MAX / 2, 3}}, &elements), "63 bits");
+    assert_refused(el_shape_elements(&(struct el_shape){ 2, { 4, -1 } }, &elements), "dim 1 of a tensor is -1");
+    assert_refused(el_shape_elements(&(struct el_shape){ .rank = -1 }, &elements), "rank");
+    assert_refused(el_shape_elements(&(struct el_shape){ .rank = 17 }, &elements), "rank");
+    assert_refused(el_shape_elements(&(struct el_shape){ 2, { INT64_MAX / 2, 3 } }, &elements), "63 bits");
     size_t bytes = 0;
-    assert_refused(el_tensor_bytes(EL_COMPLEX128, &(struct el_shape){1, {INT64_MAX}}, &bytes), "larger than memory");
-    assert_refused(el_tensor_bytes(EL_STRING, &(struct el_shape){1, {3}}, &bytes), "string");
-    assert_null(el_tensor_bytes(EL_HALF, &(struct el_shape){2, {3, 5}}, &bytes));
+    assert_refused(el_tensor_bytes(EL_COMPLEX128, &(struct el_shape){ 1, { INT64_MAX } }, &bytes),
+                   "larger than memory");
+    assert_refused(el_tensor_bytes(EL_STRING, &(struct el_shape){ 1, { 3 } }, &bytes), "string");
+    assert_null(el_tensor_bytes(EL_HALF, &(struct el_shape){ 2, { 3, 5 } }, &bytes));
     assert_int_equal(bytes, 30);
 }
 
 static void a_declared_shape_lets_in_what_fits(void **unused)
 {
     (void)unused;
-    const struct el_shape any = {.rank = -1}, batch = {2, {-1, 784}}, scalar = {.rank = 0};
+    const struct el_shape any = { .rank = -1 }, batch = { 2, { -1, 784 } }, scalar = { .rank = 0 };
     assert_true(el_shape_fits(&any, &scalar));
-    assert_true(el_shape_fits(&batch, &(struct el_shape){2, {32, 784}}));
-    assert_false(el_shape_fits(&batch, &(struct el_shape){2, {32, 783}}));
-    assert_false(el_shape_fits(&batch, &(struct el_shape){1, {784}}));
-    assert_false(el_shape_fits(&scalar, &(struct el_shape){1, {1}}));
+    assert_true(el_shape_fits(&batch, &(struct el_shape){ 2, { 32, 784 } }));
+    assert_false(el_shape_fits(&batch, &(struct el_shape){ 2, { 32, 783 } }));
+    assert_false(el_shape_fits(&batch, &(struct el_shape){ 1, { 784 } }));
+    assert_false(el_shape_fits(&scalar, &(struct el_shape){ 1, { 1 } }));
 }
 
 static void a_shape_prints_for_people(void **unused)
 {
     (void)unused;
     char text[400];
-    assert_string_equal(el_shape_print(&(struct el_shape){2, {-1, 784}}, text, sizeof text), "[?,784]");
-    assert_string_equal(el_shape_print(&(struct el_shape){.rank = 0}, text, sizeof text), "[]");
-    assert_string_equal(el_shape_print(&(struct el_shape){.rank = -1}, text, sizeof text), "<unknown>");
-    struct el_shape longest = {.rank = EL_MAX_RANK};
+    assert_string_equal(el_shape_print(&(struct el_shape){ 2, { -1, 784 } }, text, sizeof text), "[?,784]");
+    assert_string_equal(el_shape_print(&(struct el_shape){ .rank = 0 }, text, sizeof text), "[]");
+    assert_string_equal(el_shape_print(&(struct el_shape){ .rank = -1 }, text, sizeof text), "<unknown>");
+    struct el_shape longest = { .rank = EL_MAX_RANK };
     for (int i = 0; i < EL_MAX_RANK; i++)
         longest.dims[i] = INT64_MAX;
     el_shape_print(&longest, text, sizeof text);
@@ -88,8 +90,8 @@ struct strings {
 
 static struct el_tensor three_strings(struct strings *strings)
 {
-    *strings = (struct strings){{32, 34, 34, 35}, {'a', 'b', 'c'}};
-    return (struct el_tensor){EL_STRING, {1, {3}}, strings, 35};
+    *strings = (struct strings){ { 32, 34, 34, 35 }, { 'a', 'b', 'c' } };
+    return (struct el_tensor){ EL_STRING, { 1, { 3 } }, strings, 35 };
 }
 
 static void packed_strings_are_found_again(void **unused)
@@ -150,8 +152,8 @@ static void a_string_that_changes_after_the_check_stays_inside(void **unused)
 static void a_tensor_with_the_wrong_number_of_bytes_is_refused(void **unused)
 {
     (void)unused;
-    float data[6] = {0};
-    struct el_tensor tensor = {EL_FLOAT, {2, {2, 3}}, data, sizeof data};
+    float data[6] = { 0 };
+    struct el_tensor tensor = { EL_FLOAT, { 2, { 2, 3 } }, data, sizeof data };
     assert_null(el_tensor_check(&tensor));
     tensor.size = 20;
     assert_refused(el_tensor_check(&tensor), "float with shape [2,3] has 20 bytes, expected 24");
@@ -162,8 +164,8 @@ static void a_tensor_with_the_wrong_number_of_bytes_is_refused(void **unused)
 static void the_first_number_that_is_not_finite_is_found(void **unused)
 {
     (void)unused;
-    float floats[200] = {0};
-    struct el_tensor tensor = {EL_FLOAT, {1, {200}}, floats, sizeof floats};
+    float floats[200] = { 0 };
+    struct el_tensor tensor = { EL_FLOAT, { 1, { 200 } }, floats, sizeof floats };
     assert_int_equal(el_tensor_first_nonfinite(&tensor), -1);
     floats[199] = NAN;
     assert_int_equal(el_tensor_first_nonfinite(&tensor), 199);
@@ -174,11 +176,11 @@ static void the_first_number_that_is_not_finite_is_found(void **unused)
     tensor.dtype = EL_INT32;
     assert_int_equal(el_tensor_first_nonfinite(&tensor), -1);
 
-    double doubles[3] = {1e308, NAN, 0};
-    tensor = (struct el_tensor){EL_DOUBLE, {1, {3}}, doubles, sizeof doubles};
+    double doubles[3] = { 1e308, NAN, 0 };
+    tensor = (struct el_tensor){ EL_DOUBLE, { 1, { 3 } }, doubles, sizeof doubles };
     assert_int_equal(el_tensor_first_nonfinite(&tensor), 1);
-    uint16_t halves[2] = {0x7bff, 0x7c00}; /* 65504, infinity */
-    tensor = (struct el_tensor){EL_HALF, {1, {2}}, halves, sizeof halves};
+    uint16_t halves[2] = { 0x7bff, 0x7c00 }; /* 65504, infinity */
+    tensor = (struct el_tensor){ EL_HALF, { 1, { 2 } }, halves, sizeof halves };
     assert_int_equal(el_tensor_first_nonfinite(&tensor), 1);
     tensor.dtype = EL_BFLOAT16; /* there 0x7c00 is 2.7e36 */
     assert_int_equal(el_tensor_first_nonfinite(&tensor), -1);

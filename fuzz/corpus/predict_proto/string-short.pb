@@ -1,0 +1,4 @@
+
+
+typesstring
+xBaBb

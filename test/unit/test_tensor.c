@@ -176,7 +176,7 @@ static void the_first_number_that_is_not_finite_is_found(void **unused)
     tensor.dtype = EL_INT32;
     assert_int_equal(el_tensor_first_nonfinite(&tensor), -1);
 
-    double doubles[3] = { 1e308, NAN, 0 };
+    double doubles[3] = { 1e308, (double)NAN, 0 };
     tensor = (struct el_tensor){ EL_DOUBLE, { 1, { 3 } }, doubles, sizeof doubles };
     assert_int_equal(el_tensor_first_nonfinite(&tensor), 1);
     uint16_t halves[2] = { 0x7bff, 0x7c00 }; /* 65504, infinity */

@@ -13,6 +13,7 @@ static void free_conn(uv_handle_t *handle)
     struct el_load *load = conn->load;
     nghttp2_session_del(conn->session);
     el_buf_free(&conn->out);
+    el_buf_free(&conn->under_way);
     handle->data = load;
     load_handle_closed(handle);
     free(conn);
@@ -74,7 +75,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 /* Hands what out holds to libuv. */
 static void write_out(struct load_conn *conn)
 {
-    uv_buf_t buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
+    struct el_buf empty = conn->under_way;
+    conn->under_way = conn->out;
+    conn->out = empty;
+    uv_buf_t buf = uv_buf_init((char *)conn->under_way.data, (unsigned)conn->under_way.size);
     conn->writing = true;
     int error = uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &buf, 1, on_written);
     if (error != 0)
@@ -85,7 +89,7 @@ static void on_written(uv_write_t *write, int status)
 {
     struct load_conn *conn = write->data;
     conn->writing = false;
-    el_buf_clear(&conn->out);
+    el_buf_clear(&conn->under_way);
     if (status == UV_ECANCELED)
         return;
     if (status != 0)

@@ -59,9 +59,11 @@ struct load_conn {
     struct cds_list_head requests; /* under way */
     enum conn_state state;
     bool is_dirty;
-    bool writing; /* out is with libuv */
-    bool begun;   /* some answer came on it */
-    struct el_buf out;
+    bool writing;      /* under_way is with libuv */
+    bool begun;        /* some answer came on it */
+    struct el_buf out; /* to be written */
+    struct el_buf
+        under_way; /* being written: an answer, and the next request, may come before libuv says that it is done */
     nghttp2_session *session; /* gRPC */
     http_parser parser;       /* HTTP */
     bool keep_alive;

@@ -62,12 +62,14 @@ static int help(struct el_cli *cli, int count, char **arguments)
 int el_cli_usage(const struct el_cli *cli, const char *format, ...)
 {
     const char *name = cli->command != NULL ? cli->command->name : "";
-    fprintf(stderr, "everlit%s%s: ", *name != '\0' ? " " : "", name);
+    const char *blank = *name != '\0' ? " " : "";
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    struct el_status *text = el_status_newv(EL_INVALID_ARGUMENT, format, args);
     va_end(args);
-    fprintf(stderr, "\nType `everlit help%s%s` for what is possible.\n", *name != '\0' ? " " : "", name);
+    fprintf(stderr, "everlit%s%s: %s\nType `everlit help%s%s` for what is possible.\n", blank, name,
+            el_status_text(text), blank, name);
+    el_status_free(text);
     return EL_CLI_USAGE;
 }
 

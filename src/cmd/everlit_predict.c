@@ -3,6 +3,7 @@
 #include "cmd/everlit_client.h"
 #include "cmd/npy.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -128,7 +129,9 @@ static struct el_status *body_of_npy(const struct request *request, const struct
 static struct el_status *make_body(const struct request *request, struct el_buf *body)
 {
     struct el_buf given = { 0 };
-    struct el_status *status = read_input(request->json != NULL ? request->json : request->npy, &given);
+    const char *path = request->json != NULL ? request->json : request->npy;
+    assert(path != NULL); /* check() has seen to it */
+    struct el_status *status = read_input(path, &given);
     if (status == NULL)
         status = request->json != NULL ? body_of_json(request, &given, body) : body_of_npy(request, &given, body);
     el_buf_free(&given);

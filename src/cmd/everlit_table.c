@@ -94,7 +94,7 @@ static void print_cell(const char *text, size_t width, bool right, bool last, st
 
 void el_table_print(const struct el_table *table, const struct el_cli_style *style, struct el_buf *out)
 {
-    size_t widths[EL_TABLE_COLUMNS], sum = 0;
+    size_t widths[EL_TABLE_COLUMNS] = { 0 }, sum = 0;
     for (size_t column = 0; column < table->column_count; column++) {
         widths[column] = strlen(table->columns[column].title);
         for (size_t row = 0; row < table->row_count; row++) {

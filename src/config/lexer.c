@@ -14,6 +14,11 @@ static bool is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_zero(int c)
+{
+    return c == '0';
+}
+
 static bool is_octal(int c)
 {
     return c >= '0' && c <= '7';
@@ -178,8 +183,7 @@ static struct el_status *scan_escape(struct el_lexer *lexer)
         return NULL;
     }
     if (take(lexer, 'U')) {
-        if (!take(lexer, '0') || !take(lexer, '0') || !(take(lexer, '0') || take(lexer, '1')) ||
-            !take_some(lexer, is_hex, 5))
+        if (!take_some(lexer, is_zero, 2) || !(take(lexer, '0') || take(lexer, '1')) || !take_some(lexer, is_hex, 5))
             return error_here(lexer, "Expected eight hex digits up to 10ffff for \\U escape sequence");
         return NULL;
     }

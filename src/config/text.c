@@ -281,7 +281,7 @@ static struct el_status *parse_field(struct parser *parser, struct el_text_messa
     if (bracket)
         return message->type->known != NULL ? parse_any(parser, message) : parse_extension(parser, message->type);
 
-    struct el_token name = { 0 };
+    struct el_token name = { .text = "" };
     EL_TRY(expect_identifier(parser, &name));
     const struct el_text_field *field = find_field(message->type, &name);
     if (field == NULL)

@@ -24,7 +24,7 @@ static struct el_status *parse_count(struct el_lexer *lexer, uint64_t most, uint
 
 static struct el_status *parse_integer(struct el_lexer *lexer, int64_t most, int64_t *integer)
 {
-    uint64_t count;
+    uint64_t count = 0;
     if (!el_lexer_at(lexer, "-")) {
         EL_TRY(parse_count(lexer, (uint64_t)most, &count));
         *integer = (int64_t)count;
@@ -77,7 +77,7 @@ static struct el_status *parse_bool(struct el_lexer *lexer, const char *field, b
 {
     const struct el_token token = lexer->token;
     if (token.type == EL_TOKEN_INTEGER) {
-        uint64_t count;
+        uint64_t count = 0;
         EL_TRY(parse_count(lexer, 1, &count));
         *boolean = count == 1;
         return NULL;

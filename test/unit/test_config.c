@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ModelServerConfig: what is understood, what is refused and with which words, and that a printed config reads back. */
+#include "base/buf.h"
 #include "config/config.h"
 
 #include <setjmp.h>
@@ -296,15 +297,13 @@ static uint64_t next_random(uint64_t *state)
 static char *random_text(uint64_t *state, const char *start)
 {
     const size_t size = next_random(state) % 12;
-    char *text = malloc(strlen(start) + size + 1);
-    assert_non_null(text);
-    strcpy(text, start);
-    for (size_t i = 0; i < size; i++) {
-        const char byte = (char)(next_random(state) % 255 + 1);
-        text[strlen(start) + i] = byte;
-        text[strlen(start) + i + 1] = '\0';
-    }
-    return text;
+    struct el_buf text = { 0 };
+    el_buf_text(&text, start);
+    for (size_t i = 0; i < size; i++)
+        el_buf_byte(&text, (uint8_t)(next_random(state) % 255 + 1));
+    char *taken = el_buf_take_text(&text);
+    assert_non_null(taken);
+    return taken;
 }
 
 static void fill_random(uint64_t *state, size_t index, struct el_model_config *model)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text format: what is taken, and what is said of the rest. test_config_protoc.py compares with C++ protobuf itself. */
-#include "config/serving_types.h"
+#include "base/buf.h"
 #include "config/text.h"
 
 #include <setjmp.h>
@@ -233,15 +233,20 @@ static void an_any_names_its_type_in_brackets(void **unused)
 static void depth_and_size_have_limits(void **unused)
 {
     (void)unused;
-    char deep[4 * EL_TEXT_MAX_DEPTH + 8] = "";
+    struct el_buf text = { 0 };
     for (int i = 0; i < EL_TEXT_MAX_DEPTH; i++)
-        strcat(deep, "in {");
-    char *end = deep + strlen(deep);
-    memset(end, '}', 4);
+        el_buf_text(&text, "in {");
+    const size_t deepest = text.size;
+    el_buf_text(&text, "}}");
+    char *deep = el_buf_take_text(&text);
     assert_non_null(strstr(refusal(deep), "Expected identifier, got: (the text ends here"));
-    strcpy(end, "in {");
+    free(deep);
+    for (size_t i = 0; i < deepest / 4 + 1; i++)
+        el_buf_text(&text, "in {");
+    deep = el_buf_take_text(&text);
     assert_non_null(
         strstr(refusal(deep), "Message is too deep, the parser exceeded the configured recursion limit of"));
+    free(deep);
 
     char *large = calloc(1, EL_TEXT_MAX_BYTES + 1);
     assert_non_null(large);

@@ -144,10 +144,12 @@ static void a_cell_is_cut_between_characters(void **unused)
     struct el_table table = { .columns = columns, .column_count = 1 };
     struct el_table_row *row = el_table_add(&table);
     assert_non_null(row);
-    char text[201] = "";
+    struct el_buf buf = { 0 };
     for (int i = 0; i < 100; i++)
-        strcat(text, "\xc3\xa9");
+        el_buf_text(&buf, "\xc3\xa9");
+    char *text = el_buf_take_text(&buf);
     el_table_set(row, 0, EL_CLI_PLAIN, "%s", text);
+    free(text);
     const size_t length = strlen(row->cells[0]);
     assert_true(length < EL_TABLE_CELL);
     assert_int_equal(row->cells[0][length - 1], '~');

@@ -92,7 +92,7 @@ static const char *read_output(const struct el_call *call, uint32_t i, struct el
 /* The text in the slot, made fit for logs and headers: no control characters, valid UTF-8. */
 static struct el_status *read_error(const struct el_call *call, enum el_code code)
 {
-    char text[EL_SLOT_ERROR_SIZE];
+    _Alignas(8) char text[EL_SLOT_ERROR_SIZE];
     _Static_assert(sizeof text % 8 == 0, "read by words");
     el_shm_read(text, call->worker->shm.slots[call->slot].error, sizeof text);
     const size_t length = strnlen(text, sizeof text);

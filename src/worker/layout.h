@@ -58,7 +58,7 @@ struct el_shm_slot {
     uint64_t need;         /* NEED: bytes that the outputs take */
     uint64_t completed_ns; /* when; only a hint for how long to spin */
     uint32_t code;         /* DONE: a gRPC code; other than 0: error says why */
-    char error[EL_SLOT_ERROR_SIZE];
+    _Alignas(8) char error[EL_SLOT_ERROR_SIZE];
     struct el_shm_tensor tensors[EL_SLOT_TENSORS];
 };
 _Static_assert(sizeof(struct el_shm_tensor) == 160, "descriptors are packed");

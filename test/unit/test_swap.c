@@ -12,7 +12,7 @@
 static void a_new_version_takes_over_without_a_failed_request(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_start(&stage);
@@ -35,7 +35,7 @@ static void a_new_version_takes_over_without_a_failed_request(void **unused)
 static void the_highest_of_several_versions_is_served_first(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 3, "");
@@ -79,10 +79,10 @@ static const struct {
 static void every_bad_version_is_refused_while_the_old_one_serves(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
-    stage.update.load_timeout_ms = 600;
-    stage.update.probe_timeout_ms = 400;
+    stage.update.load_timeout_ms = 600 * SLOWNESS;
+    stage.update.probe_timeout_ms = 400 * SLOWNESS;
     stage_put(&stage, 1, "");
     stage_start(&stage);
     stage_wait_serving(&stage, 1);
@@ -109,7 +109,7 @@ static void every_bad_version_is_refused_while_the_old_one_serves(void **unused)
 static void a_bad_version_is_refused_without_another_to_compare_with(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 2, "run=nan");
@@ -122,7 +122,7 @@ static void a_bad_version_is_refused_without_another_to_compare_with(void **unus
 static void repaired_files_are_a_new_life(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 2, "open=fail");
@@ -141,7 +141,7 @@ static void repaired_files_are_a_new_life(void **unused)
 static void a_slow_copy_is_waited_for(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_start(&stage);
@@ -163,7 +163,7 @@ static void a_slow_copy_is_waited_for(void **unused)
 static void a_copy_that_stops_half_way_is_quarantined_until_it_goes_on(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_start(&stage);
@@ -179,7 +179,7 @@ static void a_copy_that_stops_half_way_is_quarantined_until_it_goes_on(void **un
 static void a_mount_without_inotify_works_by_the_timer(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.options.no_inotify = true;
     stage.options.poll_wait_ms = 50;
@@ -196,7 +196,7 @@ static void a_mount_without_inotify_works_by_the_timer(void **unused)
 static void the_serving_versions_directory_may_vanish(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_start(&stage);
@@ -220,7 +220,7 @@ static void the_serving_versions_directory_may_vanish(void **unused)
 static void removing_the_new_version_brings_the_old_one_back(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 2, "");
@@ -239,7 +239,7 @@ static void removing_the_new_version_brings_the_old_one_back(void **unused)
 static void latest_two_serves_two_and_retires_the_third(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.policy.latest = 2;
     stage_put(&stage, 1, "");
@@ -258,7 +258,7 @@ static void latest_two_serves_two_and_retires_the_third(void **unused)
 static void another_config_is_another_policy_and_another_set_of_models(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 2, "");
@@ -291,7 +291,7 @@ static void another_config_is_another_policy_and_another_set_of_models(void **un
 static void a_killed_worker_is_replaced_and_its_requests_are_answered(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "run=slow 5"); /* so that some are always under way */
     stage_start(&stage);
@@ -317,7 +317,7 @@ static void a_killed_worker_is_replaced_and_its_requests_are_answered(void **unu
 static void a_warm_version_answers_while_the_new_ones_worker_is_replaced(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.keep_warm_ms = 20000;
     stage_put(&stage, 1, "");
@@ -336,7 +336,7 @@ static void a_warm_version_answers_while_the_new_ones_worker_is_replaced(void **
 static void a_version_whose_workers_keep_dying_is_rolled_back(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.keep_warm_ms = 20000;
     stage_put(&stage, 1, "");
@@ -362,7 +362,7 @@ static void a_version_whose_workers_keep_dying_is_rolled_back(void **unused)
 static void a_version_that_cannot_be_started_again_gives_way_to_one_on_disk(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage_put(&stage, 1, "");
     stage_put(&stage, 2, "");
@@ -383,7 +383,7 @@ static void resource_holds_requests_while_the_new_version_loads(void **unused)
 {
     (void)unused;
     static char resource[] = "resource";
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.availability = resource;
     stage_put(&stage, 1, "");
@@ -420,7 +420,7 @@ static long resident_kib(void)
 static void two_hundred_swaps_lose_no_request_and_no_memory(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.keep_warm_ms = 1;
     stage_put(&stage, 1, "");
@@ -457,7 +457,7 @@ static void stopping_in_the_middle_of_everything_ends_every_worker(void **unused
     (void)unused;
     static const char *const orders[] = { "open=slow 300", "run=slow 100", "open=hang", "" };
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
-        struct stage stage;
+        static struct stage stage;
         stage_open(&stage);
         stage_put(&stage, 1, "");
         stage_start(&stage);

@@ -24,7 +24,7 @@ static void open_stage(struct stage *stage, char *engine, const char *model, int
 static void openvino_serves_what_it_answers_like_tensorflow(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     open_stage(&stage, automatic, "half_plus_two", 1);
     struct seen seen = stage_see(&stage, 1);
     assert_string_equal(seen.engine, "openvino");
@@ -35,7 +35,7 @@ static void openvino_serves_what_it_answers_like_tensorflow(void **unused)
 static void tensorflow_serves_what_openvino_cannot(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     open_stage(&stage, automatic, "labels", 1);
     struct seen seen = stage_see(&stage, 1);
     assert_string_equal(seen.engine, "tensorflow");
@@ -46,7 +46,7 @@ static void tensorflow_serves_what_openvino_cannot(void **unused)
 static void a_named_engine_is_the_only_one_asked(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     open_stage(&stage, tensorflow, "half_plus_two", 1);
     assert_string_equal(stage_see(&stage, 1).engine, "tensorflow");
     stage_close(&stage);
@@ -59,7 +59,7 @@ static void a_named_engine_is_the_only_one_asked(void **unused)
 static void digits_2_takes_over_from_digits_1(void **unused)
 {
     (void)unused;
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.engine = automatic;
     stage.columns = 784;
@@ -127,7 +127,7 @@ static void play(struct stage *stage, const struct row *row, int64_t version)
 
 static void broken_models_are_refused(char *engine)
 {
-    struct stage stage;
+    static struct stage stage;
     stage_open(&stage);
     stage.update.engine = engine;
     stage.update.load_timeout_ms = 8000;

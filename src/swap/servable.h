@@ -57,7 +57,7 @@ bool el_servable_is_idle(const struct el_servable *servable);
 
 /* ---- the lobby of a model: how many requests wait for a worker ---- */
 
-#define EL_LOBBY_SEATS 1024
+#define EL_LOBBY_SEATS 512 /* what a worker's queue takes at once when it is there */
 
 /* Owned by the model and by those who wait: it goes with the last of them. */
 struct el_lobby {

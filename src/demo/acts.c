@@ -177,7 +177,7 @@ static enum verdict swap_look(struct script *script, struct scene *scene)
 
 static struct el_status *drop_begin(struct script *script, struct scene *scene)
 {
-    char player[PATH_MAX], base[PATH_MAX], number[24];
+    char player[PATH_MAX], base[PATH_MAX], log[PATH_MAX], number[24];
     const bool ignored = scene->wanted == VERDICT_IGNORED;
     scene->version = ignored ? 0 : script->next_version++;
     if (scene->wanted == VERDICT_TAKEN)
@@ -185,13 +185,14 @@ static struct el_status *drop_begin(struct script *script, struct scene *scene)
     snprintf(number, sizeof number, "%lld", (long long)(ignored ? script->next_version : scene->version));
     EL_TRY(files_path(player, "%s/models/broken/play.sh", script->places->root));
     EL_TRY(files_path(base, "%s/models/digits", script->places->folder));
+    EL_TRY(files_path(log, "%s/play.log", script->places->folder));
     EL_TRY(files_path(script->dropped, "%s/%s", base, ignored ? "v2-final" : number));
     if (ignored)
         story_tell(&script->story, MOOD_OFFER, "%s dropped in", scene->name);
     else
         story_tell(&script->story, MOOD_OFFER, "version %s offered: %s", number, scene->name);
     const char *const arguments[] = { player, scene->name, base, number, SLOW_COPY_SECONDS, NULL };
-    return child_start(&script->player, arguments, script->server.log);
+    return child_start(&script->player, arguments, log);
 }
 
 /* That nothing happens can only be seen by looking for a while: the server looks at the folder once a second at least. */

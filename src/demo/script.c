@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWERS_AFTER 100              /* answers that must follow each verdict before the show goes on */
-#define SETTLE_NS (500 * EL_NS_PER_MS) /* so long after the verdict a request still counts as one during the swap */
+#define ANSWERS_AFTER 100                 /* answers that must follow each verdict before the show goes on */
+#define LAST_ANSWERS_NS (2 * EL_NS_PER_S) /* ended early: so long what is under way is waited for */
+#define SERVER_END_NS (5 * EL_NS_PER_S)   /* and so long the server */
+#define SETTLE_NS (500 * EL_NS_PER_MS)    /* so long after the verdict a request still counts as one during the swap */
 
 struct el_status *script_prepare(struct script *script)
 {
@@ -158,11 +160,12 @@ void script_close(struct script *script)
     child_kill(&script->player);
     if (script->traffic != NULL) {
         traffic_stop(script->traffic);
-        while (!traffic_is_over(script->traffic) && child_runs(&script->server.child))
-            uv_sleep(5); /* while the server is there, what is under way is answered */
+        const uint64_t limit_ns = el_now_ns() + LAST_ANSWERS_NS;
+        while (!traffic_is_over(script->traffic) && child_runs(&script->server.child) && el_now_ns() < limit_ns)
+            uv_sleep(5);
     }
     server_terminate(&script->server);
-    const uint64_t end_ns = el_now_ns() + 5 * EL_NS_PER_S;
+    const uint64_t end_ns = el_now_ns() + SERVER_END_NS;
     while (child_runs(&script->server.child) && el_now_ns() < end_ns)
         uv_sleep(5);
     child_kill(&script->server.child);

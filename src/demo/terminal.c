@@ -191,9 +191,11 @@ void canvas_bar(struct canvas *canvas, enum style style, unsigned level)
 
 void canvas_to(struct canvas *canvas, unsigned column)
 {
+    unsigned before;
     do {
+        before = canvas->column;
         put_text(canvas, STYLE_PLAIN, " ");
-    } while (canvas->column < column && canvas->column < canvas->terminal->columns);
+    } while (canvas->column < column && canvas->column > before);
 }
 
 void canvas_rule(struct canvas *canvas)

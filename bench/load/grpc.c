@@ -137,7 +137,7 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     struct load_conn *conn = user;
     struct load_request *request = source->ptr;
     struct fill *fill = conn->tcp.data;
-    if (fill->room < FRAME_HEADER + size)
+    if (fill->room < FRAME_HEADER + size + SMALL_FRAME) /* nghttp2 goes on to the next frame by itself */
         return NGHTTP2_ERR_WOULDBLOCK;
     memcpy(fill->to, frame_header, FRAME_HEADER);
     uint8_t *to = fill->to + FRAME_HEADER;
@@ -238,7 +238,7 @@ size_t load_grpc_fill(struct load_conn *conn, uint8_t *to, size_t room)
     while (fill.room >= SMALL_FRAME) {
         const uint8_t *bytes;
         ssize_t size = nghttp2_session_mem_send(conn->session, &bytes);
-        if (size <= 0 || (size_t)size > fill.room)
+        if (size <= 0)
             break;
         memcpy(fill.to, bytes, (size_t)size);
         fill.to += size;

@@ -113,6 +113,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *fram
 {
     struct el_h2 *h2 = user;
     (void)session;
+    if (frame->type != NGHTTP2_CONTINUATION)
+        h2->in_headers = false; /* also after a header block that was not to nghttp2's taste */
     if (is_useful(frame)) {
         h2->noise -= h2->noise > 0 ? 1 : 0;
         return 0;
@@ -196,7 +198,8 @@ static int send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     struct el_h2 *h2 = user;
     (void)session;
     (void)frame; /* never padded: there is no select_padding callback */
-    if (h2->fill_room < FRAME_HEADER + size) {
+    /* nghttp2 goes on to the next frame by itself: for one that is no DATA there must always be room. */
+    if (h2->fill_room < FRAME_HEADER + size + SMALL_FRAME) {
         h2->fill_short = true;
         return NGHTTP2_ERR_WOULDBLOCK;
     }

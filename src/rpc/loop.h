@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 #define EL_READ_BYTES ((size_t)256 * 1024)
-#define EL_WRITE_BYTES ((size_t)256 * 1024)
+#define EL_WRITE_BYTES ((size_t)288 * 1024) /* four large DATA frames and a small one */
 #define EL_POOLED_CALLS 256
 #define EL_POOLED_BYTES ((size_t)64 * 1024) /* a pooled buffer above this is given back */
 

@@ -322,12 +322,20 @@ static void a_unix_socket_is_private_and_goes_with_its_server(void **state)
     (void)fixture;
 }
 
+static void count_drain(struct el_rpc_loop *loop, void *drains)
+{
+    (void)loop;
+    atomic_fetch_add((_Atomic unsigned *)drains, 1);
+}
+
 static void requests_on_their_way_when_a_drain_begins_are_answered(void **state)
 {
     (void)state;
     struct fixture fixture;
     static char answer[4096];
-    fixture_start(&fixture, NULL);
+    _Atomic unsigned drains = 0;
+    const struct el_rpc_options options = { .on_loop_drain = count_drain, .argument = &drains };
+    fixture_start(&fixture, &options);
     int idle = client_connect(fixture.http_port), late = client_connect(fixture.http_port);
     client_text(idle, "GET /1 HTTP/1.1\r\n\r\n");
     client_text(late, "GET /1 HTTP/1.1\r\n\r\n");
@@ -336,6 +344,7 @@ static void requests_on_their_way_when_a_drain_begins_are_answered(void **state)
     int queued = client_connect(fixture.http_port);
     client_text(queued, "GET /queued HTTP/1.1\r\n\r\n");
     el_rpc_server_drain(fixture.server, 5000);
+    wait_for_count(&drains, 1);
     client_text(late, "GET /2 HTTP/1.1\r\n\r\n");
     client_receive_answer(late, answer, sizeof(answer));
     says(answer, "\r\n\r\n/2");

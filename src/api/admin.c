@@ -62,8 +62,8 @@ static json_t *model_json(const struct el_model_view *model, int64_t now_us)
     json_t *versions = json_array();
     for (size_t i = 0; i < model->version_count; i++)
         json_array_append_new(versions, version_json(&model->versions[i], now_us));
-    return json_pack("{s:s, s:s, s:I, s:o}", "name", model->name, "base_path", model->base_path, "serving",
-                     (json_int_t)model->serving, "versions", versions);
+    return json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", model->name, "base_path", model->base_path, "source_error",
+                     model->source_error, "serving", (json_int_t)model->serving, "versions", versions);
 }
 
 static json_t *server_json(struct el_api *api, bool ready)

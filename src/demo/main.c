@@ -127,6 +127,9 @@ static struct el_status *prepare(struct demo *demo, const struct options *option
     if (uv_loop_init(&demo->loop) != 0)
         return el_status_no_memory();
     EL_TRY(places_find(options->root, &demo->places));
+    /* What everlitd keeps in temporary folders goes with ours, even if it is killed and cannot tidy up. */
+    if (setenv("TMPDIR", demo->places.folder, 1) != 0)
+        return el_status_no_memory();
     EL_TRY(digits_read(demo->places.root, &demo->digits));
     demo->script.places = &demo->places;
     demo->script.digits = &demo->digits;

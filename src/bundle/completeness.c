@@ -69,8 +69,8 @@ static struct el_status *open_tree(const char *path, int *fd, struct el_tree *tr
 
 struct el_status *el_version_fingerprint(const char *path, uint64_t *fingerprint)
 {
-    int fd;
-    struct el_tree tree;
+    int fd = -1;
+    struct el_tree tree = { 0 };
     EL_TRY(open_tree(path, &fd, &tree));
     struct el_status *status = take_fingerprint(&tree, fingerprint);
     el_tree_free(&tree);
@@ -242,8 +242,8 @@ static struct el_status *check_tree(int dir_fd, const struct el_tree *tree, stru
 
 struct el_status *el_version_check(const char *path, struct el_version_check *check)
 {
-    int fd;
-    struct el_tree tree;
+    int fd = -1;
+    struct el_tree tree = { 0 };
     struct el_version_check made = { .result = EL_VERSION_WHOLE };
     EL_TRY(open_tree(path, &fd, &tree));
     struct el_status *status = check_tree(fd, &tree, &made);

@@ -47,7 +47,7 @@ static struct el_status *read_fixed(struct el_proto *message, size_t size, uint6
 
 static struct el_status *read_bytes(struct el_proto *message, struct el_proto_field *field)
 {
-    uint64_t size;
+    uint64_t size = 0;
     EL_TRY(read_varint(message, &size));
     if (size > message->size - message->at)
         return el_status_new(EL_INVALID_ARGUMENT, "offset %zu: field %u claims %llu bytes, its message has %zu left",
@@ -63,7 +63,7 @@ static struct el_status *read_bytes(struct el_proto *message, struct el_proto_fi
 static struct el_status *read_field(struct el_proto *message, struct el_proto_field *field)
 {
     const size_t start = message->base + message->at;
-    uint64_t key;
+    uint64_t key = 0;
     EL_TRY(read_varint(message, &key));
     if (key >> 3 == 0 || key > UINT32_MAX)
         return el_status_new(EL_INVALID_ARGUMENT, "offset %zu: %llu is no field number", start,

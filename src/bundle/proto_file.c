@@ -76,8 +76,8 @@ static struct el_status *cut_off(const struct el_proto_file *file, uint64_t at, 
 
 static struct el_status *read_number(struct el_proto_file *file, struct el_proto_span *message, uint64_t *value)
 {
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
     EL_TRY(look(file, message->at, &bytes, &size));
     if (size > message->end - message->at)
         size = (size_t)(message->end - message->at);
@@ -94,8 +94,8 @@ static struct el_status *read_number(struct el_proto_file *file, struct el_proto
 static struct el_status *read_fixed(struct el_proto_file *file, struct el_proto_span *message, unsigned width,
                                     uint64_t *value)
 {
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
     if (message->end - message->at < width)
         return cut_off(file, message->at, width, message->end - message->at);
     EL_TRY(look(file, message->at, &bytes, &size));
@@ -109,7 +109,7 @@ static struct el_status *read_fixed(struct el_proto_file *file, struct el_proto_
 static struct el_status *read_part(struct el_proto_file *file, struct el_proto_span *message,
                                    struct el_proto_part *part)
 {
-    uint64_t key, size = 0;
+    uint64_t key = 0, size = 0;
     *part = (struct el_proto_part){ .start = message->at };
     EL_TRY(read_number(file, message, &key));
     if (key >> 3 == 0 || key > UINT32_MAX)

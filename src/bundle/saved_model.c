@@ -16,6 +16,7 @@
 
 #include "bundle/proto_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -106,6 +107,7 @@ static struct el_status *count_op(struct el_proto_file *file, const struct el_pr
 {
     char *op = NULL;
     EL_TRY(read_text(file, part, "the op of a node", &op));
+    assert(op != NULL);
     uint32_t from = 0, to = graph->op_count;
     while (from < to) {
         const uint32_t middle = from + (to - from) / 2;

@@ -253,7 +253,9 @@ static struct el_status *read_signature(const struct el_proto_field *field, stru
     return status;
 }
 
-static struct el_status *read_signature_entry(const struct el_proto_field *field, struct el_signatures *signatures)
+/* *tensors counts the inputs and outputs of all signatures. */
+static struct el_status *read_signature_entry(const struct el_proto_field *field, struct el_signatures *signatures,
+                                              uint32_t *tensors)
 {
     struct el_proto message;
     EL_TRY(el_proto_open(field, "a signature", &message));
@@ -278,6 +280,10 @@ static struct el_status *read_signature_entry(const struct el_proto_field *field
             status = read_signature(&inner, signature);
     }
     EL_TRY(status);
+    *tensors += signature->input_count + signature->output_count;
+    if (*tensors > MAX_TENSORS)
+        return el_status_new(EL_INVALID_ARGUMENT, "offset %zu: more than %u inputs and outputs in all", field->offset,
+                             MAX_TENSORS);
     status = sort_tensors(signature->inputs, signature->input_count, "input");
     if (status == NULL)
         status = sort_tensors(signature->outputs, signature->output_count, "output");
@@ -295,16 +301,8 @@ static struct el_status *read_signatures(struct el_proto *message, struct el_sig
     struct el_proto_field field;
     struct el_status *status = NULL;
     while (status == NULL && el_proto_next(message, &field, &status)) {
-        if (field.number != 1)
-            continue;
-        status = read_signature_entry(&field, signatures);
-        if (status != NULL)
-            break;
-        const struct el_signature *last = &signatures->list[signatures->count - 1];
-        tensors += last->input_count + last->output_count;
-        if (tensors > MAX_TENSORS)
-            status = el_status_new(EL_INVALID_ARGUMENT, "offset %zu: more than %u inputs and outputs in all",
-                                   field.offset, MAX_TENSORS);
+        if (field.number == 1)
+            status = read_signature_entry(&field, signatures, &tensors);
     }
     EL_TRY(status);
     if (signatures->count > 1)

@@ -123,19 +123,24 @@ static struct el_status *look_at_link(const struct walk *walk, int dir_fd, const
     return NULL;
 }
 
-static struct el_status *add_entry(struct walk *walk, const struct el_tree_entry *entry)
+/* A new entry at the end of the tree, which owns it. NULL: no memory. */
+static struct el_tree_entry *add_entry(struct walk *walk, const char *name)
 {
     struct el_tree *tree = walk->tree;
     if (tree->count == walk->capacity) {
         const size_t capacity = walk->capacity == 0 ? 32 : 2 * walk->capacity;
         struct el_tree_entry *grown = reallocarray(tree->list, capacity, sizeof *grown);
         if (grown == NULL)
-            return el_status_no_memory();
+            return NULL;
         tree->list = grown;
         walk->capacity = capacity;
     }
-    tree->list[tree->count++] = *entry;
-    return NULL;
+    struct el_tree_entry *entry = &tree->list[tree->count];
+    *entry = (struct el_tree_entry){ .name = strdup(name) };
+    if (entry->name == NULL)
+        return NULL;
+    tree->count++;
+    return entry;
 }
 
 static char *join(const char *prefix, const char *base)
@@ -148,33 +153,25 @@ static char *join(const char *prefix, const char *base)
 /* Fills and adds what is called base in dir_fd. *is_directory tells whether to go on into it. */
 static struct el_status *look_at(struct walk *walk, int dir_fd, const char *base, const char *name, bool *is_directory)
 {
-    struct el_status *status = NULL;
     struct stat info;
     *is_directory = false;
     if (fstatat(dir_fd, base, &info, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? NULL : el_status_errno(errno, "%s: cannot be examined", name);
-    struct el_tree_entry entry = { .name = strdup(name) };
-    if (entry.name == NULL)
+    struct el_tree_entry *entry = add_entry(walk, name);
+    if (entry == NULL)
         return el_status_no_memory();
     if (S_ISDIR(info.st_mode)) {
-        entry.kind = EL_TREE_DIRECTORY; /* its times are those of its entries, its size says nothing */
+        entry->kind = EL_TREE_DIRECTORY; /* its times are those of its entries, its size says nothing */
         *is_directory = true;
-    } else if (S_ISLNK(info.st_mode)) {
-        entry.kind = EL_TREE_LINK;
-        status = look_at_link(walk, dir_fd, base, &entry);
-    } else {
-        entry.kind = EL_TREE_FILE;
-        set_numbers(&entry, &info);
-        if (!S_ISREG(info.st_mode))
-            status = note_bad(walk->tree, name, "is no regular file, directory or link");
+        return NULL;
     }
-    if (status == NULL)
-        status = add_entry(walk, &entry);
-    if (status != NULL) {
-        free(entry.name);
-        free(entry.target);
+    if (S_ISLNK(info.st_mode)) {
+        entry->kind = EL_TREE_LINK;
+        return look_at_link(walk, dir_fd, base, entry);
     }
-    return status;
+    entry->kind = EL_TREE_FILE;
+    set_numbers(entry, &info);
+    return S_ISREG(info.st_mode) ? NULL : note_bad(walk->tree, name, "is no regular file, directory or link");
 }
 
 static struct el_status *walk_directory(struct walk *walk, int fd, const char *prefix, unsigned depth);

@@ -69,7 +69,7 @@ static struct el_status *read_varint(const struct table *table, size_t *at, size
 static struct el_status *read_handle(const struct table *table, size_t *at, size_t limit, struct block *block)
 {
     const size_t start = *at;
-    uint64_t offset, size;
+    uint64_t offset = 0, size = 0;
     EL_TRY(read_varint(table, at, limit, &offset));
     EL_TRY(read_varint(table, at, limit, &size));
     const size_t room = table->size - FOOTER_SIZE;
@@ -168,7 +168,7 @@ static struct el_status *read_entries(struct table *table, struct block block, o
     const size_t limit = end - 4 - 4 * (size_t)restarts;
     size_t at = block.offset, key_size = 0;
     while (at < limit) {
-        uint64_t shared, own, value;
+        uint64_t shared = 0, own = 0, value = 0;
         const size_t start = at;
         EL_TRY(read_varint(table, &at, limit, &shared));
         EL_TRY(read_varint(table, &at, limit, &own));
@@ -187,7 +187,7 @@ static struct el_status *read_entries(struct table *table, struct block block, o
 static struct el_status *read_data_block(struct table *table, size_t key_size, size_t offset, size_t size)
 {
     (void)key_size;
-    struct block block;
+    struct block block = { 0 };
     EL_TRY(read_handle(table, &offset, offset + size, &block));
     EL_TRY(check_block(table, block));
     return read_entries(table, block, read_value);
@@ -201,7 +201,7 @@ static struct el_status *read_table(struct table *table)
     const uint8_t *magic = table->bytes + table->size - 8;
     if (((uint64_t)read_u32(magic + 4) << 32 | read_u32(magic)) != MAGIC)
         return el_status_new(EL_DATA_LOSS, NAME ": does not end as an index does: it is cut off, or something else");
-    struct block meta, index;
+    struct block meta = { 0 }, index = { 0 };
     EL_TRY(read_handle(table, &at, table->size - 8, &meta));
     EL_TRY(read_handle(table, &at, table->size - 8, &index));
     EL_TRY(check_block(table, index));

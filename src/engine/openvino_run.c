@@ -182,12 +182,15 @@ static struct el_status *copy_output(const struct everlit_run *run, const ov_ten
                                      const struct everlit_tensor_info *info, uint32_t index)
 {
     struct everlit_tensor tensor = { .index = index, .dtype = info->dtype };
-    size_t size = 0;
+    size_t told = 0;
     void *data = NULL;
     EL_TRY(read_shape(from, &tensor));
-    EL_TRY(ov_status(ov_tensor_get_byte_size(from, &size), EL_INTERNAL, "its size"));
+    EL_TRY(ov_status(ov_tensor_get_byte_size(from, &told), EL_INTERNAL, "its size"));
+    const size_t size = told;
     if (size > 0)
         EL_TRY(ov_status(ov_tensor_data(from, &data), EL_INTERNAL, "its memory"));
+    if (size > 0 && data == NULL)
+        return el_status_new(EL_INTERNAL, "OpenVINO has no memory for its %zu bytes", size);
     tensor.size = size;
     void *to = run->output(run->host, &tensor);
     if (to == NULL)

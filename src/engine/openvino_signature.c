@@ -223,7 +223,7 @@ static struct el_status *map_outputs(const ov_compiled_model_t *compiled, struct
     bool *taken = calloc(side.count == 0 ? 1 : side.count, sizeof *taken);
     if (status == NULL && taken == NULL)
         status = el_status_no_memory();
-    if (status == NULL)
+    if (status == NULL && taken != NULL)
         status = map_outputs_of(&side, compiled, signature, taken);
     free(taken);
     side_close(&side);

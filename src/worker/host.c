@@ -274,6 +274,8 @@ static void run(struct el_host *host, uint8_t *bytes)
         const int error = pthread_create(&thread, NULL, loader, host);
         if (error != 0)
             status = el_status_errno(error, "a thread to load the model cannot be started");
+        else if (host->setup.own_process)
+            pthread_detach(thread); /* the process may end in the middle of loading */
     }
     const bool loading = status == NULL && !gone;
     if (status != NULL)

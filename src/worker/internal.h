@@ -15,6 +15,7 @@
 #include "worker/layout.h"
 #include "worker/mailbox.h"
 #include "worker/spin.h"
+#include "worker/starved.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -162,6 +163,8 @@ struct el_worker {
     uv_poll_t pidfd_poll;
     uv_timer_t timer; /* for the load; then for the grace of stop; then for the cause of death */
     uv_timer_t watch_timer;
+    struct el_starved starved; /* while it loads at idle priority */
+    bool modest;               /* starved then, and lifted from idle to modest priority */
     bool pidfd_polled;
     unsigned open_handles;
     struct el_letter letter; /* something changed: see el_worker_step() */

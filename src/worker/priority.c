@@ -7,9 +7,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define MODEST_NICE 10
 #define ROUNDS 16 /* threads that are being started while we look: each round finds those of the last */
 
 static void set_io(pid_t thread, int class)
@@ -82,6 +84,29 @@ static bool listed(const pid_t *list, size_t count, pid_t thread)
     return false;
 }
 
+size_t el_priority_modest(pid_t pid)
+{
+    size_t count, lifted = 0;
+    pid_t *threads = el_priority_threads(pid, &count);
+    for (size_t i = 0; i < count; i++) {
+        /* Nice first, so that no thread is normal in between. */
+        if (sched_getscheduler(threads[i]) == SCHED_IDLE &&
+            setpriority(PRIO_PROCESS, (id_t)threads[i], MODEST_NICE) == 0 && set_cpu(threads[i], SCHED_OTHER))
+            lifted++;
+    }
+    free(threads);
+    return lifted;
+}
+
+/* True if the thread was idle or modest, and is not now. */
+static bool make_normal(pid_t thread)
+{
+    bool lifted = sched_getscheduler(thread) == SCHED_IDLE && set_cpu(thread, SCHED_OTHER);
+    if (getpriority(PRIO_PROCESS, (id_t)thread) == MODEST_NICE)
+        lifted = setpriority(PRIO_PROCESS, (id_t)thread, 0) == 0 || lifted;
+    return lifted;
+}
+
 size_t el_priority_normal(pid_t pid, const pid_t *except, size_t except_count)
 {
     size_t lifted = 0;
@@ -95,7 +120,7 @@ size_t el_priority_normal(pid_t pid, const pid_t *except, size_t except_count)
             const long io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, threads[i]);
             if (io >= 0 && IOPRIO_PRIO_CLASS(io) == IOPRIO_CLASS_IDLE)
                 set_io(threads[i], IOPRIO_CLASS_NONE);
-            if (sched_getscheduler(threads[i]) == SCHED_IDLE && set_cpu(threads[i], SCHED_OTHER))
+            if (make_normal(threads[i]))
                 now++;
         }
         free(threads);

@@ -25,8 +25,11 @@ void el_priority_idle(bool cpu);
 /* Thread ids of a process; 0: this one. A list to free(), *count long; NULL when there is none. */
 pid_t *el_priority_threads(pid_t pid, size_t *count);
 
+/* Lifts every idle thread of a process to a modest share (nice 10: a tenth of a normal thread's). Returns how many. */
+size_t el_priority_modest(pid_t pid);
+
 /*
- * Lifts every idle thread of a process (0: this one) to normal, except those listed. Threads that appear meanwhile are
+ * Lifts every idle or modest thread of a process (0: this one) to normal, except those listed. Threads that appear meanwhile are
  * found by looking again. Returns how many were lifted.
  */
 size_t el_priority_normal(pid_t pid, const pid_t *except, size_t except_count);

@@ -5,10 +5,12 @@
  *
  * The limit is on anonymous memory of the process beyond what it had when it was forked (the zygote's pages, which it shares): RssAnon in
  * /proc/PID/status costs some 20 µs whatever the size of the process. It is looked at every 100 ms until the version is promoted and
- * every second afterwards, and only where there is a limit. What a model takes between two looks is stopped by RLIMIT_DATA, far above: see host.c.
+ * every second afterwards, and only where there is a limit (or, while it loads, a priority that may starve it: starved.h). What a model takes between two looks is stopped by RLIMIT_DATA, far above: see host.c.
  */
 
 #include "worker/internal.h"
+
+#include "worker/priority.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,12 +60,26 @@ void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *m
     memory->resident_bytes = sum_lines(path, resident_names, 1);
 }
 
+static void look_at_priority(struct el_worker *worker, pid_t pid)
+{
+    if (!worker->options.idle_priority || worker->modest || !el_starved_look(&worker->starved, pid))
+        return;
+    worker->modest = true;
+    el_log(worker->workers->log, EL_LOG_INFO, "starved", el_str("model", worker->model),
+           el_int("version", worker->options.version),
+           el_str("text", "the machine has no idle time: the version loads at nice 10 from now on"),
+           el_int("threads", (int64_t)el_priority_modest(pid)));
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct el_worker *worker = timer->data;
     const pid_t pid = el_worker_pid(worker);
     const uint64_t limit = worker->options.memory_limit_bytes;
     if (pid == 0)
+        return;
+    look_at_priority(worker, pid);
+    if (limit == 0)
         return;
     const uint64_t now = el_watch_private_bytes(pid);
     const uint64_t grown = now > worker->memory_at_fork ? now - worker->memory_at_fork : 0;
@@ -76,8 +92,11 @@ static void on_look(uv_timer_t *timer)
 
 void el_watch_start(struct el_worker *worker)
 {
-    if (worker->options.memory_limit_bytes == 0 || worker->options.isolation == EL_ISOLATION_NONE)
+    const bool idle = worker->options.idle_priority;
+    if ((worker->options.memory_limit_bytes == 0 && !idle) || worker->options.isolation == EL_ISOLATION_NONE) {
+        uv_timer_stop(&worker->watch_timer);
         return;
+    }
     const uint64_t each = worker->options.idle_priority || !worker->loaded ? LOOK_LOADING_MS : LOOK_LATER_MS;
     uv_timer_start(&worker->watch_timer, on_look, each, each);
 }

@@ -36,10 +36,12 @@ static void finish(struct el_latency *latency, const struct el_status *failed)
 {
     struct el_latency_result result = { 0 };
     uint32_t runs = latency->runs[0] < latency->runs[1] ? latency->runs[0] : latency->runs[1];
-    if (runs > 0)
-        result = (struct el_latency_result){ .runs = runs,
-                                             .new_ns = median(latency->took_ns[0], latency->runs[0]),
-                                             .old_ns = median(latency->took_ns[1], latency->runs[1]) };
+    if (runs > 0) {
+        result.runs = runs;
+        result.new_ns = median(latency->took_ns[0], latency->runs[0]);
+        result.old_ns = median(latency->took_ns[1], latency->runs[1]);
+        result.fastest_ns = latency->took_ns[0][0]; /* median() has sorted them */
+    }
     result.failed = failed;
     latency->finished = true;
     latency->options.done(&result, latency->options.argument);
@@ -141,15 +143,19 @@ void el_latency_free(struct el_latency *latency)
     free(latency);
 }
 
+static bool is_slow(uint64_t ns, uint64_t old_ns, double ratio)
+{
+    return (double)ns > (double)old_ns * ratio && ns > old_ns + EL_LATENCY_FLOOR_NS;
+}
+
 struct el_status *el_latency_judge(const struct el_latency_result *result, double ratio)
 {
-    if (ratio < 0 || result->runs == 0)
-        return NULL;
-    double new_ms = (double)result->new_ns / 1e6, old_ms = (double)result->old_ns / 1e6;
-    if (new_ms <= old_ms * ratio || result->new_ns <= result->old_ns + EL_LATENCY_FLOOR_NS)
+    if (ratio < 0 || result->runs == 0 || !is_slow(result->new_ns, result->old_ns, ratio) ||
+        !is_slow(result->fastest_ns, result->old_ns, ratio))
         return NULL;
     return el_status_new(EL_FAILED_PRECONDITION,
-                         "too slow: its median answer took %.3g ms, the serving version's %.3g ms, in %u runs of each; "
-                         "%.3g times is allowed (max_latency_ratio)",
-                         new_ms, old_ms, result->runs, ratio);
+                         "too slow: its median answer took %.3g ms (the fastest %.3g ms), the serving version's %.3g ms, "
+                         "in %u runs of each; %.3g times is allowed (max_latency_ratio)",
+                         (double)result->new_ns / 1e6, (double)result->fastest_ns / 1e6, (double)result->old_ns / 1e6,
+                         result->runs, ratio);
 }

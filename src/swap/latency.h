@@ -12,13 +12,14 @@
 #include "swap/probe.h"
 
 #define EL_LATENCY_RUNS 20
-#define EL_LATENCY_FLOOR_NS (1 * EL_NS_PER_MS) /* a version is never refused for being slower by less than this */
+#define EL_LATENCY_FLOOR_NS (2 * EL_NS_PER_MS) /* a version is never refused for being slower by less than this */
 
 struct el_latency;
 
 struct el_latency_result {
     uint32_t runs;           /* of each; 0: nothing could be compared */
     uint64_t new_ns, old_ns; /* p50 */
+    uint64_t fastest_ns;     /* of the new version */
     const struct el_status *failed; /* the new version failed at this; borrowed */
 };
 
@@ -43,7 +44,11 @@ void el_latency_free(struct el_latency *latency);
 /* Called by el_manager_run(): a pass that does not end ends the measurement with what there is. */
 void el_latency_tick(struct el_latency *latency, uint64_t now_ns);
 
-/* NULL, or why new_ns beside old_ns is too slow for ratio (negative: never). Pure. */
+/*
+ * NULL, or why the new version is too slow for ratio (negative: never). Pure. Not only its median must be beyond the limit but its
+ * fastest answer, too: on a busy machine the median of a worker that just started measures how long it waits for
+ * a processor, and a good version refused for that would stay refused until its files change.
+ */
 struct el_status *el_latency_judge(const struct el_latency_result *result, double ratio) EL_MUST_USE;
 
 #endif

@@ -76,13 +76,21 @@ static struct el_status *check_outputs(const struct el_signature *signature, con
     return NULL;
 }
 
-/* An input that no request can carry (a resource, a variant): no client can be hurt by what the signature does. */
+/* Not for an input that no request can carry (a resource, a variant): no client can be hurt by what that signature does. */
 static bool can_be_asked(const struct el_signature *signature)
 {
     for (uint32_t i = 0; i < signature->input_count; i++)
         if (!el_dtype_is_data(signature->inputs[i].dtype))
             return false;
     return true;
+}
+
+static bool answers_something(const struct el_judged *judged)
+{
+    for (uint32_t i = 0; i < judged->pass_count; i++)
+        if (judged->passes[i].status == NULL)
+            return true;
+    return false;
 }
 
 /* A pass that failed: the version's fault, or that of the made-up inputs? */
@@ -99,8 +107,10 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
         excused = el_probe_is_guess(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
         /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with
-         * OpenVINO). Its clients are told so; with engine auto it makes TensorFlow the choice. */
-        excused = code == EL_UNIMPLEMENTED && (!can_be_asked(signature) || strcmp(signature->name, MAIN_SIGNATURE) != 0);
+         * OpenVINO), while others answer. Its clients are told so; with engine auto it makes TensorFlow the choice. */
+        excused = code == EL_UNIMPLEMENTED &&
+                  (!can_be_asked(signature) ||
+                   (strcmp(signature->name, MAIN_SIGNATURE) != 0 && answers_something(judged)));
     }
     if (!excused)
         return el_status_prefix(el_status_copy(pass->status), "probe of signature \"%s\" with a batch of %lld",

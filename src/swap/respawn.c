@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "swap/hosted.h"
 #include "swap/manager.h"
-#include "swap/probe.h"
+#include "swap/probe_judge.h"
 #include "swap/request.h"
 #include "swap/version.h"
 
@@ -27,7 +27,7 @@ struct el_respawn {
     uint64_t due_ns;        /* when the next replacement starts; EL_NEVER_NS: not waiting */
     struct el_hosted *hosted; /* the replacement under way */
     struct el_probe *probe;
-    bool loaded, probed;
+    bool loaded, probed, changed;
     struct el_status *failed;
 };
 
@@ -149,19 +149,39 @@ static void on_replacement_event(struct el_hosted *hosted, const struct el_worke
         respawn->hosted = NULL;
 }
 
+/* True if the files on disk are not those that were probed when this life began. */
+static bool files_changed(const struct el_version *version)
+{
+    const struct el_source_version *seen = el_model_seen(version->model, version->number);
+    return seen != NULL && seen->fingerprint != version->fingerprint;
+}
+
+/* Unchanged files answer as they did; changed ones must stand the whole probe, but for the comparison with themselves. */
+static struct el_status *judge(const struct el_respawn *respawn, const struct el_probe *probe)
+{
+    struct el_judged judged = { .signatures = &respawn->version->servable->signatures };
+    const struct el_judged none = { 0 };
+    struct el_buf warning = { 0 };
+    judged.passes = el_probe_passes(probe, &judged.pass_count);
+    if (el_probe_broken(probe) != NULL)
+        return el_status_copy(el_probe_broken(probe));
+    if (respawn->changed) {
+        struct el_status *status = el_probe_judge(&judged, &none, &warning);
+        el_buf_free(&warning);
+        return status;
+    }
+    /* A model that refuses made-up inputs answered: that is all that is asked for here. */
+    if (judged.pass_count > 0 && el_status_code(judged.passes[0].status) != EL_INVALID_ARGUMENT)
+        return el_status_copy(judged.passes[0].status);
+    return NULL;
+}
+
 static void on_probed(struct el_probe *probe, void *argument)
 {
     struct el_respawn *respawn = argument;
-    uint32_t count;
-    const struct el_pass *passes = el_probe_passes(probe, &count);
     respawn->probed = true;
-    const struct el_status *wrong = el_probe_broken(probe);
-    /* A model that refuses made-up inputs answered: that is all that is asked for here. */
-    if (wrong == NULL && count > 0 && passes[0].status != NULL &&
-        el_status_code(passes[0].status) != EL_INVALID_ARGUMENT)
-        wrong = passes[0].status;
-    if (wrong != NULL && respawn->failed == NULL)
-        respawn->failed = el_status_copy(wrong);
+    if (respawn->failed == NULL)
+        respawn->failed = judge(respawn, probe);
     el_swap_touch(respawn->version->model->swap);
 }
 
@@ -194,6 +214,7 @@ static void start(struct el_respawn *respawn)
 static void start_probe(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
+    respawn->changed = files_changed(version);
     respawn->failed = check_signatures(respawn);
     if (respawn->failed != NULL)
         return;
@@ -203,7 +224,7 @@ static void start_probe(struct el_respawn *respawn)
         .signatures = &version->servable->signatures,
         .timeout_ms = version->model->settings.update.probe_timeout_ms,
         .kill = true,
-        .first_only = true,
+        .first_only = !respawn->changed,
         .done = on_probed,
         .argument = respawn,
     };

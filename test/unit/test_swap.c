@@ -81,8 +81,8 @@ static void every_bad_version_is_refused_while_the_old_one_serves(void **unused)
     (void)unused;
     static struct stage stage;
     stage_open(&stage);
-    stage.update.load_timeout_ms = 600 * SLOWNESS;
-    stage.update.probe_timeout_ms = 400 * SLOWNESS;
+    stage.update.load_timeout_ms = 2000 * SLOWNESS;
+    stage.update.probe_timeout_ms = 1000 * SLOWNESS;
     stage_put(&stage, 1, "");
     stage_start(&stage);
     stage_wait_serving(&stage, 1);
@@ -377,6 +377,56 @@ static void a_version_that_cannot_be_started_again_gives_way_to_one_on_disk(void
     stage_close(&stage);
 }
 
+static void files_that_changed_are_probed_before_a_replacement_answers(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage_put(&stage, 1, "");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    client_start(&stage, 2);
+    client_wait_version(&stage, 1);
+    stage_orders(&stage, 1, "run=nan");
+    stage_run_for(&stage, 300); /* a scan sees it; a loaded version is never read again */
+    client_wait_version(&stage, 1);
+    assert_int_equal(kill(stage_see(&stage, 1).pid, SIGKILL), 0);
+    stage_wait_event(&stage, "respawn_failed", 1, "not finite");
+    stage_orders(&stage, 1, "");
+    client_wait_version(&stage, 1); /* there is nothing to fall back on: it is tried again and again */
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+}
+
+/* ---- several models ---- */
+
+static void one_model_loads_at_a_time_and_a_missing_one_stalls_nobody(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    static char none[] = "none", nowhere[] = "/nonexistent/everlit", other[] = "other";
+    stage_put(&stage, 1, "open=slow 150");
+    struct el_config config;
+    struct el_model_config models[3];
+    stage_config(&stage, &config, &models[1]);
+    models[0] = models[2] = models[1];
+    models[0].name = none;
+    models[0].base_path = nowhere;
+    models[2].name = other; /* the same directory twice is allowed */
+    config = (struct el_config){ .models = models, .model_count = 3 };
+    stage.options.config = &config;
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    while (stage_count_events(&stage, "serving", 1) < 2) {
+        unsigned loading = stage_count_events(&stage, "loading", 1), loaded = stage_count_events(&stage, "loaded", 1);
+        assert_true(loading <= loaded + 1);
+        stage_run_for(&stage, 5);
+    }
+    stage_wait_event(&stage, "source", -1, "Could not find base path /nonexistent/everlit for servable none");
+    stage_close(&stage);
+}
+
 /* ---- availability "resource" ---- */
 
 static void resource_holds_requests_while_the_new_version_loads(void **unused)
@@ -428,7 +478,7 @@ static void two_hundred_swaps_lose_no_request_and_no_memory(void **unused)
     stage_wait_serving(&stage, 1);
     client_start(&stage, 4);
     long early = 0;
-    const int swaps = getenv("TEST_SWAPS") != NULL ? atoi(getenv("TEST_SWAPS")) : 200;
+    const int swaps = getenv("TEST_SWAPS") != NULL ? atoi(getenv("TEST_SWAPS")) : 200 / SLOWNESS;
     for (int i = 0; i < swaps; i++) {
         int64_t next = i % 2 == 0 ? 2 : 1;
         if (next == 2)
@@ -487,6 +537,8 @@ int main(void)
         cmocka_unit_test(a_warm_version_answers_while_the_new_ones_worker_is_replaced),
         cmocka_unit_test(a_version_whose_workers_keep_dying_is_rolled_back),
         cmocka_unit_test(a_version_that_cannot_be_started_again_gives_way_to_one_on_disk),
+        cmocka_unit_test(files_that_changed_are_probed_before_a_replacement_answers),
+        cmocka_unit_test(one_model_loads_at_a_time_and_a_missing_one_stalls_nobody),
         cmocka_unit_test(resource_holds_requests_while_the_new_version_loads),
         cmocka_unit_test(two_hundred_swaps_lose_no_request_and_no_memory),
         cmocka_unit_test(stopping_in_the_middle_of_everything_ends_every_worker),

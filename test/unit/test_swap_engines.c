@@ -54,6 +54,11 @@ static void a_named_engine_is_the_only_one_asked(void **unused)
     open_stage(&stage, openvino, "half_plus_two", 1);
     assert_string_equal(stage_see(&stage, 1).engine, "openvino");
     stage_close(&stage);
+
+    open_stage(&stage, openvino, "digits", 1); /* without its signature of strings, which OpenVINO cannot run */
+    assert_string_equal(stage_see(&stage, 1).engine, "openvino");
+    stage_wait_event(&stage, "probed", 1, "signature \"names\" could not be probed");
+    stage_close(&stage);
 }
 
 static void digits_2_takes_over_from_digits_1(void **unused)

@@ -138,7 +138,7 @@ def draw(title, requests, swaps, bands, notes, seconds):
         if text:
             out.append(f'<text x="{x}" y="{TOP - 10}" text-anchor="middle">{escape(text)}</text>')
     for first, last, text, _ in bands:
-        middle = (plane.x(first) + plane.x(last)) / 2
+        middle = min(max((plane.x(first) + plane.x(last)) / 2, LEFT + 56), plane.right - 56)
         for i, line in enumerate(text.split("\n")):
             kind = "strong" if i == 0 else "plain"
             out.append(f'<text class="{kind}" x="{middle:.1f}" y="{TOP + 17 + 15 * i}" text-anchor="middle">{escape(line)}</text>')

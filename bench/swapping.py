@@ -169,8 +169,8 @@ def story(bench):
     text = picture.draw(
         f"{len(swaps)} swaps and a ResNet50: {len(points):,} requests, {result['failed']} failed", points,
         [(at / 1e9 - start, "") for at in swaps],
-        [(0, quiet_end - start, f"quiet\np99.9 {quiet:.2f} ms", False),
-         (complete - start, serves - start, f"a ResNet50 loads\np99.9 {loading:.2f} ms", True)],
+        [(0, quiet_end - start, f"quiet\np99.9 {quiet:.3g} ms", False),
+         (complete - start, serves - start, f"a ResNet50 loads\np99.9 {loading:.3g} ms", True)],
         [f"Every request to one model, {RATE:,} a second. At each triangle another version of it takes over; the colour is that of",
          f"the version that answered. {bench.machine_line}."], end - start)
     return text, figures

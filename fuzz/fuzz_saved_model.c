@@ -23,8 +23,8 @@ static void must_survive(const struct el_signatures *signatures)
         first.size != second.size || (first.size > 0 && memcmp(first.data, second.data, first.size) != 0))
         abort();
     for (uint32_t i = 0; i < read.count; i++)
-        if (read.list[i].name[0] != '\0' && el_signatures_find(&read, read.list[i].name, strlen(read.list[i].name),
-                                                                NULL) != &read.list[i])
+        if (read.list[i].name[0] != '\0' &&
+            el_signatures_find(&read, read.list[i].name, strlen(read.list[i].name), NULL) != &read.list[i])
             abort();
     el_signatures_free(&read);
     el_buf_free(&first);

@@ -27,7 +27,7 @@ SANITIZED := --buildtype=debugoptimized -Db_lundef=false
 # Ninja uses all the cores already; and set-up comes before what needs it.
 .NOTPARALLEL:
 
-.PHONY: all help setup demo run test asan tsan fuzz bench lint format install clean distclean
+.PHONY: all help setup demo run test check asan tsan fuzz bench lint format install clean distclean
 
 all: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
@@ -41,7 +41,9 @@ help:
 	'  make install   install to /usr/local (DESTDIR and `meson configure` apply)' '' \
 	'Build and test' \
 	'  make           build to build/release; CC=clang: to build/release-clang' \
-	'  make test      install what is missing, build, run every test' \
+	'  make test      install what is missing, build, run every test: as users get' \
+	'                 it, with sanitizers, and the fuzzers (about 20 minutes)' \
+	'  make check     every test as users get it, nothing else' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
 	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
 	'  make fuzz      each fuzzer over its corpus for FUZZ_SECONDS=10 (build/fuzz)' \
@@ -87,7 +89,10 @@ $(TSAN)/build.ninja:
 $(FUZZ)/build.ninja:
 	@CC=clang meson setup $(FUZZ) $(SANITIZED) -Db_sanitize=address,undefined -Dfuzz=true
 
-test: setup-test $(RELEASE)/build.ninja
+test: setup-test setup-fuzz $(RELEASE)/build.ninja $(ASAN)/build.ninja $(TSAN)/build.ninja $(FUZZ)/build.ninja
+	@tools/test-all $(RELEASE) $(ASAN) $(TSAN) $(FUZZ)
+
+check: setup-test $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
 	@tools/run-tests $(RELEASE)
 

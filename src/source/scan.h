@@ -15,8 +15,8 @@
 #include "source/watch.h"
 
 struct el_scan {
-    const char *model, *base_path; /* the source's */
-    struct el_watch *watch;        /* the source's */
+    const char *model, *base_path;          /* the source's */
+    struct el_watch *watch;                 /* the source's */
     const struct el_source_version *before; /* the source's: what the scan before saw */
     size_t before_count;
 

@@ -170,8 +170,7 @@ static uint64_t next_scan_ns(const struct el_source *source)
         const struct el_source_version *version = &source->versions[i];
         if (version->state != EL_SOURCE_ARRIVING)
             continue;
-        uint32_t span_ms =
-            version->seen == EL_SEEN_NOT_YET ? source->options.incomplete_ms : source->options.quiet_ms;
+        uint32_t span_ms = version->seen == EL_SEEN_NOT_YET ? source->options.incomplete_ms : source->options.quiet_ms;
         uint64_t at = version->whole_since_ns + span_ms * EL_NS_PER_MS;
         if (source->options.poll_wait_ms == 0 && at > now + UNDECIDED_PERIOD_NS)
             at = now + UNDECIDED_PERIOD_NS;

@@ -50,9 +50,9 @@ struct el_source_version {
 
 struct el_source_options {
     uv_loop_t *uv_loop;
-    const char *model;     /* for messages; copied, like base_path */
+    const char *model; /* for messages; copied, like base_path */
     const char *base_path;
-    int64_t poll_wait_ms;  /* > 0: period; 0: until each version is decided once; < 0: never */
+    int64_t poll_wait_ms; /* > 0: period; 0: until each version is decided once; < 0: never */
     uint32_t quiet_ms;
     uint32_t incomplete_ms;
     bool no_inotify;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* No IN_MODIFY: a large copy would wake us for each write; it ends with IN_CLOSE_WRITE. */
-#define INTERESTING                                                                                                    \
+#define INTERESTING \
     (IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF)
 
 void el_watch_open(struct el_watch *watch, bool no_inotify)

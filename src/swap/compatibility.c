@@ -96,10 +96,11 @@ struct el_status *el_compatible(const struct el_signatures *old, int64_t old_ver
     }
     struct el_status *status = el_buf_status(&text);
     if (status == NULL && text.size > 0)
-        status = el_status_new(EL_FAILED_PRECONDITION,
-                               "clients of version %lld could not use version %lld; differences in name, dtype or shape "
-                               "(- is now, + would be): %.*s",
-                               (long long)old_version, (long long)new_version, (int)text.size, (const char *)text.data);
+        status = el_status_new(
+            EL_FAILED_PRECONDITION,
+            "clients of version %lld could not use version %lld; differences in name, dtype or shape "
+            "(- is now, + would be): %.*s",
+            (long long)old_version, (long long)new_version, (int)text.size, (const char *)text.data);
     el_buf_free(&text);
     return status;
 }

@@ -149,8 +149,8 @@ static bool compare_pass(const char *fast, const struct el_judged *a, const stru
     return compare_outputs(fast, b, a_pass, b_pass, tolerance, largest, reason);
 }
 
-bool el_engines_agree(const char *fast, const struct el_judged *a, const struct el_judged *tensorflow,
-                      double tolerance, struct el_buf *reason)
+bool el_engines_agree(const char *fast, const struct el_judged *a, const struct el_judged *tensorflow, double tolerance,
+                      struct el_buf *reason)
 {
     double largest = 0;
     for (uint32_t i = 0; i < tensorflow->pass_count; i++)

@@ -15,8 +15,8 @@
  * shapes, numbers within tolerance (absolute plus relative; NaN equals NaN), everything else exactly. reason says how near,
  * or the first difference.
  */
-bool el_engines_agree(const char *fast, const struct el_judged *a, const struct el_judged *tensorflow,
-                      double tolerance, struct el_buf *reason);
+bool el_engines_agree(const char *fast, const struct el_judged *a, const struct el_judged *tensorflow, double tolerance,
+                      struct el_buf *reason);
 
 /* The largest absolute difference of two tensors of the same dtype and shape; *within is false when an element is out of tolerance. */
 double el_tensor_difference(const struct el_tensor *a, const struct el_tensor *b, double tolerance, bool *within);

@@ -17,9 +17,9 @@
 #define EL_EVENTS_KEPT 4096
 
 struct el_events {
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock;  /* guards all below */
     struct el_event *ring; /* event id i lies at (i - 1) % EL_EVENTS_KEPT; model and text owned */
-    uint64_t last;        /* id of the newest; 0: none yet */
+    uint64_t last;         /* id of the newest; 0: none yet */
 };
 
 struct el_status *el_events_init(struct el_events *events) EL_MUST_USE;

@@ -43,8 +43,7 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
     struct el_hosted *hosted = calloc(1, sizeof *hosted);
     if (hosted == NULL)
         return el_status_no_memory();
-    *hosted =
-        (struct el_hosted){ .swap = swap, .model = version->model, .on_event = on_event, .owner = owner };
+    *hosted = (struct el_hosted){ .swap = swap, .model = version->model, .on_event = on_event, .owner = owner };
     snprintf(hosted->engine, sizeof hosted->engine, "%s", engine);
     const struct el_worker_options options = {
         .model = version->model->settings.name,
@@ -58,8 +57,8 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
         .load_timeout_ms = update->load_timeout_ms,
         .idle_priority = idle_priority,
     };
-    struct el_status *status =
-        el_worker_start(swap->options.workers, &options, on_worker_event, hosted, &hosted->worker);
+    struct el_status *status = el_worker_start(swap->options.workers, &options, on_worker_event, hosted,
+                                               &hosted->worker);
     if (status != NULL) {
         free(hosted);
         return status;

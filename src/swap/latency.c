@@ -76,8 +76,8 @@ static void next(struct el_latency *latency)
 {
     const struct el_latency_options *options = &latency->options;
     bool old = latency->old_turn;
-    struct el_worker *worker =
-        old ? atomic_load_explicit(&options->old->worker, memory_order_relaxed) : options->new_worker;
+    struct el_worker *worker = old ? atomic_load_explicit(&options->old->worker, memory_order_relaxed)
+                                   : options->new_worker;
     if (worker == NULL) {
         finish(latency, NULL);
         return;
@@ -100,8 +100,7 @@ struct el_status *el_latency_start(const struct el_latency_options *options, str
     latency->options = *options;
     latency->enough_ns = el_now_ns() + ENOUGH_NS;
     latency->end_ns = el_after_ns(el_now_ns(), options->timeout_ms * EL_NS_PER_MS);
-    struct el_status *status =
-        el_probe_inputs_make(options->new_signature, &options->variant, &latency->inputs[0]);
+    struct el_status *status = el_probe_inputs_make(options->new_signature, &options->variant, &latency->inputs[0]);
     if (status == NULL)
         status = el_probe_inputs_make(options->old_signature, &options->variant, &latency->inputs[1]);
     if (status != NULL) {
@@ -153,9 +152,10 @@ struct el_status *el_latency_judge(const struct el_latency_result *result, doubl
     if (ratio < 0 || result->runs == 0 || !is_slow(result->new_ns, result->old_ns, ratio) ||
         !is_slow(result->fastest_ns, result->old_ns, ratio))
         return NULL;
-    return el_status_new(EL_FAILED_PRECONDITION,
-                         "too slow: its median answer took %.3g ms (the fastest %.3g ms), the serving version's %.3g ms, "
-                         "in %u runs of each; %.3g times is allowed (max_latency_ratio)",
-                         (double)result->new_ns / 1e6, (double)result->fastest_ns / 1e6, (double)result->old_ns / 1e6,
-                         result->runs, ratio);
+    return el_status_new(
+        EL_FAILED_PRECONDITION,
+        "too slow: its median answer took %.3g ms (the fastest %.3g ms), the serving version's %.3g ms, "
+        "in %u runs of each; %.3g times is allowed (max_latency_ratio)",
+        (double)result->new_ns / 1e6, (double)result->fastest_ns / 1e6, (double)result->old_ns / 1e6, result->runs,
+        ratio);
 }

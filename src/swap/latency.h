@@ -17,9 +17,9 @@
 struct el_latency;
 
 struct el_latency_result {
-    uint32_t runs;           /* of each; 0: nothing could be compared */
-    uint64_t new_ns, old_ns; /* p50 */
-    uint64_t fastest_ns;     /* of the new version */
+    uint32_t runs;                  /* of each; 0: nothing could be compared */
+    uint64_t new_ns, old_ns;        /* p50 */
+    uint64_t fastest_ns;            /* of the new version */
     const struct el_status *failed; /* the new version failed at this; borrowed */
 };
 

@@ -32,26 +32,15 @@ static const unsigned char moves[EL_LIFE_STATES][EL_LIFE_EVENTS] = {
 /* clang-format on */
 
 static const char *const state_names[EL_LIFE_STATES] = {
-    [EL_LIFE_NEW] = "new",
-    [EL_LIFE_VERIFYING] = "verifying",
-    [EL_LIFE_LOADING] = "loading",
-    [EL_LIFE_PROBING] = "probing",
-    [EL_LIFE_READY] = "ready",
-    [EL_LIFE_SERVING] = "serving",
-    [EL_LIFE_WARM] = "warm",
-    [EL_LIFE_DRAINING] = "draining",
-    [EL_LIFE_QUARANTINED] = "quarantined",
+    [EL_LIFE_NEW] = "new",         [EL_LIFE_VERIFYING] = "verifying", [EL_LIFE_LOADING] = "loading",
+    [EL_LIFE_PROBING] = "probing", [EL_LIFE_READY] = "ready",         [EL_LIFE_SERVING] = "serving",
+    [EL_LIFE_WARM] = "warm",       [EL_LIFE_DRAINING] = "draining",   [EL_LIFE_QUARANTINED] = "quarantined",
     [EL_LIFE_END] = "end",
 };
 
 static const char *const event_names[EL_LIFE_EVENTS] = {
-    [EL_LIFE_ADMIT] = "admit",
-    [EL_LIFE_PASS] = "pass",
-    [EL_LIFE_FAIL] = "fail",
-    [EL_LIFE_ROUTE] = "route",
-    [EL_LIFE_UNROUTE] = "unroute",
-    [EL_LIFE_RETIRE] = "retire",
-    [EL_LIFE_IDLE] = "idle",
+    [EL_LIFE_ADMIT] = "admit",     [EL_LIFE_PASS] = "pass",     [EL_LIFE_FAIL] = "fail", [EL_LIFE_ROUTE] = "route",
+    [EL_LIFE_UNROUTE] = "unroute", [EL_LIFE_RETIRE] = "retire", [EL_LIFE_IDLE] = "idle",
 };
 
 bool el_life_step(enum el_life_state *state, enum el_life_event event)

@@ -33,10 +33,10 @@ enum step { STARTING, PROBING, ASKING, MEASURING };
 /* One engine's try. */
 struct attempt {
     struct el_load *load;
-    struct el_hosted *hosted;    /* NULL: not started, or gone */
-    const char *engine;          /* a constant, or load->engine */
-    bool decided;                /* loaded, or failed */
-    struct el_status *failed;    /* why it is out */
+    struct el_hosted *hosted; /* NULL: not started, or gone */
+    const char *engine;       /* a constant, or load->engine */
+    bool decided;             /* loaded, or failed */
+    struct el_status *failed; /* why it is out */
     struct el_probe *probe;
     bool probed;
     double load_ms;
@@ -49,7 +49,7 @@ struct el_load {
     unsigned attempt_count, probing;
     struct attempt *chosen;
     enum step step;
-    bool entered; /* the step has been started */
+    bool entered;                /* the step has been started */
     struct el_servable *serving; /* owned with others; NULL: none serves */
     struct el_probe *serving_probe;
     bool serving_probed;
@@ -421,8 +421,9 @@ static const struct el_pass *pass_to_measure(const struct el_load *load, uint32_
 static void measure(struct el_load *load)
 {
     uint32_t old_index = 0;
-    const struct el_pass *pass =
-        load->serving != NULL && update_of(load)->max_latency_ratio >= 0 ? pass_to_measure(load, &old_index) : NULL;
+    const struct el_pass *pass = load->serving != NULL && update_of(load)->max_latency_ratio >= 0
+                                     ? pass_to_measure(load, &old_index)
+                                     : NULL;
     load->measured_done = pass == NULL;
     if (pass == NULL)
         return;

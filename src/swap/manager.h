@@ -17,7 +17,8 @@ void el_manager_run(struct el_swap *swap);
 /* ---- model.c ---- */
 
 /* Takes settings over on success. */
-struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *settings, struct el_model **model) EL_MUST_USE;
+struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *settings,
+                               struct el_model **model) EL_MUST_USE;
 struct el_status *el_model_open_source(struct el_model *model) EL_MUST_USE;
 void el_model_close_source(struct el_model *model);
 

@@ -15,8 +15,7 @@
 struct el_model *el_model_find(struct el_swap *swap, const char *name)
 {
     struct el_model *model;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (!model->removed && strcmp(model->settings.name, name) == 0)
             return model;
     }
@@ -94,13 +93,11 @@ void el_model_remove(struct el_model *model)
 void el_model_free(struct el_model *model)
 {
     struct el_version *version, *next;
-    cds_list_for_each_entry_safe(version, next, &model->versions, in_model)
-    {
+    cds_list_for_each_entry_safe (version, next, &model->versions, in_model) {
         el_version_free(version);
     }
     struct el_hosted *hosted;
-    cds_list_for_each_entry(hosted, &model->swap->hosted, in_swap)
-    {
+    cds_list_for_each_entry (hosted, &model->swap->hosted, in_swap) {
         if (hosted->model == model)
             hosted->model = NULL;
     }
@@ -113,8 +110,7 @@ void el_model_free(struct el_model *model)
 bool el_model_has_warm(const struct el_model *model)
 {
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_WARM && version->hosted != NULL)
             return true;
     }
@@ -128,8 +124,7 @@ bool el_model_settled(const struct el_model *model)
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
         return false;
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (!el_version_is_over(version))
             return false;
     }
@@ -176,8 +171,7 @@ static void tell_routes(struct el_model *model)
     const struct el_version *serving = el_model_serving(model);
     int64_t now = serving != NULL ? serving->number : -1, before = model->told_serving;
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (!version->newly_routed)
             continue;
         version->newly_routed = false;
@@ -218,8 +212,7 @@ static void set_hold(struct el_model *model)
 static void retire_all(struct el_model *model, uint64_t now_ns)
 {
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_SERVING)
             route_away(version, now_ns);
         if (version->state != EL_LIFE_END && version->state != EL_LIFE_DRAINING)
@@ -230,8 +223,7 @@ static void retire_all(struct el_model *model, uint64_t now_ns)
 static void expire_warm(struct el_model *model, uint64_t now_ns)
 {
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (version->state != EL_LIFE_WARM)
             continue;
         if (now_ns >= version->warm_until_ns)
@@ -249,8 +241,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     }
     struct el_version *version, *warm = NULL;
     bool routed = false;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
         if (can && el_model_aspires(model, version->number)) {
             route_to(version, now_ns);
@@ -264,8 +255,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         routed = true;
     }
     if (all_aspired_serve(model)) {
-        cds_list_for_each_entry(version, &model->versions, in_model)
-        {
+        cds_list_for_each_entry (version, &model->versions, in_model) {
             if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number)) {
                 route_away(version, now_ns);
                 routed = true;
@@ -283,5 +273,6 @@ void el_model_roll_back(struct el_model *model, struct el_version *version, stru
     el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
     el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
     el_version_quarantine(version, why);
-    model->hold = el_model_has_other(model, version->number); /* no view may show neither a version nor the hope of one */
+    model->hold = el_model_has_other(model,
+                                     version->number); /* no view may show neither a version nor the hope of one */
 }

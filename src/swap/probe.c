@@ -12,11 +12,11 @@ struct el_probe {
     struct el_probe_options options;
     struct el_pass *passes;
     uint32_t count;
-    uint32_t at;            /* the pass under way */
+    uint32_t at; /* the pass under way */
     uint32_t variant, variant_count;
     struct el_probe_variant variants[EL_PROBE_VARIANTS];
     struct el_pass_call *call;
-    uint64_t late_ns;       /* the call is given up then */
+    uint64_t late_ns; /* the call is given up then */
     struct el_status *broken;
     bool begun, finished;
 };
@@ -171,8 +171,8 @@ static struct el_status *start_pass(struct el_probe *probe)
     struct el_probe_inputs inputs;
     EL_TRY(el_probe_inputs_make(signature, &pass->variant, &inputs));
     uint64_t deadline_ns = el_after_ns(el_now_ns(), probe->options.timeout_ms * EL_NS_PER_MS);
-    struct el_status *status = el_pass_start(probe->options.swap, worker, pass->signature, signature,
-                                             &inputs, deadline_ns, on_pass, probe, &probe->call);
+    struct el_status *status = el_pass_start(probe->options.swap, worker, pass->signature, signature, &inputs,
+                                             deadline_ns, on_pass, probe, &probe->call);
     el_probe_inputs_free(&inputs);
     if (status == NULL) {
         probe->late_ns = el_after_ns(deadline_ns, GRACE_NS);
@@ -238,9 +238,9 @@ void el_probe_tick(struct el_probe *probe, uint64_t now_ns)
     if (probe->call == NULL)
         return;
     const char *name = probe->options.signatures->list[probe->passes[probe->at].signature].name;
-    struct el_status *late =
-        el_status_new(EL_DEADLINE_EXCEEDED, "signature \"%s\" did not answer within %u ms (probe_timeout_ms)", name,
-                      probe->options.timeout_ms);
+    struct el_status *late = el_status_new(EL_DEADLINE_EXCEEDED,
+                                           "signature \"%s\" did not answer within %u ms (probe_timeout_ms)", name,
+                                           probe->options.timeout_ms);
     el_pass_abandon(probe->call);
     probe->call = NULL;
     if (probe->options.kill && worker_of(probe) != NULL)

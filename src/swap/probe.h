@@ -19,7 +19,7 @@
 
 /* One forward pass and what came of it. */
 struct el_pass {
-    uint32_t signature;  /* index in the worker's signatures */
+    uint32_t signature; /* index in the worker's signatures */
     int64_t batch;
     struct el_probe_variant variant; /* the one that was accepted, or the last one tried */
     bool given;                      /* the variant is the other probe's: nothing else is tried */
@@ -35,12 +35,12 @@ typedef void el_probe_done(struct el_probe *probe, void *argument);
 
 struct el_probe_options {
     struct el_swap *swap;
-    struct el_worker *worker;       /* outlives the probe; NULL: the servable's, which may come and go */
+    struct el_worker *worker; /* outlives the probe; NULL: the servable's, which may come and go */
     struct el_servable *servable;
     const struct el_signatures *signatures; /* of the worker; outlive the probe */
     uint32_t timeout_ms;
-    bool kill;          /* a worker that does not answer in time is killed */
-    bool first_only;    /* one pass is enough: after a respawn */
+    bool kill;                   /* a worker that does not answer in time is killed */
+    bool first_only;             /* one pass is enough: after a respawn */
     const struct el_probe *like; /* not NULL: ask what that probe asked; both are only read by el_probe_start() */
     const struct el_signatures *like_signatures;
     el_probe_done *done;

@@ -60,8 +60,9 @@ uint32_t el_probe_variants(const struct el_signature *signature, int64_t batch,
     for (size_t r = 0; r < rank_count; r++)
         for (size_t s = 0; s < size_count; s++)
             for (int t = 0; t < texts && count < EL_PROBE_VARIANTS; t++)
-                variants[count++] =
-                    (struct el_probe_variant){ .batch = batch, .size = sizes[s], .rank = ranks[r], .text = t == 1 };
+                variants[count++] = (struct el_probe_variant){
+                    .batch = batch, .size = sizes[s], .rank = ranks[r], .text = t == 1
+                };
     return count;
 }
 

@@ -44,13 +44,14 @@ static struct el_status *check_output(const struct el_signature *signature, cons
     if (!el_shape_fits(&declared->shape, &output->shape))
         return el_status_new(
             EL_FAILED_PRECONDITION,
-            "probe of signature \"%s\": output \"%s\" is declared with shape %s but came with shape %s", signature->name, declared->name, el_shape_print(&declared->shape, expected, sizeof expected),
+            "probe of signature \"%s\": output \"%s\" is declared with shape %s but came with shape %s",
+            signature->name, declared->name, el_shape_print(&declared->shape, expected, sizeof expected),
             el_shape_print(&output->shape, found, sizeof found));
     if (served != NULL && !el_shape_fits(&served->shape, &output->shape))
         return el_status_new(
             EL_FAILED_PRECONDITION,
-            "probe of signature \"%s\": output \"%s\" came with shape %s; the serving version declares shape %s", signature->name,
-            declared->name, el_shape_print(&output->shape, found, sizeof found),
+            "probe of signature \"%s\": output \"%s\" came with shape %s; the serving version declares shape %s",
+            signature->name, declared->name, el_shape_print(&output->shape, found, sizeof found),
             el_shape_print(&served->shape, expected, sizeof expected));
     int64_t bad = el_tensor_first_nonfinite(output);
     if (bad >= 0 && (served_output == NULL || el_tensor_first_nonfinite(served_output) < 0))
@@ -127,10 +128,10 @@ struct el_status *el_probe_judge(const struct el_judged *judged, const struct el
     for (uint32_t i = 0; i < judged->pass_count; i++) {
         const struct el_pass *pass = &judged->passes[i];
         const struct el_signature *signature = signature_of(judged, pass);
-        const struct el_signature *served =
-            serving->signatures != NULL
-                ? el_signatures_find(serving->signatures, signature->name, strlen(signature->name), NULL)
-                : NULL;
+        const struct el_signature *served = serving->signatures != NULL
+                                                ? el_signatures_find(serving->signatures, signature->name,
+                                                                     strlen(signature->name), NULL)
+                                                : NULL;
         const struct el_pass *served_pass = el_judged_find(serving, signature->name, pass->batch);
         if (pass->status == NULL)
             EL_TRY(check_outputs(signature, pass, served,

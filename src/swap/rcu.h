@@ -22,11 +22,11 @@
 #include <urcu/urcu-bp.h>
 
 #ifdef __SANITIZE_THREAD__
-#define EL_RCU_TSAN 1
+#    define EL_RCU_TSAN 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define EL_RCU_TSAN 1
-#endif
+#    if __has_feature(thread_sanitizer)
+#        define EL_RCU_TSAN 1
+#    endif
 #endif
 
 #ifdef EL_RCU_TSAN

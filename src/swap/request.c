@@ -174,10 +174,10 @@ static const struct el_version_view *last_good(const struct el_request *request,
 
 /* What a look at the view came to. */
 struct look {
-    struct el_status *status;    /* the request ends with it */
-    struct el_lobby *lobby;      /* it waits, its seat taken */
-    uint64_t wait_ns;            /* for so long, where it has no deadline */
-    struct el_call *call;        /* it runs */
+    struct el_status *status; /* the request ends with it */
+    struct el_lobby *lobby;   /* it waits, its seat taken */
+    uint64_t wait_ns;         /* for so long, where it has no deadline */
+    struct el_call *call;     /* it runs */
 };
 
 static void look_wait(struct look *look, const struct el_model_view *model, uint64_t wait_ns)
@@ -199,8 +199,8 @@ static void look_begin(struct el_request *request, const struct el_version_view 
     if (signature == NULL) {
         const char *name = request->signature_name_size > 0 ? request->signature_name : "serving_default";
         size_t size = request->signature_name_size > 0 ? request->signature_name_size : strlen(name);
-        look->status =
-            el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.", (int)size, name);
+        look->status = el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.", (int)size,
+                                     name);
         return;
     }
     struct el_worker *worker = takes_replay(request, version) ? worker_of(version) : NULL;
@@ -271,9 +271,8 @@ void el_request_run(struct el_request *request)
     el_rcu_read_unlock(&request->loop->swap->rcu_mark);
 
     if (look.lobby != NULL) {
-        uint64_t give_up_ns = request->deadline_ns != EL_NEVER_NS
-                                  ? request->deadline_ns
-                                  : el_after_ns(request->started_ns, look.wait_ns);
+        uint64_t give_up_ns = request->deadline_ns != EL_NEVER_NS ? request->deadline_ns
+                                                                  : el_after_ns(request->started_ns, look.wait_ns);
         el_request_wait(request, look.lobby, give_up_ns);
         return;
     }

@@ -13,18 +13,18 @@
 
 #define FIRST_DELAY_NS (100 * EL_NS_PER_MS)
 #define LONGEST_DELAY_NS (10 * EL_NS_PER_S)
-#define HEALTHY_NS (60 * EL_NS_PER_S)  /* a worker that lived so long starts the count again */
-#define TRIAL_NS (60 * EL_NS_PER_S)    /* after becoming SERVING */
-#define TRIAL_DEATHS 3                 /* within the trial, with a WARM version to go back to */
-#define BRIEF_NS (1 * EL_NS_PER_S)     /* a life that counts as none */
-#define BRIEF_LIVES 5                  /* in a row, with another version to load */
+#define HEALTHY_NS (60 * EL_NS_PER_S) /* a worker that lived so long starts the count again */
+#define TRIAL_NS (60 * EL_NS_PER_S)   /* after becoming SERVING */
+#define TRIAL_DEATHS 3                /* within the trial, with a WARM version to go back to */
+#define BRIEF_NS (1 * EL_NS_PER_S)    /* a life that counts as none */
+#define BRIEF_LIVES 5                 /* in a row, with another version to load */
 
 struct el_respawn {
     struct el_version *version;
-    unsigned tried;         /* replacements since the last healthy life */
-    unsigned brief;         /* lives in a row that were none */
-    uint64_t hosted_ns;     /* when the last worker took over */
-    uint64_t due_ns;        /* when the next replacement starts; EL_NEVER_NS: not waiting */
+    unsigned tried;           /* replacements since the last healthy life */
+    unsigned brief;           /* lives in a row that were none */
+    uint64_t hosted_ns;       /* when the last worker took over */
+    uint64_t due_ns;          /* when the next replacement starts; EL_NEVER_NS: not waiting */
     struct el_hosted *hosted; /* the replacement under way */
     struct el_probe *probe;
     bool loaded, probed, changed;
@@ -207,8 +207,7 @@ static void start(struct el_respawn *respawn)
     respawn->due_ns = EL_NEVER_NS;
     respawn->tried++;
     respawn->loaded = respawn->probed = false;
-    respawn->failed =
-        el_hosted_start(version, version->engine, false, on_replacement_event, respawn, &respawn->hosted);
+    respawn->failed = el_hosted_start(version, version->engine, false, on_replacement_event, respawn, &respawn->hosted);
 }
 
 static void start_probe(struct el_respawn *respawn)
@@ -250,8 +249,8 @@ static void fail(struct el_respawn *respawn)
     struct el_version *version = respawn->version;
     struct el_status *why = respawn->failed;
     respawn->failed = NULL;
-    el_tell(version->model->swap, EL_LOG_ERROR, "respawn_failed", version->model, version, "try %u: %s",
-            respawn->tried, el_status_text(why));
+    el_tell(version->model->swap, EL_LOG_ERROR, "respawn_failed", version->model, version, "try %u: %s", respawn->tried,
+            el_status_text(why));
     el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it is replaced by another"));
     respawn->hosted = NULL;
     respawn->brief++;

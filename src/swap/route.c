@@ -22,8 +22,8 @@ static struct el_status *not_found_latest(const struct el_request *spec)
                          spec->model);
 }
 
-static struct el_status *choose_number(const struct el_model_view *model, const struct el_request *spec,
-                                       int64_t number, const struct el_version_view **version)
+static struct el_status *choose_number(const struct el_model_view *model, const struct el_request *spec, int64_t number,
+                                       const struct el_version_view **version)
 {
     if (model != NULL) {
         const struct el_version_view *found = el_view_version(model, number);
@@ -46,8 +46,7 @@ struct el_status *el_route_choose(const struct el_view *view, const struct el_re
     const struct el_model_view *model = view != NULL ? el_view_model(view, spec->model, spec->model_size) : NULL;
     *model_out = model;
     if (spec->label != NULL) {
-        const struct el_version_label *label =
-            model != NULL ? find_label(model, spec->label, spec->label_size) : NULL;
+        const struct el_version_label *label = model != NULL ? find_label(model, spec->label, spec->label_size) : NULL;
         if (label == NULL)
             return el_status_new(EL_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
                                  (int)spec->label_size, spec->label);

@@ -64,8 +64,7 @@ void el_servable_disown(struct el_servable *servable, struct cds_list_head *ling
 void el_servable_sweep(struct cds_list_head *lingering)
 {
     struct el_servable *servable, *next;
-    cds_list_for_each_entry_safe(servable, next, lingering, in_lingering)
-    {
+    cds_list_for_each_entry_safe (servable, next, lingering, in_lingering) {
         if (!el_servable_is_idle(servable))
             continue;
         cds_list_del(&servable->in_lingering);

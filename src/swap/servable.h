@@ -25,13 +25,13 @@
 
 struct el_servable {
     int64_t version;
-    unsigned owners;                      /* swap thread */
-    struct cds_list_head in_lingering;    /* swap thread; owners is 0 and pins are left */
-    bool has_signatures;                  /* set before any request is led here */
+    unsigned owners;                   /* swap thread */
+    struct cds_list_head in_lingering; /* swap thread; owners is 0 and pins are left */
+    bool has_signatures;               /* set before any request is led here */
     struct el_signatures signatures;
     struct el_version_stats stats;
-    _Atomic(struct el_worker *) worker;   /* NULL: it died and another is being started */
-    _Atomic uint64_t pins;                /* requests; the highest bit says that a fall to 0 is waited for */
+    _Atomic(struct el_worker *) worker; /* NULL: it died and another is being started */
+    _Atomic uint64_t pins;              /* requests; the highest bit says that a fall to 0 is waited for */
 };
 
 struct el_servable *el_servable_new(int64_t version);

@@ -39,7 +39,7 @@ struct el_hosted {
     const struct el_model *model; /* whose version it hosts; NULL when the model is gone */
     char engine[32];
     void (*on_event)(struct el_hosted *hosted, const struct el_worker_event *event, void *owner);
-    void *owner;         /* NULL: nobody cares any more, it only has to go */
+    void *owner; /* NULL: nobody cares any more, it only has to go */
     bool loaded, dead;
     struct el_deferred deferred;
 };
@@ -61,7 +61,7 @@ struct el_version {
     enum el_code code;
     char *reason; /* NULL: "" */
     int64_t since_us;
-    bool whole;   /* VERIFYING: may be loaded */
+    bool whole;    /* VERIFYING: may be loaded */
     bool vanished; /* its directory is not there any more */
 
     char engine[32];
@@ -72,31 +72,32 @@ struct el_version {
     struct el_hosted *hosted; /* the worker that answers; NULL: none now */
     struct el_load *load;     /* LOADING, PROBING */
     struct el_respawn *respawn;
-    uint64_t served_ns;       /* when it became SERVING */
-    bool newly_routed;        /* SERVING, and not told yet */
-    unsigned trial_deaths;    /* of its workers, since then */
+    uint64_t served_ns;    /* when it became SERVING */
+    bool newly_routed;     /* SERVING, and not told yet */
+    unsigned trial_deaths; /* of its workers, since then */
     uint64_t warm_until_ns;
     struct el_deferred deferred;
-    bool deferring;           /* deferred is in the swapper's list */
-    uint64_t tell_ns, tell_gap_ns; /* VERIFYING: when the next "waiting" event may be, and how long after it the one after */
+    bool deferring; /* deferred is in the swapper's list */
+    uint64_t tell_ns,
+        tell_gap_ns; /* VERIFYING: when the next "waiting" event may be, and how long after it the one after */
 };
 
 struct el_model {
     struct cds_list_head in_swap; /* in config order */
     struct el_swap *swap;
     struct el_model_config settings;
-    struct el_source *source;      /* NULL: closing */
+    struct el_source *source; /* NULL: closing */
     struct el_lobby *lobby;
     struct cds_list_head versions;
-    int64_t *aspired;              /* whole and wanted, descending: what the last look said */
+    int64_t *aspired; /* whole and wanted, descending: what the last look said */
     size_t aspired_count;
-    bool hold;                     /* availability "resource": requests wait for the version that is on its way */
-    bool has_served;               /* some version has: from then on requests are rather held than refused */
-    bool removed;                  /* not in the config any more: everything is being retired */
-    char source_error[512];        /* what was last told about the source */
+    bool hold;              /* availability "resource": requests wait for the version that is on its way */
+    bool has_served;        /* some version has: from then on requests are rather held than refused */
+    bool removed;           /* not in the config any more: everything is being retired */
+    char source_error[512]; /* what was last told about the source */
     char source_warning[512];
-    struct el_deferred deferred;   /* removed: it is freed after a grace period */
-    int64_t told_serving;          /* the default version that was last published */
+    struct el_deferred deferred; /* removed: it is freed after a grace period */
+    int64_t told_serving;        /* the default version that was last published */
 };
 
 struct el_swap {
@@ -113,12 +114,12 @@ struct el_swap {
 
     _Atomic(struct el_view *) view; /* read by any thread under RCU */
     uint64_t generation;
-    struct el_deferred *deferred;   /* runs after the next grace period */
+    struct el_deferred *deferred; /* runs after the next grace period */
     bool touched, unpublished;
     _Atomic uint64_t refused;
-    char rcu_mark;                  /* for el_rcu_read_unlock() and el_rcu_wait() */
+    char rcu_mark; /* for el_rcu_read_unlock() and el_rcu_wait() */
 
-    pthread_mutex_t loops_lock;     /* guards loops */
+    pthread_mutex_t loops_lock; /* guards loops */
     struct cds_list_head loops;
 
     uv_prepare_t prepare;

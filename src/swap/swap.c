@@ -72,8 +72,7 @@ static void on_async(uv_async_t *async)
 
 /* ---- configuration ---- */
 
-static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings,
-                                   struct cds_list_head *models)
+static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings, struct cds_list_head *models)
 {
     struct el_model *model;
     EL_TRY(el_model_new(swap, settings, &model));
@@ -84,8 +83,7 @@ static struct el_status *add_model(struct el_swap *swap, struct el_model_config 
 static void drop_models(struct cds_list_head *models)
 {
     struct el_model *model, *next;
-    cds_list_for_each_entry_safe(model, next, models, in_swap)
-    {
+    cds_list_for_each_entry_safe (model, next, models, in_swap) {
         cds_list_del(&model->in_swap);
         el_model_close_source(model);
         el_model_free(model);
@@ -140,8 +138,7 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
     CDS_INIT_LIST_HEAD(&swap->models);
     struct el_model *model, *next;
     for (size_t i = 0; i < config->model_count; i++) {
-        cds_list_for_each_entry_safe(model, next, &before, in_swap)
-        {
+        cds_list_for_each_entry_safe (model, next, &before, in_swap) {
             if (model->removed || strcmp(model->settings.name, config->models[i].name) != 0)
                 continue;
             cds_list_del(&model->in_swap);
@@ -149,16 +146,14 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
             apply_settings(model, &copies[i]);
             break;
         }
-        cds_list_for_each_entry_safe(model, next, &fresh, in_swap)
-        {
+        cds_list_for_each_entry_safe (model, next, &fresh, in_swap) {
             if (strcmp(model->settings.name, config->models[i].name) != 0)
                 continue;
             cds_list_del(&model->in_swap);
             cds_list_add_tail(&model->in_swap, &swap->models);
         }
     }
-    cds_list_for_each_entry_safe(model, next, &before, in_swap)
-    {
+    cds_list_for_each_entry_safe (model, next, &before, in_swap) {
         cds_list_del(&model->in_swap);
         cds_list_add_tail(&model->in_swap, &swap->models);
         if (!model->removed)
@@ -197,8 +192,8 @@ static void on_completions_closed(void *argument)
 /* Closes what is left, once nothing hangs on it: workers and sources are gone, readers have let go. */
 static void finish_stop(struct el_swap *swap)
 {
-    if (swap->closing || !cds_list_empty(&swap->models) || !cds_list_empty(&swap->hosted) ||
-        swap->open_sources > 0 || swap->deferred != NULL)
+    if (swap->closing || !cds_list_empty(&swap->models) || !cds_list_empty(&swap->hosted) || swap->open_sources > 0 ||
+        swap->deferred != NULL)
         return;
     swap->closing = true;
     uv_prepare_stop(&swap->prepare);
@@ -211,8 +206,7 @@ void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *a
     swap->stopped = stopped;
     swap->stopped_argument = argument;
     struct el_model *model;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (!model->removed)
             el_model_remove(model);
     }
@@ -275,8 +269,7 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     if (status == NULL && !el_view_publish(swap))
         status = el_status_no_memory();
     if (status == NULL)
-        status = el_completions_new(options->workers, options->completions_index, options->uv_loop,
-                                    &swap->completions);
+        status = el_completions_new(options->workers, options->completions_index, options->uv_loop, &swap->completions);
     if (status == NULL) {
         swap->completions_open = true;
         status = open_handles(swap);
@@ -296,8 +289,7 @@ void el_swap_start(struct el_swap *swap)
 {
     swap->started = true;
     struct el_model *model;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         struct el_status *status = el_model_open_source(model);
         if (status != NULL)
             el_tell(swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
@@ -310,8 +302,7 @@ void el_swap_start(struct el_swap *swap)
 bool el_swap_settled(const struct el_swap *swap)
 {
     const struct el_model *model;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (!model->removed && !el_model_settled(model))
             return false;
     }

@@ -30,14 +30,14 @@ struct el_swap;
 struct el_swap_options {
     uv_loop_t *uv_loop;
     const struct el_log *log;
-    struct el_workers *workers;       /* outlives the swap */
-    const struct el_config *config;   /* copied */
-    int64_t poll_wait_ms;             /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
-    uint32_t max_concurrent_loads;    /* 0: 1 */
-    uint32_t drain_grace_ms;          /* 0: 30,000: how long a version that drains may take before its worker is killed */
-    uint32_t completions_index;       /* number of the completion queue that the swapper makes for its own calls (probes) */
-    uint32_t incomplete_ms;           /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */
-    bool no_inotify;                  /* only the timer sees changes, as on a network mount */
+    struct el_workers *workers;     /* outlives the swap */
+    const struct el_config *config; /* copied */
+    int64_t poll_wait_ms; /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
+    uint32_t max_concurrent_loads; /* 0: 1 */
+    uint32_t drain_grace_ms;       /* 0: 30,000: how long a version that drains may take before its worker is killed */
+    uint32_t completions_index; /* number of the completion queue that the swapper makes for its own calls (probes) */
+    uint32_t incomplete_ms;     /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */
+    bool no_inotify;            /* only the timer sees changes, as on a network mount */
 };
 
 /* On the swap thread. workers were made with room for the event loops' completion queues and one more. */
@@ -67,28 +67,30 @@ void el_swap_free(struct el_swap *swap);
 /* Counters of one version. Written by event loops, read by anybody; relaxed. */
 struct el_version_stats {
     _Atomic uint64_t requests;
-    _Atomic uint64_t errors;       /* answered with a status that is the server's or the model's fault (not INVALID_ARGUMENT, CANCELLED...) */
-    _Atomic uint64_t replayed;     /* requests answered elsewhere after its worker died */
+    _Atomic uint64_t
+        errors; /* answered with a status that is the server's or the model's fault (not INVALID_ARGUMENT, CANCELLED...) */
+    _Atomic uint64_t replayed; /* requests answered elsewhere after its worker died */
     _Atomic uint64_t worker_deaths;
-    struct el_histogram latency;   /* begin to done, successes */
+    struct el_histogram latency; /* begin to done, successes */
 };
 
 struct el_version_view {
     int64_t version;
     enum el_life_state state;
-    enum el_code code;              /* EL_OK, or why it is quarantined / ended */
-    const char *reason;             /* "" or the text of the failure */
-    int64_t since_us;               /* calendar time of the last change of state */
-    const char *engine;             /* "openvino"; "" before it is known */
-    const char *engine_reason;      /* with engine auto: "openvino agrees with tensorflow within 0.001 (largest difference 3e-08)" */
-    const char *isolation;          /* "process", "none" */
-    pid_t pid;                      /* 0: no process */
-    double load_ms;                 /* 0 before */
-    double switch_ms;               /* complete on disk to first able to answer; 0 before */
+    enum el_code code;  /* EL_OK, or why it is quarantined / ended */
+    const char *reason; /* "" or the text of the failure */
+    int64_t since_us;   /* calendar time of the last change of state */
+    const char *engine; /* "openvino"; "" before it is known */
+    const char *
+        engine_reason; /* with engine auto: "openvino agrees with tensorflow within 0.001 (largest difference 3e-08)" */
+    const char *isolation;                  /* "process", "none" */
+    pid_t pid;                              /* 0: no process */
+    double load_ms;                         /* 0 before */
+    double switch_ms;                       /* complete on disk to first able to answer; 0 before */
     const struct el_signatures *signatures; /* NULL before loaded */
     struct el_version_stats *stats;
-    struct el_worker *worker;       /* for el_worker_memory() only; NULL: none */
-    struct el_servable *servable;   /* the swapper's own: what requests are led to */
+    struct el_worker *worker;     /* for el_worker_memory() only; NULL: none */
+    struct el_servable *servable; /* the swapper's own: what requests are led to */
 };
 
 struct el_model_view {
@@ -96,19 +98,19 @@ struct el_model_view {
     const char *base_path;
     const struct el_version_view *versions; /* highest first */
     size_t version_count;
-    int64_t serving;                /* the version that requests without one go to; -1: none */
-    const char *source_error;       /* why the base path could not be read the last time; "" */
+    int64_t serving;          /* the version that requests without one go to; -1: none */
+    const char *source_error; /* why the base path could not be read the last time; "" */
     const struct el_version_label *labels;
     size_t label_count;
-    struct el_lobby *lobby;         /* the swapper's own: how many requests wait */
-    bool hold;                      /* the swapper's own: requests wait for the version that is on its way */
-    uint64_t hold_ns;               /* the swapper's own: and this long at most */
+    struct el_lobby *lobby; /* the swapper's own: how many requests wait */
+    bool hold;              /* the swapper's own: requests wait for the version that is on its way */
+    uint64_t hold_ns;       /* the swapper's own: and this long at most */
 };
 
 struct el_view {
     const struct el_model_view *models; /* in config order */
     size_t model_count;
-    uint64_t generation;            /* grows by one at each publication */
+    uint64_t generation; /* grows by one at each publication */
 };
 
 /* Pins the current view; wait-free; el_view_put() soon, on the same thread. */
@@ -122,12 +124,13 @@ uint64_t el_swap_refused(const struct el_swap *swap);
 /* ---- events: what happened and why, the last 4,096 ---- */
 
 struct el_event {
-    uint64_t id;        /* from 1, without holes */
-    int64_t time_us;    /* calendar */
-    const char *event;  /* "version_seen", "loading", "probed", "switched", "quarantined", "worker_died", "respawned", "drained", "ended"... */
+    uint64_t id;     /* from 1, without holes */
+    int64_t time_us; /* calendar */
+    const char *
+        event; /* "version_seen", "loading", "probed", "switched", "quarantined", "worker_died", "respawned", "drained", "ended"... */
     const char *model;
-    int64_t version;    /* -1: about the model */
-    const char *text;   /* for people, one line */
+    int64_t version;  /* -1: about the model */
+    const char *text; /* for people, one line */
 };
 
 /* Calls each for every event with an id > after, oldest first, under a lock: it must not call back. Any thread. */
@@ -182,14 +185,14 @@ struct el_request {
     struct el_call *call;
 
     /* The swapper's own. */
-    struct el_servable *servable;     /* pinned; NULL before a version is chosen */
-    struct el_servable *replay_from;  /* pinned; where replay_call ran */
-    struct el_call *replay_call;      /* ended with its worker; holds the inputs until they are copied */
-    struct el_lobby *lobby;           /* counted there while waiting */
+    struct el_servable *servable;    /* pinned; NULL before a version is chosen */
+    struct el_servable *replay_from; /* pinned; where replay_call ran */
+    struct el_call *replay_call;     /* ended with its worker; holds the inputs until they are copied */
+    struct el_lobby *lobby;          /* counted there while waiting */
     struct el_request *next, *previous;
     uint64_t started_ns;
-    uint64_t give_up_ns;              /* waiting: until then */
-    uint32_t *outputs;                /* wanted; few_outputs or allocated */
+    uint64_t give_up_ns; /* waiting: until then */
+    uint32_t *outputs;   /* wanted; few_outputs or allocated */
     uint32_t few_outputs[4];
     uint32_t output_count;
     uint32_t signature_index;

@@ -13,8 +13,7 @@
 struct el_version *el_version_find(const struct el_model *model, int64_t number)
 {
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (version->number == number)
             return version;
     }
@@ -24,8 +23,7 @@ struct el_version *el_version_find(const struct el_model *model, int64_t number)
 static void insert(struct el_model *model, struct el_version *version)
 {
     struct el_version *other;
-    cds_list_for_each_entry(other, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (other, &model->versions, in_model) {
         if (other->number < version->number)
             break;
     }

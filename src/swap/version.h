@@ -42,7 +42,7 @@ void el_version_drain(struct el_version *version);
 /* Leads requests to hosted, which has proved itself; from then on its death is respawn.h's. */
 void el_version_host(struct el_version *version, struct el_hosted *hosted);
 
-bool el_version_is_over(const struct el_version *version);    /* END or QUARANTINED */
-bool el_version_is_gone(const struct el_version *version);    /* END, and nothing of it is left: a new life may begin */
+bool el_version_is_over(const struct el_version *version); /* END or QUARANTINED */
+bool el_version_is_gone(const struct el_version *version); /* END, and nothing of it is left: a new life may begin */
 
 #endif

@@ -48,8 +48,7 @@ static const char *place_text(struct layout *layout, const char *text)
 struct el_version *el_model_serving(const struct el_model *model)
 {
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_SERVING)
             return version;
     }
@@ -106,14 +105,12 @@ static void lay_model(struct layout *layout, const struct el_model *model, struc
 {
     size_t count = 0;
     struct el_version *version;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         count++;
     }
     struct el_version_view *versions = place(layout, count * sizeof *versions);
     size_t at = 0;
-    cds_list_for_each_entry(version, &model->versions, in_model)
-    {
+    cds_list_for_each_entry (version, &model->versions, in_model) {
         lay_version(layout, version, view != NULL ? &versions[at] : NULL);
         at++;
         if (*servable != NULL)
@@ -144,13 +141,11 @@ static struct published *lay(struct layout *layout, struct el_swap *swap)
     size_t models = 0, servables = 0;
     struct el_model *model;
     struct el_version *version;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (model->removed)
             continue;
         models++;
-        cds_list_for_each_entry(version, &model->versions, in_model)
-        {
+        cds_list_for_each_entry (version, &model->versions, in_model) {
             servables++;
         }
     }
@@ -160,8 +155,7 @@ static struct published *lay(struct layout *layout, struct el_swap *swap)
     struct el_servable **owned = place(layout, servables * sizeof *owned);
     struct el_servable **servable = owned;
     size_t at = 0;
-    cds_list_for_each_entry(model, &swap->models, in_swap)
-    {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (model->removed)
             continue;
         lay_model(layout, model, list != NULL ? &list[at] : NULL, &servable);
@@ -218,8 +212,7 @@ bool el_view_publish(struct el_swap *swap)
     swap->unpublished = false;
 
     /* Release: a reader that loads the new pointer sees the view's content, and each servable's signatures. */
-    struct published *old =
-        behind(atomic_exchange_explicit(&swap->view, &made->view, memory_order_acq_rel));
+    struct published *old = behind(atomic_exchange_explicit(&swap->view, &made->view, memory_order_acq_rel));
     if (old != NULL)
         el_swap_defer(swap, &old->deferred, published_free, old);
     el_loops_wake(swap);

@@ -34,12 +34,13 @@ void el_request_leave(struct el_request *request)
 static void give_up(struct el_request *request)
 {
     el_request_leave(request);
-    struct el_status *status =
-        request->deadline_ns != EL_NEVER_NS
-            ? el_status_new(EL_DEADLINE_EXCEEDED, "deadline exceeded while model %.*s had no worker to run it",
-                            (int)request->model_size, request->model)
-            : el_status_new(EL_UNAVAILABLE, "model %.*s has no worker that can run it; one is being started",
-                            (int)request->model_size, request->model);
+    struct el_status *status = request->deadline_ns != EL_NEVER_NS
+                                   ? el_status_new(EL_DEADLINE_EXCEEDED,
+                                                   "deadline exceeded while model %.*s had no worker to run it",
+                                                   (int)request->model_size, request->model)
+                                   : el_status_new(EL_UNAVAILABLE,
+                                                   "model %.*s has no worker that can run it; one is being started",
+                                                   (int)request->model_size, request->model);
     el_request_finish(request, status);
 }
 
@@ -109,8 +110,7 @@ void el_loops_wake(struct el_swap *swap)
 {
     pthread_mutex_lock(&swap->loops_lock);
     struct el_swap_loop *loop;
-    cds_list_for_each_entry(loop, &swap->loops, in_swap)
-    {
+    cds_list_for_each_entry (loop, &swap->loops, in_swap) {
         uv_async_send(&loop->wake);
     }
     pthread_mutex_unlock(&swap->loops_lock);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 static void walk(enum el_life_state *state, const enum el_life_event *events, size_t n)

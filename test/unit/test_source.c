@@ -9,7 +9,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,7 +184,8 @@ static void only_directories_with_numbers_are_versions(void **unused)
     (void)unused;
     struct place place;
     open_place(&place);
-    shell(&place, "mkdir base/3 base/007 base/7 base/latest base/-4 && touch base/5 && ln -s 3 base/6 && ln -s no base/8");
+    shell(&place,
+          "mkdir base/3 base/007 base/7 base/latest base/-4 && touch base/5 && ln -s 3 base/6 && ln -s no base/8");
     char base[96];
     snprintf(base, sizeof base, "%s/base", place.dir);
     struct el_listing listing;
@@ -204,7 +207,8 @@ static void a_base_path_that_is_not_there_says_so(void **unused)
     struct el_listing listing;
     struct el_status *status = el_listing_read("m", "/nonexistent/base", &listing);
     assert_int_equal(el_status_code(status), EL_NOT_FOUND);
-    assert_non_null(strstr(el_status_text(status), "Could not find base path /nonexistent/base for servable m with error"));
+    assert_non_null(
+        strstr(el_status_text(status), "Could not find base path /nonexistent/base for servable m with error"));
     el_status_free(status);
 }
 
@@ -245,7 +249,8 @@ static void what_is_missing_is_said_and_given_up_after_a_while(void **unused)
     struct place place;
     open_place(&place);
     watch(&place, 60000, false);
-    shell(&place, "cp -r %s next && truncate -s 3 next/variables/variables.data-00000-of-00001 && mv next base/1", GOOD);
+    shell(&place, "cp -r %s next && truncate -s 3 next/variables/variables.data-00000-of-00001 && mv next base/1",
+          GOOD);
     const struct el_source_version *version = wait_state(&place, 1, EL_SOURCE_ARRIVING);
     assert_non_null(strstr(version->text, "waiting: variables/variables.data-00000-of-00001 has 3 bytes"));
     version = wait_state(&place, 1, EL_SOURCE_BAD);

@@ -38,8 +38,7 @@ static void start_counter(void)
 {
     stage_start(&counter.stage);
     assert_null(el_completions_new(counter.stage.workers, 0, &counter.stage.loop, &counter.completions));
-    assert_null(
-        el_swap_attach_loop(counter.stage.swap, counter.completions, &counter.stage.loop, &counter.loop));
+    assert_null(el_swap_attach_loop(counter.stage.swap, counter.completions, &counter.stage.loop, &counter.loop));
     stage_wait_serving(&counter.stage, 1);
 }
 
@@ -203,8 +202,7 @@ static void every_version_of_a_policy_is_reached_by_its_number(void **unused)
     stage_put(&counter.stage, 5, "");
     stage_start(&counter.stage);
     assert_null(el_completions_new(counter.stage.workers, 0, &counter.stage.loop, &counter.completions));
-    assert_null(
-        el_swap_attach_loop(counter.stage.swap, counter.completions, &counter.stage.loop, &counter.loop));
+    assert_null(el_swap_attach_loop(counter.stage.swap, counter.completions, &counter.stage.loop, &counter.loop));
     static const int64_t numbers[] = { 1, 2, 5 };
     for (int i = 0; i < 3; i++)
         stage_wait_state(&counter.stage, numbers[i], EL_LIFE_SERVING);

@@ -12,12 +12,14 @@
 
 #include "base/clock.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +51,9 @@ static struct el_signature signature(struct el_tensor_info *input, struct el_ten
 static void made_up_inputs_are_finite_small_and_the_same_each_time(void **unused)
 {
     (void)unused;
-    static const enum el_dtype dtypes[] = { EL_FLOAT, EL_DOUBLE,    EL_HALF,       EL_BFLOAT16, EL_INT8,  EL_UINT8, EL_INT16,
-                                            EL_INT32, EL_INT64,     EL_UINT16,     EL_UINT32,   EL_UINT64, EL_BOOL,  EL_STRING,
-                                            EL_QINT8, EL_COMPLEX64, EL_COMPLEX128, EL_QINT32 };
+    static const enum el_dtype dtypes[] = { EL_FLOAT, EL_DOUBLE, EL_HALF,  EL_BFLOAT16,  EL_INT8,       EL_UINT8,
+                                            EL_INT16, EL_INT32,  EL_INT64, EL_UINT16,    EL_UINT32,     EL_UINT64,
+                                            EL_BOOL,  EL_STRING, EL_QINT8, EL_COMPLEX64, EL_COMPLEX128, EL_QINT32 };
     for (size_t i = 0; i < COUNT(dtypes); i++) {
         struct el_tensor_info input = info(input_name, dtypes[i], -1, 7);
         struct el_signature asked = signature(&input, NULL);
@@ -173,8 +175,9 @@ static void a_new_version_must_understand_todays_clients(void **unused)
     expect_compatible(&old, &new_, NULL);
 
     in.name = pixels_name;
-    expect_compatible(&old, &new_,
-                      "serving_default: - input \"input\" float [?,784], serving_default: + input \"pixels\" float [?,784]");
+    expect_compatible(
+        &old, &new_,
+        "serving_default: - input \"input\" float [?,784], serving_default: + input \"pixels\" float [?,784]");
     in = info(input_name, EL_DOUBLE, -1, 784);
     expect_compatible(&old, &new_, "+ input \"input\" double [?,784]");
     in = info(input_name, EL_FLOAT, 1, 784); /* a batch of one only: tightened */
@@ -220,8 +223,7 @@ static void good_answer(struct answer *answer)
                                          .data = answer->numbers,
                                          .size = sizeof answer->numbers };
     answer->pass = (struct el_pass){ .batch = 1, .outputs = &answer->tensor, .output_count = 1 };
-    answer->judged =
-        (struct el_judged){ .signatures = &answer->signatures, .passes = &answer->pass, .pass_count = 1 };
+    answer->judged = (struct el_judged){ .signatures = &answer->signatures, .passes = &answer->pass, .pass_count = 1 };
 }
 
 static void expect_judgement(const struct answer *answer, const struct answer *serving, const char *refused,
@@ -484,11 +486,13 @@ static void settings_are_copied_with_their_defaults(void **unused)
     static char name[] = "m", path[] = "/models/m", label[] = "stable";
     int64_t versions[] = { 3, 5 };
     struct el_version_label labels[] = { { .label = label, .version = 3 } };
-    const struct el_model_config from = { .name = name,
-                                          .base_path = path,
-                                          .policy = { .type = EL_POLICY_SPECIFIC, .versions = versions, .version_count = 2 },
-                                          .labels = labels,
-                                          .label_count = 1 };
+    const struct el_model_config from = {
+        .name = name,
+        .base_path = path,
+        .policy = { .type = EL_POLICY_SPECIFIC, .versions = versions, .version_count = 2 },
+        .labels = labels,
+        .label_count = 1
+    };
     struct el_model_config a, b;
     assert_null(el_settings_copy(&from, &a));
     assert_null(el_settings_copy(&from, &b));

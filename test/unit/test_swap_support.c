@@ -427,8 +427,8 @@ static void *client_main(void *argument)
     uv_prepare_init(&client->loop, &client->prepare);
     client->open_handles = 3;
     client->wake.data = client->beat.data = client->prepare.data = client;
-    struct el_status *status =
-        el_completions_new(client->stage->workers, client->index, &client->loop, &client->completions);
+    struct el_status *status = el_completions_new(client->stage->workers, client->index, &client->loop,
+                                                  &client->completions);
     if (status == NULL)
         status = el_swap_attach_loop(client->stage->swap, client->completions, &client->loop, &client->swap_loop);
     if (status != NULL)

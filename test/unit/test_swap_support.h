@@ -10,18 +10,19 @@
 
 #include "swap/swap.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
-#include <pthread.h>
 
 /* Sanitizers slow everything down: limits that a good version must keep are this much wider. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLOWNESS 8
+#    define SLOWNESS 8
 #else
-#define SLOWNESS 1
+#    define SLOWNESS 1
 #endif
 
 struct client {
@@ -31,20 +32,20 @@ struct client {
     uv_async_t wake;
     uv_timer_t beat;
     uv_prepare_t prepare;
-    uint32_t index;                 /* of its completion queue */
+    uint32_t index; /* of its completion queue */
     struct el_completions *completions;
     struct el_swap_loop *swap_loop;
     const char *model;
     unsigned at_once;
-    unsigned columns;               /* of the input: 4 for the test engine's model, 784 for digits */
+    unsigned columns; /* of the input: 4 for the test engine's model, 784 for digits */
     struct asking *asking;
     unsigned open_handles;
-    _Atomic int order;              /* 0 ask, 1 pause, 2 end */
+    _Atomic int order; /* 0 ask, 1 pause, 2 end */
     _Atomic unsigned under_way;
     _Atomic uint64_t answered, failed, wrong;
     _Atomic int64_t last_version;
     _Atomic uint64_t by_version[64]; /* answers of versions 0..63 */
-    char first_failure[512];        /* read after the thread has paused */
+    char first_failure[512];         /* read after the thread has paused */
     uint64_t slowest_ns;
     bool joined;
 };
@@ -60,7 +61,7 @@ struct stage {
     uint32_t loops;
     char dir[64];
     struct client client;
-    unsigned columns;               /* for the client: 0 means 4 */
+    unsigned columns; /* for the client: 0 means 4 */
     bool has_client, stopped, settled;
     uv_timer_t wait;
 };

@@ -16,8 +16,7 @@
 #include "swap/compatibility.h"
 #include "swap/engine_choice.h"
 #include "swap/hosted.h"
-#include "swap/latency.h"
-#include "swap/probe_judge.h"
+#include "swap/loader_state.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -27,38 +26,6 @@
 
 #define TENSORFLOW "tensorflow"
 #define OPENVINO "openvino"
-
-enum step { STARTING, PROBING, ASKING, MEASURING };
-
-/* One engine's try. */
-struct attempt {
-    struct el_load *load;
-    struct el_hosted *hosted; /* NULL: not started, or gone */
-    const char *engine;       /* a constant, or load->engine */
-    bool decided;             /* loaded, or failed */
-    struct el_status *failed; /* why it is out */
-    struct el_probe *probe;
-    bool probed;
-    double load_ms;
-};
-
-struct el_load {
-    struct el_version *version;
-    char engine[64];
-    struct attempt attempts[2]; /* in the order in which they are probed */
-    unsigned attempt_count, probing;
-    struct attempt *chosen;
-    enum step step;
-    bool entered;                /* the step has been started */
-    struct el_servable *serving; /* owned with others; NULL: none serves */
-    struct el_probe *serving_probe;
-    bool serving_probed;
-    struct el_latency *latency;
-    struct el_latency_result measured;
-    struct el_status *measure_failed;
-    bool measured_done;
-    struct el_buf warning;
-};
 
 static struct el_swap *swap_of(const struct el_load *load)
 {
@@ -70,7 +37,7 @@ static const struct el_update_config *update_of(const struct el_load *load)
     return &load->version->model->settings.update;
 }
 
-static bool is_in(const struct attempt *attempt)
+static bool is_in(const struct el_attempt *attempt)
 {
     return attempt->hosted != NULL && attempt->failed == NULL;
 }
@@ -78,7 +45,7 @@ static bool is_in(const struct attempt *attempt)
 static void on_event(struct el_hosted *hosted, const struct el_worker_event *event, void *owner)
 {
     (void)hosted;
-    struct attempt *attempt = owner;
+    struct el_attempt *attempt = owner;
     attempt->decided = true;
     switch (event->type) {
     case EL_WORKER_LOADED:
@@ -101,8 +68,8 @@ static void on_event(struct el_hosted *hosted, const struct el_worker_event *eve
 
 static void start_attempt(struct el_load *load, const char *engine)
 {
-    struct attempt *attempt = &load->attempts[load->attempt_count++];
-    *attempt = (struct attempt){ .load = load, .engine = engine };
+    struct el_attempt *attempt = &load->attempts[load->attempt_count++];
+    *attempt = (struct el_attempt){ .load = load, .engine = engine };
     attempt->failed = el_hosted_start(load->version, engine, true, on_event, attempt, &attempt->hosted);
     attempt->decided = attempt->failed != NULL;
 }
@@ -134,7 +101,7 @@ void el_load_end(struct el_load *load)
     struct el_swap *swap = swap_of(load);
     swap->loads--;
     for (unsigned i = 0; i < load->attempt_count; i++) {
-        struct attempt *attempt = &load->attempts[i];
+        struct el_attempt *attempt = &load->attempts[i];
         el_probe_free(attempt->probe);
         if (attempt->hosted != NULL)
             el_hosted_kill(attempt->hosted, el_status_new(EL_CANCELLED, "its version is not loaded any further"));
@@ -167,7 +134,7 @@ static void set_engine_reason(struct el_version *version, const char *text)
 /* ---- STARTING ---- */
 
 /* The text begins with the engine's name where the engine itself, not the version, is what is missing. */
-static bool is_missing_engine(const struct attempt *attempt)
+static bool is_missing_engine(const struct el_attempt *attempt)
 {
     char start[80];
     int size = snprintf(start, sizeof start, "engine %s:", attempt->engine);
@@ -178,7 +145,7 @@ static bool is_missing_engine(const struct attempt *attempt)
 /* Why nothing is left to go on with; NULL: something is. */
 static struct el_status *loading_failed(const struct el_load *load)
 {
-    const struct attempt *first = &load->attempts[0], *second = &load->attempts[1];
+    const struct el_attempt *first = &load->attempts[0], *second = &load->attempts[1];
     if (load->attempt_count == 1)
         return el_status_copy(first->failed);
     if (first->failed == NULL || (is_missing_engine(first) && second->failed == NULL))
@@ -205,7 +172,7 @@ static bool tick_starting(struct el_load *load)
             load_ms = load->attempts[i].load_ms;
     load->version->load_ms = load_ms;
     el_version_move(load->version, EL_LIFE_PASS, NULL, "loaded", "in %.0f ms", load_ms);
-    load->step = PROBING;
+    load->step = EL_LOAD_PROBING;
     return true;
 }
 
@@ -213,15 +180,15 @@ static bool tick_starting(struct el_load *load)
 
 static void on_probed(struct el_probe *probe, void *argument)
 {
-    struct attempt *attempt = argument;
+    struct el_attempt *attempt = argument;
     (void)probe;
     attempt->probed = true;
     el_swap_touch(swap_of(attempt->load));
 }
 
-static void start_probe(struct el_load *load, struct attempt *attempt)
+static void start_probe(struct el_load *load, struct el_attempt *attempt)
 {
-    const struct attempt *first = &load->attempts[0];
+    const struct el_attempt *first = &load->attempts[0];
     bool follow = attempt != first && first->probe != NULL && is_in(first);
     const struct el_probe_options options = {
         .swap = swap_of(load),
@@ -237,7 +204,7 @@ static void start_probe(struct el_load *load, struct attempt *attempt)
     attempt->failed = el_probe_start(&options, &attempt->probe);
 }
 
-static struct el_judged judged(const struct attempt *attempt)
+struct el_judged el_attempt_judged(const struct el_attempt *attempt)
 {
     struct el_judged result = { .signatures = el_worker_signatures(attempt->hosted->worker) };
     result.passes = el_probe_passes(attempt->probe, &result.pass_count);
@@ -245,9 +212,9 @@ static struct el_judged judged(const struct attempt *attempt)
 }
 
 /* The engine that serves, with the reason in the version's engine_reason; NULL: the load has failed with *failed. */
-static struct attempt *choose(struct el_load *load, struct el_status **failed)
+static struct el_attempt *choose(struct el_load *load, struct el_status **failed)
 {
-    struct attempt *first = &load->attempts[0], *second = &load->attempts[1];
+    struct el_attempt *first = &load->attempts[0], *second = &load->attempts[1];
     struct el_version *version = load->version;
     char text[1200];
     *failed = NULL;
@@ -255,7 +222,7 @@ static struct attempt *choose(struct el_load *load, struct el_status **failed)
         snprintf(text, sizeof text, "asked for");
     } else if (is_in(first) && is_in(second)) {
         struct el_buf reason = { 0 };
-        struct el_judged fast = judged(second), measure = judged(first);
+        struct el_judged fast = el_attempt_judged(second), measure = el_attempt_judged(first);
         bool agree = el_engines_agree(OPENVINO, &fast, &measure, update_of(load)->tolerance, &reason);
         snprintf(text, sizeof text, "%.*s", (int)reason.size, reason.data != NULL ? (const char *)reason.data : "");
         el_buf_free(&reason);
@@ -292,7 +259,7 @@ static struct el_status *settle_engine(struct el_load *load)
 {
     struct el_version *version = load->version;
     for (unsigned i = 0; i < load->attempt_count; i++) {
-        struct attempt *other = &load->attempts[i];
+        struct el_attempt *other = &load->attempts[i];
         if (other == load->chosen)
             continue;
         el_hosted_leave(other->hosted, 0);
@@ -310,7 +277,7 @@ static struct el_status *settle_engine(struct el_load *load)
 static bool tick_probing(struct el_load *load, uint64_t now_ns)
 {
     while (load->probing < load->attempt_count) {
-        struct attempt *attempt = &load->attempts[load->probing];
+        struct el_attempt *attempt = &load->attempts[load->probing];
         if (is_in(attempt) && attempt->probe == NULL)
             start_probe(load, attempt);
         if (attempt->probe != NULL && !attempt->probed) {
@@ -331,159 +298,8 @@ static bool tick_probing(struct el_load *load, uint64_t now_ns)
         el_version_quarantine(load->version, failed);
         return false;
     }
-    load->step = ASKING;
+    load->step = EL_LOAD_ASKING;
     return true;
-}
-
-/* ---- ASKING ---- */
-
-static void on_serving_probed(struct el_probe *probe, void *argument)
-{
-    (void)probe;
-    struct el_load *load = argument;
-    load->serving_probed = true;
-    el_swap_touch(swap_of(load));
-}
-
-static void ask_serving(struct el_load *load)
-{
-    const struct el_probe_options options = {
-        .swap = swap_of(load),
-        .servable = load->serving,
-        .signatures = &load->serving->signatures,
-        .timeout_ms = update_of(load)->probe_timeout_ms,
-        .like = load->chosen->probe,
-        .like_signatures = el_worker_signatures(load->chosen->hosted->worker),
-        .done = on_serving_probed,
-        .argument = load,
-    };
-    struct el_status *status = el_probe_start(&options, &load->serving_probe);
-    load->serving_probed = status != NULL; /* not asked: judged without it */
-    el_status_free(status);
-}
-
-static bool tick_asking(struct el_load *load, uint64_t now_ns)
-{
-    struct el_judged candidate = judged(load->chosen), serving = { 0 };
-    if (!load->entered && load->serving != NULL && el_probe_suspicious(&candidate))
-        ask_serving(load);
-    else if (!load->entered)
-        load->serving_probed = true;
-    load->entered = true;
-    if (load->serving_probe != NULL && !load->serving_probed)
-        el_probe_tick(load->serving_probe, now_ns);
-    if (!load->serving_probed)
-        return false;
-    if (load->serving != NULL)
-        serving.signatures = &load->serving->signatures;
-    if (load->serving_probe != NULL && el_probe_broken(load->serving_probe) == NULL)
-        serving.passes = el_probe_passes(load->serving_probe, &serving.pass_count);
-    struct el_status *failed = el_probe_judge(&candidate, &serving, &load->warning);
-    if (failed != NULL) {
-        el_version_quarantine(load->version, failed);
-        return false;
-    }
-    load->step = MEASURING;
-    load->entered = false;
-    return true;
-}
-
-/* ---- MEASURING ---- */
-
-static void on_measured(const struct el_latency_result *result, void *argument)
-{
-    struct el_load *load = argument;
-    load->measured = *result;
-    load->measure_failed = el_status_prefix(el_status_copy(result->failed), "measuring its latency");
-    load->measured_done = true;
-    el_swap_touch(swap_of(load));
-}
-
-/* A signature that the new version answered and the serving one has: serving_default first. */
-static const struct el_pass *pass_to_measure(const struct el_load *load, uint32_t *old_index)
-{
-    struct el_judged candidate = judged(load->chosen);
-    const struct el_pass *found = NULL;
-    for (uint32_t i = 0; i < candidate.pass_count; i++) {
-        const struct el_pass *pass = &candidate.passes[i];
-        const char *name = candidate.signatures->list[pass->signature].name;
-        bool is_default = strcmp(name, "serving_default") == 0;
-        uint32_t index;
-        if (pass->status != NULL || pass->batch != 1 || (found != NULL && !is_default) ||
-            el_signatures_find(&load->serving->signatures, name, strlen(name), &index) == NULL)
-            continue;
-        found = pass;
-        *old_index = index;
-    }
-    return found;
-}
-
-static void measure(struct el_load *load)
-{
-    uint32_t old_index = 0;
-    const struct el_pass *pass = load->serving != NULL && update_of(load)->max_latency_ratio >= 0
-                                     ? pass_to_measure(load, &old_index)
-                                     : NULL;
-    load->measured_done = pass == NULL;
-    if (pass == NULL)
-        return;
-    const struct el_latency_options options = {
-        .swap = swap_of(load),
-        .new_worker = load->chosen->hosted->worker,
-        .old = load->serving,
-        .new_index = pass->signature,
-        .old_index = old_index,
-        .new_signature = &load->version->servable->signatures.list[pass->signature],
-        .old_signature = &load->serving->signatures.list[old_index],
-        .variant = pass->variant,
-        .timeout_ms = update_of(load)->probe_timeout_ms,
-        .done = on_measured,
-        .argument = load,
-    };
-    struct el_status *status = el_latency_start(&options, &load->latency);
-    load->measured_done = status != NULL;
-    el_status_free(status);
-}
-
-static void ready(struct el_load *load)
-{
-    struct el_version *version = load->version;
-    struct el_hosted *hosted = load->chosen->hosted;
-    load->chosen->hosted = NULL;
-    char speed[120] = "", warning[800] = "";
-    if (load->measured.runs > 0)
-        snprintf(speed, sizeof speed, "; median answer %.3g ms, the serving version's %.3g ms",
-                 (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
-    if (load->warning.size > 0)
-        snprintf(warning, sizeof warning, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
-    version->switch_ms = (double)(el_now_ns() - version->whole_since_ns) / 1e6;
-    el_version_host(version, hosted);
-    el_version_move(version, EL_LIFE_PASS, NULL, "probed", "good on %s (%s)%s%s", version->engine,
-                    version->engine_reason != NULL ? version->engine_reason : "", speed, warning);
-    version->load = NULL;
-    el_load_end(load);
-}
-
-static bool tick_measuring(struct el_load *load, uint64_t now_ns)
-{
-    if (!load->entered) {
-        el_worker_promote(load->chosen->hosted->worker); /* at idle priority it would be compared unfairly */
-        measure(load);
-        load->entered = true;
-    }
-    if (load->latency != NULL && !load->measured_done)
-        el_latency_tick(load->latency, now_ns);
-    if (!load->measured_done)
-        return false;
-    struct el_status *failed = load->measure_failed;
-    load->measure_failed = NULL;
-    if (failed == NULL)
-        failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
-    if (failed != NULL)
-        el_version_quarantine(load->version, failed);
-    else
-        ready(load);
-    return false;
 }
 
 void el_load_tick(struct el_version *version, uint64_t now_ns)
@@ -496,17 +312,17 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
             return;
         }
         switch (load->step) {
-        case STARTING:
+        case EL_LOAD_STARTING:
             more = tick_starting(load);
             break;
-        case PROBING:
+        case EL_LOAD_PROBING:
             more = tick_probing(load, now_ns);
             break;
-        case ASKING:
-            more = tick_asking(load, now_ns);
+        case EL_LOAD_ASKING:
+            more = el_load_ask(load, now_ns);
             break;
-        case MEASURING:
-            more = tick_measuring(load, now_ns);
+        case EL_LOAD_MEASURING:
+            more = el_load_measure(load, now_ns);
             break;
         }
     }

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The second half of a load: is the new version at least as good as the one that serves? */
+#include "base/clock.h"
+#include "swap/loader.h"
+#include "swap/loader_state.h"
+#include "swap/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct el_swap *swap_of(const struct el_load *load)
+{
+    return load->version->model->swap;
+}
+
+static const struct el_update_config *update_of(const struct el_load *load)
+{
+    return &load->version->model->settings.update;
+}
+
+/* ---- ASKING ---- */
+
+static void on_serving_probed(struct el_probe *probe, void *argument)
+{
+    (void)probe;
+    struct el_load *load = argument;
+    load->serving_probed = true;
+    el_swap_touch(swap_of(load));
+}
+
+static void ask_serving(struct el_load *load)
+{
+    const struct el_probe_options options = {
+        .swap = swap_of(load),
+        .servable = load->serving,
+        .signatures = &load->serving->signatures,
+        .timeout_ms = update_of(load)->probe_timeout_ms,
+        .like = load->chosen->probe,
+        .like_signatures = el_worker_signatures(load->chosen->hosted->worker),
+        .done = on_serving_probed,
+        .argument = load,
+    };
+    struct el_status *status = el_probe_start(&options, &load->serving_probe);
+    load->serving_probed = status != NULL; /* not asked: judged without it */
+    el_status_free(status);
+}
+
+bool el_load_ask(struct el_load *load, uint64_t now_ns)
+{
+    struct el_judged candidate = el_attempt_judged(load->chosen), serving = { 0 };
+    if (!load->entered && load->serving != NULL && el_probe_suspicious(&candidate))
+        ask_serving(load);
+    else if (!load->entered)
+        load->serving_probed = true;
+    load->entered = true;
+    if (load->serving_probe != NULL && !load->serving_probed)
+        el_probe_tick(load->serving_probe, now_ns);
+    if (!load->serving_probed)
+        return false;
+    if (load->serving != NULL)
+        serving.signatures = &load->serving->signatures;
+    if (load->serving_probe != NULL && el_probe_broken(load->serving_probe) == NULL)
+        serving.passes = el_probe_passes(load->serving_probe, &serving.pass_count);
+    struct el_status *failed = el_probe_judge(&candidate, &serving, &load->warning);
+    if (failed != NULL) {
+        el_version_quarantine(load->version, failed);
+        return false;
+    }
+    load->step = EL_LOAD_MEASURING;
+    load->entered = false;
+    return true;
+}
+
+/* ---- MEASURING ---- */
+
+static void on_measured(const struct el_latency_result *result, void *argument)
+{
+    struct el_load *load = argument;
+    load->measured = *result;
+    load->measure_failed = el_status_prefix(el_status_copy(result->failed), "measuring its latency");
+    load->measured_done = true;
+    el_swap_touch(swap_of(load));
+}
+
+/* A signature that the new version answered and the serving one has: serving_default first. */
+static const struct el_pass *pass_to_measure(const struct el_load *load, uint32_t *old_index)
+{
+    struct el_judged candidate = el_attempt_judged(load->chosen);
+    const struct el_pass *found = NULL;
+    for (uint32_t i = 0; i < candidate.pass_count; i++) {
+        const struct el_pass *pass = &candidate.passes[i];
+        const char *name = candidate.signatures->list[pass->signature].name;
+        bool is_default = strcmp(name, "serving_default") == 0;
+        uint32_t index;
+        if (pass->status != NULL || pass->batch != 1 || (found != NULL && !is_default) ||
+            el_signatures_find(&load->serving->signatures, name, strlen(name), &index) == NULL)
+            continue;
+        found = pass;
+        *old_index = index;
+    }
+    return found;
+}
+
+static void measure(struct el_load *load)
+{
+    uint32_t old_index = 0;
+    const struct el_pass *pass = load->serving != NULL && update_of(load)->max_latency_ratio >= 0
+                                     ? pass_to_measure(load, &old_index)
+                                     : NULL;
+    load->measured_done = pass == NULL;
+    if (pass == NULL)
+        return;
+    const struct el_latency_options options = {
+        .swap = swap_of(load),
+        .new_worker = load->chosen->hosted->worker,
+        .old = load->serving,
+        .new_index = pass->signature,
+        .old_index = old_index,
+        .new_signature = &load->version->servable->signatures.list[pass->signature],
+        .old_signature = &load->serving->signatures.list[old_index],
+        .variant = pass->variant,
+        .timeout_ms = update_of(load)->probe_timeout_ms,
+        .done = on_measured,
+        .argument = load,
+    };
+    struct el_status *status = el_latency_start(&options, &load->latency);
+    load->measured_done = status != NULL;
+    el_status_free(status);
+}
+
+static void ready(struct el_load *load)
+{
+    struct el_version *version = load->version;
+    struct el_hosted *hosted = load->chosen->hosted;
+    load->chosen->hosted = NULL;
+    char speed[120] = "", warning[800] = "";
+    if (load->measured.runs > 0)
+        snprintf(speed, sizeof speed, "; median answer %.3g ms, the serving version's %.3g ms",
+                 (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
+    if (load->warning.size > 0)
+        snprintf(warning, sizeof warning, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
+    version->switch_ms = (double)(el_now_ns() - version->whole_since_ns) / 1e6;
+    el_version_host(version, hosted);
+    el_version_move(version, EL_LIFE_PASS, NULL, "probed", "good on %s (%s)%s%s", version->engine,
+                    version->engine_reason != NULL ? version->engine_reason : "", speed, warning);
+    version->load = NULL;
+    el_load_end(load);
+}
+
+bool el_load_measure(struct el_load *load, uint64_t now_ns)
+{
+    if (!load->entered) {
+        el_worker_promote(load->chosen->hosted->worker); /* at idle priority it would be compared unfairly */
+        measure(load);
+        load->entered = true;
+    }
+    if (load->latency != NULL && !load->measured_done)
+        el_latency_tick(load->latency, now_ns);
+    if (!load->measured_done)
+        return false;
+    struct el_status *failed = load->measure_failed;
+    load->measure_failed = NULL;
+    if (failed == NULL)
+        failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
+    if (failed != NULL)
+        el_version_quarantine(load->version, failed);
+    else
+        ready(load);
+    return false;
+}

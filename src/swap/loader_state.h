@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_SWAP_LOADER_STATE_H
+#define EL_SWAP_LOADER_STATE_H
+
+/* What the two halves of a load share: loader.c makes a worker that answers, loader_compare.c holds it against what serves. */
+
+#include "swap/latency.h"
+#include "swap/probe_judge.h"
+
+enum el_load_step { EL_LOAD_STARTING, EL_LOAD_PROBING, EL_LOAD_ASKING, EL_LOAD_MEASURING };
+
+/* One engine's try. */
+struct el_attempt {
+    struct el_load *load;
+    struct el_hosted *hosted; /* NULL: not started, or gone */
+    const char *engine;       /* a constant, or load->engine */
+    bool decided;             /* loaded, or failed */
+    struct el_status *failed; /* why it is out */
+    struct el_probe *probe;
+    bool probed;
+    double load_ms;
+};
+
+struct el_load {
+    struct el_version *version;
+    char engine[64];
+    struct el_attempt attempts[2]; /* in the order in which they are probed */
+    unsigned attempt_count, probing;
+    struct el_attempt *chosen;
+    enum el_load_step step;
+    bool entered;                /* the step has been started */
+    struct el_servable *serving; /* owned with others; NULL: none serves */
+    struct el_probe *serving_probe;
+    bool serving_probed;
+    struct el_latency *latency;
+    struct el_latency_result measured;
+    struct el_status *measure_failed;
+    bool measured_done;
+    struct el_buf warning;
+};
+
+/* What the attempt's worker offers and answered. It is in, and was probed. */
+struct el_judged el_attempt_judged(const struct el_attempt *attempt);
+
+/* The steps ASKING and MEASURING; true: the next step can be taken at once. load may be gone otherwise. */
+bool el_load_ask(struct el_load *load, uint64_t now_ns);
+bool el_load_measure(struct el_load *load, uint64_t now_ns);
+
+#endif

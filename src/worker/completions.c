@@ -159,6 +159,9 @@ void el_completions_sent(struct el_lane *lane)
     if (completions->active == NULL) {
         uv_prepare_start(&completions->prepare, on_prepare);
         uv_check_start(&completions->check, on_check);
+        /* A call begun by another prepare hook: ours comes in the loop's next turn only, so this one must not sleep. Else the
+         * answer could come while no lane is parked, and nobody would wake the loop. */
+        peek_only(completions, true);
     }
     lane->active = true;
     lane->previous_active = NULL;

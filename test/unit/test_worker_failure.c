@@ -146,7 +146,7 @@ static void a_worker_beyond_its_memory_is_killed(void **state)
 {
     struct house *house = *state;
     struct subject subject;
-    struct el_worker_options options = house_options(house, "memory=2000\n");
+    struct el_worker_options options = house_options(house, "memory=1000\n");
     options.memory_limit_bytes = 64 << 20;
     house_start(house, &subject, &options);
     house_wait(house, &subject.died);

@@ -136,7 +136,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     if (daemon->ending || *daemon->flags.model_config_file == 0)
         return;
     struct el_config config;
-    struct el_status *status = el_config_read(daemon->flags.model_config_file, &config);
+    struct el_status *status = el_everlitd_config(&daemon->flags, &config);
     if (status == NULL) {
         status = el_swap_reconfigure(daemon->swap, &config);
         el_config_free(&config);
@@ -326,13 +326,23 @@ static struct el_status *serve(struct daemon *daemon, const struct el_config *co
     return status;
 }
 
+static void warn_of_flags(const struct daemon *daemon, const struct el_flag table[EL_EVERLITD_FLAGS])
+{
+    for (size_t i = 0; i < EL_EVERLITD_FLAGS; i++) {
+        if (table[i].given && table[i].without_effect != NULL)
+            el_log(&daemon->log, EL_LOG_WARNING, "flag_without_effect", el_str("flag", table[i].name),
+                   el_str("reason", table[i].without_effect));
+    }
+}
+
 int main(int count, char **arguments)
 {
     /* A worker's tables (700 kB and more, mostly untouched) come and go with each swap. By default the C library raises this
      * limit after the first is freed, and from then on clears them and keeps them: 3 MB more after ten swaps. */
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     struct daemon daemon = {0};
-    struct el_status *status = el_everlitd_flags_parse(count, arguments, &daemon.flags);
+    struct el_flag table[EL_EVERLITD_FLAGS];
+    struct el_status *status = el_everlitd_flags_parse(count, arguments, &daemon.flags, table);
     if (status != NULL)
         return failed(status);
     if (daemon.flags.help) {
@@ -346,6 +356,7 @@ int main(int count, char **arguments)
     daemon.log = (struct el_log){
         .fd = STDERR_FILENO, .least = daemon.flags.log_level_value, .format = daemon.flags.log_format_value};
     signal(SIGPIPE, SIG_IGN);
+    warn_of_flags(&daemon, table);
     struct el_config config;
     status = el_everlitd_config(&daemon.flags, &config);
     if (status != NULL)

@@ -6,12 +6,14 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "cmd/flags.h"
 #include "config/config.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
 struct el_everlitd_flags {
+    /* Everlit's, and those of TensorFlow Serving that matter most. */
     int32_t port, rest_api_port;
     const char *grpc_socket_path;
     const char *model_name, *model_base_path, *model_config_file;
@@ -26,13 +28,46 @@ struct el_everlitd_flags {
     const char *log_format, *log_level;
     bool help, version;
 
+    /* The other flags of TensorFlow Serving that change something here. */
+    bool rest_api_enable_cors_support;
+    bool allow_version_labels_for_unavailable_models;
+    bool enable_signature_method_name_check;
+    int32_t model_config_file_poll_wait_seconds;
+    const char *monitoring_config_file;
+
+    /* Those that change nothing: read, checked for their type, and warned about when given. */
+    struct {
+        int32_t rest_api_num_threads, grpc_max_threads, num_load_threads, num_unload_threads, max_num_load_retries;
+        int32_t num_request_iterations_for_warmup, num_tflite_pools, num_tflite_interpreters_per_pool;
+        int64_t load_retry_interval_micros;
+        int64_t tensorflow_session_parallelism, tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism;
+        double per_process_gpu_memory_fraction;
+        bool enable_batching, enable_per_model_batching_parameters, flush_filesystem_caches, use_alts_credentials;
+        bool enable_model_warmup, remove_unused_fields_from_bundle_metagraph, prefer_tflite_model;
+        bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
+        bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
+        const char *batching_parameters_file, *tensorflow_session_config_file, *ssl_config_file, *platform_config_file;
+        const char *saved_model_tags, *grpc_channel_arguments, *thread_pool_factory_config_file, *mixed_precision;
+    } ignored;
+
     /* From the above, checked. */
     enum el_log_format log_format_value;
     enum el_log_level log_level_value;
 };
 
-/* Defaults, then the command line, then the checks that need no file. */
-struct el_status *el_everlitd_flags_parse(int count, char **arguments, struct el_everlitd_flags *flags) EL_MUST_USE;
+/* The defaults, from which a table is made. */
+void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
+
+/* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
+#define EL_EVERLITD_FLAGS 58
+void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
+
+/*
+ * Defaults, then the command line, then the checks that need no file. table is the one of flags afterwards: what was given and
+ * changes nothing here can be told from it.
+ */
+struct el_status *el_everlitd_flags_parse(int count, char **arguments, struct el_everlitd_flags *flags,
+                                          struct el_flag table[EL_EVERLITD_FLAGS]) EL_MUST_USE;
 
 /* What --help prints. */
 void el_everlitd_flags_print(FILE *out);

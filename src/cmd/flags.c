@@ -36,7 +36,7 @@ static size_t distance(const char *a, const char *b)
     return row[width];
 }
 
-static const struct el_flag *find(const struct el_flag *flags, size_t flag_count, const char *name, size_t size)
+static struct el_flag *find(struct el_flag *flags, size_t flag_count, const char *name, size_t size)
 {
     for (size_t i = 0; i < flag_count; i++) {
         if (strlen(flags[i].name) == size && memcmp(flags[i].name, name, size) == 0)
@@ -92,6 +92,16 @@ static struct el_status *set_int(const struct el_flag *flag, const char *text)
     return NULL;
 }
 
+static struct el_status *set_double(const struct el_flag *flag, const char *text)
+{
+    char *end;
+    const double number = strtod(text, &end);
+    if (end == text || *end != 0)
+        return el_status_new(EL_INVALID_ARGUMENT, "--%s: expected a number, found \"%s\"", flag->name, text);
+    *(double *)flag->value = number;
+    return NULL;
+}
+
 static struct el_status *set(const struct el_flag *flag, const char *text)
 {
     switch (flag->type) {
@@ -100,6 +110,8 @@ static struct el_status *set(const struct el_flag *flag, const char *text)
     case EL_FLAG_INT32:
     case EL_FLAG_INT64:
         return set_int(flag, text);
+    case EL_FLAG_DOUBLE:
+        return set_double(flag, text);
     case EL_FLAG_STRING:
         *(const char **)flag->value = text;
         return NULL;
@@ -107,7 +119,7 @@ static struct el_status *set(const struct el_flag *flag, const char *text)
     return el_status_new(EL_INTERNAL, "--%s: its type is none", flag->name);
 }
 
-struct el_status *el_flags_parse(const struct el_flag *flags, size_t flag_count, int count, char **arguments)
+struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments)
 {
     for (int i = 1; i < count; i++) {
         const char *argument = arguments[i];
@@ -117,9 +129,10 @@ struct el_status *el_flags_parse(const struct el_flag *flags, size_t flag_count,
             return el_status_new(EL_INVALID_ARGUMENT, "unexpected argument \"%s\": flags are --name=value", argument);
         argument += 2;
         const size_t size = strcspn(argument, "=");
-        const struct el_flag *flag = find(flags, flag_count, argument, size);
+        struct el_flag *flag = find(flags, flag_count, argument, size);
         if (flag == NULL)
             return unknown_flag(flags, flag_count, argument);
+        flag->given = true;
         if (argument[size] == '=') {
             EL_TRY(set(flag, argument + size + 1));
         } else if (flag->type == EL_FLAG_BOOL) {
@@ -165,6 +178,9 @@ static void print_default(const struct el_flag *flag, FILE *out)
         break;
     case EL_FLAG_INT64:
         fprintf(out, "=%" PRId64, *(const int64_t *)flag->value);
+        break;
+    case EL_FLAG_DOUBLE:
+        fprintf(out, "=%g", *(const double *)flag->value);
         break;
     case EL_FLAG_STRING: {
         const char *value = *(const char *const *)flag->value;

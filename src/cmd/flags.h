@@ -11,25 +11,28 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-enum el_flag_type { EL_FLAG_BOOL, EL_FLAG_INT32, EL_FLAG_INT64, EL_FLAG_STRING };
+enum el_flag_type { EL_FLAG_BOOL, EL_FLAG_INT32, EL_FLAG_INT64, EL_FLAG_DOUBLE, EL_FLAG_STRING };
 
 struct el_flag {
     const char *group; /* heading in --help; the same text for neighbours */
     const char *name;
     enum el_flag_type type;
-    void *value;       /* bool, int32_t, int64_t or const char * ; holds the default before parsing */
+    void *value;       /* bool, int32_t, int64_t, double or const char * ; holds the default before parsing */
     const char *help;  /* wrapped by el_flags_print() */
+    const char *without_effect; /* NULL, or why its value is read and changes nothing */
+    bool given;                 /* set by el_flags_parse() */
 };
 
 /*
  * Sets the values from arguments[1..count). INVALID_ARGUMENT names the flag, what was found and what was expected; for a flag
  * that does not exist the nearest that does. Strings point into arguments.
  */
-struct el_status *el_flags_parse(const struct el_flag *flags, size_t flag_count, int count, char **arguments) EL_MUST_USE;
+struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments) EL_MUST_USE;
 
 /* All flags with defaults and help, grouped, in 80 columns. */
 void el_flags_print(const struct el_flag *flags, size_t flag_count, FILE *out);

@@ -21,10 +21,10 @@ struct values {
 static void table(struct values *values, struct el_flag flags[FLAGS])
 {
     const struct el_flag all[FLAGS] = {
-        {"First", "verbose", EL_FLAG_BOOL, &values->verbose, "Says more."},
-        {"First", "port", EL_FLAG_INT32, &values->port, "Where to listen."},
-        {"Second", "max_message_bytes", EL_FLAG_INT64, &values->bytes, "The largest message."},
-        {"Second", "model_name", EL_FLAG_STRING, &values->name, "The model."},
+        {"First", "verbose", EL_FLAG_BOOL, &values->verbose, "Says more.", NULL, false},
+        {"First", "port", EL_FLAG_INT32, &values->port, "Where to listen.", NULL, false},
+        {"Second", "max_message_bytes", EL_FLAG_INT64, &values->bytes, "The largest message.", NULL, false},
+        {"Second", "model_name", EL_FLAG_STRING, &values->name, "The model.", NULL, false},
     };
     memcpy(flags, all, sizeof all);
 }

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every flag, by group: first what people use, last what TensorFlow Serving has and this server has no use for. A flag of theirs
+ * keeps its name, type and default, so that a command line written for it is taken as it is; `without_effect` says why one
+ * changes nothing.
+ */
+#include "cmd/everlitd_flags.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define MODELS "Models"
+#define NETWORK "Network"
+#define SWAPPING "Swapping"
+#define OPERATION "Operation"
+#define IGNORED "Flags of TensorFlow Serving that are read and change nothing here"
+
+#define FLAG(group, type, name, help) {group, #name, EL_FLAG_##type, &f->name, help, NULL, false}
+#define NO_EFFECT(type, name, help, why) {IGNORED, #name, EL_FLAG_##type, &f->ignored.name, help, why, false}
+
+/* TensorFlow Serving's default for the threads of gRPC and of REST. */
+static int32_t four_per_cpu(void)
+{
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    return cpus > 0 ? (int32_t)(4 * cpus) : 4;
+}
+
+void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
+{
+    const int32_t threads = four_per_cpu();
+    *flags = (struct el_everlitd_flags){
+        .port = 8500,
+        .rest_api_port = 0,
+        .grpc_socket_path = "",
+        .model_name = "default",
+        .model_base_path = "",
+        .model_config_file = "",
+        .engine = "",
+        .isolation = "",
+        .file_system_poll_wait_seconds = 1,
+        .rest_api_timeout_in_ms = 30000,
+        .max_concurrent_loads = 1,
+        .event_loops = 0,
+        .shutdown_grace_ms = 30000,
+        .max_message_bytes = INT32_MAX,
+        .admin_socket = "",
+        .log_format = "text",
+        .log_level = "info",
+        .monitoring_config_file = "",
+        .ignored =
+            {
+                .rest_api_num_threads = threads,
+                .grpc_max_threads = threads,
+                .max_num_load_retries = 5,
+                .num_tflite_pools = threads / 4,
+                .num_tflite_interpreters_per_pool = 1,
+                .load_retry_interval_micros = 60000000,
+                .flush_filesystem_caches = true,
+                .enable_model_warmup = true,
+                .remove_unused_fields_from_bundle_metagraph = true,
+                .enable_profiler = true,
+                .batching_parameters_file = "",
+                .tensorflow_session_config_file = "",
+                .ssl_config_file = "",
+                .platform_config_file = "",
+                .saved_model_tags = "serve",
+                .grpc_channel_arguments = "",
+                .thread_pool_factory_config_file = "",
+                .mixed_precision = "",
+            },
+    };
+}
+
+void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[EL_EVERLITD_FLAGS])
+{
+    const struct el_flag all[] = {
+        FLAG(MODELS, STRING, model_config_file,
+             "The models to serve, as text-format ModelServerConfig. SIGHUP reads it again."),
+        FLAG(MODELS, STRING, model_base_path,
+             "One model instead of a config file: the directory that holds its versions, e.g. /models/digits. "
+             "Absolute."),
+        FLAG(MODELS, STRING, model_name,
+             "The name of that one model."),
+        FLAG(MODELS, STRING, engine,
+             "Engine of the models whose config names none: auto, tensorflow or openvino. auto: OpenVINO where it "
+             "agrees with TensorFlow."),
+        FLAG(MODELS, STRING, isolation,
+             "Where that one model runs: process (each version in its own) or none (inside the server)."),
+        FLAG(MODELS, INT32, model_config_file_poll_wait_seconds,
+             "Seconds between looks at the config file; one that changed is put in force. 0 or less: never."),
+        FLAG(MODELS, BOOL, allow_version_labels_for_unavailable_models,
+             "Labels may name versions that do not answer yet."),
+        FLAG(MODELS, BOOL, enable_signature_method_name_check,
+             "A signature answers only what its method_name says."),
+        FLAG(NETWORK, INT32, port,
+             "TCP port of gRPC. 0: none (then --grpc_socket_path is required)."),
+        FLAG(NETWORK, INT32, rest_api_port,
+             "TCP port of REST and /metrics. 0: none."),
+        FLAG(NETWORK, STRING, grpc_socket_path,
+             "A Unix socket for gRPC, beside the port."),
+        FLAG(NETWORK, INT32, rest_api_timeout_in_ms,
+             "The time that a REST inference may take. 0 or less: no limit."),
+        FLAG(NETWORK, BOOL, rest_api_enable_cors_support,
+             "Answers of REST allow every origin (CORS)."),
+        FLAG(NETWORK, INT64, max_message_bytes,
+             "The largest request message or body. A larger one is refused with RESOURCE_EXHAUSTED or 413."),
+        FLAG(NETWORK, INT32, event_loops,
+             "Threads for connections. 0: one per CPU, at most 16."),
+        FLAG(SWAPPING, INT32, file_system_poll_wait_seconds,
+             "Seconds between looks for new versions; changes that the file system reports are seen at once. 0: look "
+             "once; negative: never."),
+        FLAG(SWAPPING, INT32, max_concurrent_loads,
+             "Versions that may load at the same time, over all models."),
+        FLAG(OPERATION, STRING, monitoring_config_file,
+             "Text-format MonitoringConfig: metrics with TensorFlow Serving's names on its path. /metrics is there "
+             "in any case."),
+        FLAG(OPERATION, STRING, admin_socket,
+             "The Unix socket that the command everlit talks to. Default: $EVERLIT_SOCKET, "
+             "/run/everlit/everlit.sock, $XDG_RUNTIME_DIR/everlit.sock or /tmp/everlit-UID.sock. none: no socket."),
+        FLAG(OPERATION, INT32, shutdown_grace_ms,
+             "After SIGTERM, the time that running requests may take. A second SIGTERM ends at once."),
+        FLAG(OPERATION, STRING, log_format,
+             "text or json, one line per event, on stderr."),
+        FLAG(OPERATION, STRING, log_level,
+             "debug, info, warning or error."),
+        FLAG(OPERATION, BOOL, version,
+             "Print the version and exit."),
+        FLAG(OPERATION, BOOL, help,
+             "Print this text and exit."),
+        NO_EFFECT(BOOL, enable_batching,
+                  "Requests are put together.",
+                  "requests run as they come, each by itself"),
+        NO_EFFECT(STRING, batching_parameters_file,
+                  "Text-format BatchingParameters.",
+                  "requests run as they come, each by itself"),
+        NO_EFFECT(BOOL, enable_per_model_batching_parameters,
+                  "batching_params.pbtxt of each version.",
+                  "requests run as they come, each by itself"),
+        NO_EFFECT(INT32, max_num_load_retries,
+                  "Attempts after the first to load a version.",
+                  "a version that failed is loaded again when its files change"),
+        NO_EFFECT(INT64, load_retry_interval_micros,
+                  "Time between those attempts.",
+                  "a version that failed is loaded again when its files change"),
+        NO_EFFECT(INT32, num_load_threads,
+                  "Threads that load.",
+                  "--max_concurrent_loads says how many versions load at a time"),
+        NO_EFFECT(INT32, num_unload_threads,
+                  "Threads that unload.",
+                  "a version ends with its process, which needs no thread"),
+        NO_EFFECT(BOOL, enable_model_warmup,
+                  "assets.extra/tf_serving_warmup_requests are replayed before a version answers.",
+                  "every version is probed with requests of its own before it answers"),
+        NO_EFFECT(INT32, num_request_iterations_for_warmup,
+                  "Replays of each record.",
+                  "every version is probed with requests of its own before it answers"),
+        NO_EFFECT(STRING, saved_model_tags,
+                  "Tags of the meta graph.",
+                  "the meta graph with the tag serve is taken"),
+        NO_EFFECT(BOOL, prefer_tflite_model,
+                  "model.tflite before saved_model.pb.",
+                  "SavedModels are served"),
+        NO_EFFECT(INT32, num_tflite_pools,
+                  "Pools of TensorFlow Lite.",
+                  "SavedModels are served"),
+        NO_EFFECT(INT32, num_tflite_interpreters_per_pool,
+                  "Interpreters in a pool.",
+                  "SavedModels are served"),
+        NO_EFFECT(INT32, rest_api_num_threads,
+                  "Threads of REST.",
+                  "connections need no thread each: see --event_loops"),
+        NO_EFFECT(INT32, grpc_max_threads,
+                  "Threads of gRPC.",
+                  "connections need no thread each: see --event_loops; no call is refused for want of one"),
+        NO_EFFECT(STRING, grpc_channel_arguments,
+                  "gRPC's own settings, name=value with commas between.",
+                  "they are settings of gRPC C++, which is not in here"),
+        NO_EFFECT(STRING, ssl_config_file,
+                  "Text-format SSLConfig.",
+                  "connections are not encrypted: put a proxy in front"),
+        NO_EFFECT(BOOL, use_alts_credentials,
+                  "Google's ALTS.",
+                  "ALTS is for machines of Google Cloud and for gRPC C++"),
+        NO_EFFECT(BOOL, enable_grpc_healthcheck_service,
+                  "grpc.health.v1.Health.",
+                  "the health service is always there"),
+        NO_EFFECT(BOOL, enable_serialization_as_tensor_content,
+                  "Outputs as tensor_content.",
+                  "outputs are in the *_val fields"),
+        NO_EFFECT(BOOL, enable_profiler,
+                  "tensorflow.ProfilerService.",
+                  "the profiler belongs to TensorFlow's own server"),
+        NO_EFFECT(INT64, tensorflow_session_parallelism,
+                  "Threads of a session.",
+                  "workers choose their threads; see update { concurrency } in the model's config"),
+        NO_EFFECT(INT64, tensorflow_intra_op_parallelism,
+                  "Threads of an op.",
+                  "workers choose their threads; see update { concurrency } in the model's config"),
+        NO_EFFECT(INT64, tensorflow_inter_op_parallelism,
+                  "Ops at a time.",
+                  "workers choose their threads; see update { concurrency } in the model's config"),
+        NO_EFFECT(STRING, tensorflow_session_config_file,
+                  "Text-format ConfigProto.",
+                  "workers make their sessions"),
+        NO_EFFECT(STRING, platform_config_file,
+                  "Text-format PlatformConfigMap.",
+                  "the platform tensorflow is built in"),
+        NO_EFFECT(STRING, thread_pool_factory_config_file,
+                  "Text-format ThreadPoolConfig.",
+                  "thread pools cannot be plugged in"),
+        NO_EFFECT(DOUBLE, per_process_gpu_memory_fraction,
+                  "Share of a GPU's memory.",
+                  "this build runs models on the CPU"),
+        NO_EFFECT(BOOL, xla_cpu_compilation_enabled,
+                  "XLA on the CPU.",
+                  "TensorFlow decides for itself"),
+        NO_EFFECT(BOOL, xla_gpu_compilation_enabled,
+                  "XLA on a GPU.",
+                  "this build runs models on the CPU"),
+        NO_EFFECT(STRING, mixed_precision,
+                  "bfloat16.",
+                  "say update { precision: \"bf16\" } in the model's config"),
+        NO_EFFECT(BOOL, skip_initialize_tpu,
+                  "For TPUs.",
+                  "this build runs models on the CPU"),
+        NO_EFFECT(BOOL, flush_filesystem_caches,
+                  "After loads.",
+                  "a version's file caches end with its process"),
+        NO_EFFECT(BOOL, remove_unused_fields_from_bundle_metagraph,
+                  "To save memory.",
+                  "meta graphs are not kept by the server"),
+    };
+    _Static_assert(sizeof all / sizeof all[0] == EL_EVERLITD_FLAGS, "EL_EVERLITD_FLAGS counts the table");
+    memcpy(table, all, sizeof all);
+}

@@ -190,8 +190,9 @@ class Daemon:
         return found
 
     def pss_bytes(self):
-        """Memory of all processes; what several share counts once."""
-        return sum(rollup_bytes(pid, "Pss") for pid in self.processes())
+        """Memory of all processes without pages of files; what several share counts once. Pages of the engines' libraries
+        are left out because their share depends on who else on the machine has them open, and swaps add none."""
+        return sum(rollup_bytes(pid, "Pss_Anon") + rollup_bytes(pid, "Pss_Shmem") for pid in self.processes())
 
     def front_resident_bytes(self):
         with open(f"/proc/{self.process.pid}/status") as file:

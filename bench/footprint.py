@@ -40,7 +40,7 @@ def memory_after_swaps(bench, engine, name):
                 swap_on(daemon, number, bench.good)
             late = settled_pss(daemon)
         load.result()
-    note = f"sum of PSS: {early / MIB:.1f} MiB after 2 swaps, {late / MIB:.1f} MiB after {bench.swaps}, 500 requests/s all the time"
+    note = f"sum of PSS without pages of files: {early / MIB:.1f} MiB after 2 swaps, {late / MIB:.1f} MiB after {bench.swaps}, 500 requests/s all the time"
     return Row(f"memory_swaps_{engine}", f"memory, {bench.swaps} swaps / 2, {name}", "x", [late / early], limit=1.05, note=note, digits=4)
 
 

@@ -106,7 +106,8 @@ def put_resnet(daemon, number, resnet):
 
 def two_models(bench, engine):
     return Daemon(bench.build, {"digits": f'update {{ engine: "openvino" {footprint.SHORT_WARM} }}',
-                                "resnet": f'update {{ engine: "{engine}" {footprint.SHORT_WARM} }}'})
+                                "resnet": f'update {{ engine: "{engine}" {footprint.SHORT_WARM} load_timeout_ms: 300000 '
+                                          'probe_timeout_ms: 60000 }'})
 
 
 def while_a_large_model_loads(bench, engine, name):

@@ -146,6 +146,15 @@ static void follower_changed(struct el_api_watcher *watcher)
         el_http_stream_send(follower->request);
 }
 
+static void follower_drained(struct el_api_watcher *watcher)
+{
+    struct follower *follower = (struct follower *)watcher;
+    struct el_http_request *request = follower->request;
+    el_api_unwatch(follower->loop, watcher);
+    free(follower);
+    el_http_stream_end(request);
+}
+
 static void follower_left(struct el_http_request *request, void *user)
 {
     (void)request;
@@ -183,6 +192,7 @@ static void answer_events(struct el_http_request *request, struct el_api *api)
         return;
     }
     follower->watcher.changed = follower_changed;
+    follower->watcher.end = follower_drained;
     follower->loop = el_api_http_loop(request);
     follower->request = request;
     follower->after = after;

@@ -18,6 +18,9 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
     new->started_ns = el_now_ns();
     const struct el_grpc_method methods[EL_API_METHODS] = {
         {"/tensorflow.serving.PredictionService/Predict", el_api_grpc_predict, new},
+        {"/tensorflow.serving.PredictionService/Classify", el_api_grpc_classify, new},
+        {"/tensorflow.serving.PredictionService/Regress", el_api_grpc_regress, new},
+        {"/tensorflow.serving.PredictionService/MultiInference", el_api_grpc_multi_inference, new},
         {"/tensorflow.serving.PredictionService/GetModelMetadata", el_api_grpc_get_model_metadata, new},
         {"/tensorflow.serving.ModelService/GetModelStatus", el_api_grpc_get_model_status, new},
         {"/grpc.health.v1.Health/Check", el_api_grpc_health_check, new},
@@ -81,6 +84,15 @@ struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *argument)
     api->loops[mine->index] = mine;
     pthread_mutex_unlock(&api->mutex);
     return NULL;
+}
+
+/* What goes on for ever would hold the end up. */
+void el_api_loop_drain(struct el_rpc_loop *loop, void *argument)
+{
+    (void)argument;
+    struct el_api_loop *mine = loop->user;
+    while (mine->watchers != NULL)
+        mine->watchers->end(mine->watchers);
 }
 
 static void free_loop(void *argument)

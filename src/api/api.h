@@ -6,9 +6,10 @@
  * The room's door: what clients and operators speak. One file per surface:
  *
  *     grpc_predict.c   PredictionService.Predict
+ *     grpc_infer.c     PredictionService.Classify, Regress; grpc_multi_inference.c: MultiInference
  *     grpc_model.c     PredictionService.GetModelMetadata, ModelService.GetModelStatus
  *     grpc_health.c    grpc.health.v1.Health
- *     rest.c           which URL means what; rest_predict.c, rest_model.c answer
+ *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
  *     metrics.c        /metrics
  *     admin.c          /admin/v1/..., on the Unix socket only
  *
@@ -31,6 +32,7 @@ struct el_api_options {
     struct el_workers *workers;
     const struct el_log *log;
     uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
+    bool check_method_names;  /* --enable_signature_method_name_check */
 };
 
 struct el_status *el_api_new(const struct el_api_options *options, struct el_api **api) EL_MUST_USE;
@@ -38,13 +40,14 @@ void el_api_free(struct el_api *api);
 
 /*
  * What each event loop of a server needs before it answers: completions and swap loop, kept in loop->user. first_index: of the
- * completion queue of the server's loop 0. For el_rpc_options.on_loop_start and on_loop_stop, with an el_api_place as argument.
+ * completion queue of the server's loop 0. For el_rpc_options.on_loop_start, on_loop_drain and on_loop_stop, with an el_api_place as argument.
  */
 struct el_api_place {
     struct el_api *api;
     uint32_t first_index;
 };
 struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *place);
+void el_api_loop_drain(struct el_rpc_loop *loop, void *place);
 void el_api_loop_stop(struct el_rpc_loop *loop, void *place);
 
 /* The gRPC methods, for el_rpc_options; they live as long as api. */

@@ -109,6 +109,17 @@ static void watch_changed(struct el_api_watcher *watcher)
     el_grpc_send(watch->call);
 }
 
+static void watch_drained(struct el_api_watcher *watcher)
+{
+    struct watch *watch = (struct watch *)watcher;
+    struct el_grpc_call *call = watch->call;
+    el_api_unwatch(watch->loop, watcher);
+    free(watch);
+    struct el_status *status = el_status_new(EL_UNAVAILABLE, "the server is stopping");
+    el_grpc_fail(call, status);
+    el_status_free(status);
+}
+
 static void watch_ended(struct el_grpc_call *call, void *user)
 {
     (void)call;
@@ -130,6 +141,7 @@ void el_api_grpc_health_watch(struct el_grpc_call *call, void *api)
             watch->loop = el_api_grpc_loop(call);
             watch->call = call;
             watch->watcher.changed = watch_changed;
+            watch->watcher.end = watch_drained;
             el_grpc_set_user(call, watch);
             el_grpc_on_cancel(call, watch_ended);
             el_api_watch(watch->loop, &watch->watcher);

@@ -25,7 +25,7 @@ struct el_api_loop {
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
 
-#define EL_API_METHODS 5
+#define EL_API_METHODS 8
 
 struct el_api {
     struct el_api_options options;
@@ -43,6 +43,7 @@ struct el_api {
 
 struct el_api_watcher {
     void (*changed)(struct el_api_watcher *watcher);
+    void (*end)(struct el_api_watcher *watcher); /* the server drains: unwatch, and end the call or request */
     struct el_api_watcher *next, *previous;
 };
 void el_api_watch(struct el_api_loop *loop, struct el_api_watcher *watcher);
@@ -75,6 +76,9 @@ bool el_api_all_serving(const struct el_view *view);
 
 /* ---- gRPC handlers; argument: the el_api ---- */
 void el_api_grpc_predict(struct el_grpc_call *call, void *api);
+void el_api_grpc_classify(struct el_grpc_call *call, void *api);
+void el_api_grpc_regress(struct el_grpc_call *call, void *api);
+void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_status(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_check(struct el_grpc_call *call, void *api);
@@ -94,6 +98,7 @@ struct el_rest_target {
 
 /* Takes the texts of target over. */
 void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target);
+void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target, bool regress);
 void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_metrics(struct el_http_request *request, struct el_api *api);

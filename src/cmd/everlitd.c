@@ -159,6 +159,7 @@ static struct el_rpc_options server_options(struct daemon *daemon, struct el_api
         .listener_count = listener_count,
         .max_message_bytes = (size_t)daemon->flags.max_message_bytes,
         .on_loop_start = el_api_loop_start,
+        .on_loop_drain = el_api_loop_drain,
         .on_loop_stop = el_api_loop_stop,
         .argument = place,
     };

@@ -320,6 +320,6 @@ def predictions(server, inputs, model="digits", version=None):
                          .outputs["prediction"].float_val, np.float32) for x in inputs]
 
 
-__all__ = ["BUILD", "LIMIT_S", "MODELS", "ROOT", "Server", "Traffic", "digits", "free_port", "get_model_metadata_pb2",
+__all__ = ["BUILD", "LIMIT_S", "MODELS", "ROOT", "Server", "Traffic", "UnixConnection", "digits", "free_port", "get_model_metadata_pb2",
            "get_model_status_pb2", "grpc", "model_service_pb2_grpc", "np", "predict_pb2", "predict_request",
            "ndarray", "prediction_service_pb2_grpc", "predictions", "tensor_proto", "wait_for"]

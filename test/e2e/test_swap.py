@@ -7,11 +7,12 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from everlit import LIMIT_S, MODELS, Server, Traffic, digits, np, predictions, wait_for
+from everlit import LIMIT_S, MODELS, Server, Traffic, UnixConnection, digits, np, predictions, wait_for
 
 SWAPS = int(os.environ.get("EVERLIT_TEST_SWAPS", "200"))
 KILLS = int(os.environ.get("EVERLIT_TEST_KILLS", "30"))
@@ -213,3 +214,19 @@ def test_sighup_reads_the_config_again(images):
         server.process.send_signal(signal.SIGHUP)
         wait_for("the refusal", lambda: any(e["event"] == "reload_refused" for e in server.log_events()))
         assert {m["name"] for m in server.status()["models"]} == {"digits", "more"}
+
+
+def test_sigterm_ends_those_who_only_listen(images):
+    server = digits_server()
+    with server, server.channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        stream = health.Watch(health_pb2.HealthCheckRequest(), timeout=LIMIT_S)
+        assert next(stream).status == health_pb2.HealthCheckResponse.SERVING
+        follower = UnixConnection(server.socket)
+        follower.request("GET", "/admin/v1/events?follow=1")
+        lines = follower.getresponse()
+        assert json.loads(lines.readline())["id"] == 1
+        before = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - before < 20, "the grace of 30 s was not waited out"
+        assert lines.read() is not None

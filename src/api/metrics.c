@@ -74,10 +74,7 @@ static uint64_t deaths(const struct el_version_view *version)
 
 static uint64_t memory(const struct el_version_view *version)
 {
-    struct el_worker_memory bytes = {0};
-    if (version->worker != NULL)
-        el_worker_memory(version->worker, &bytes);
-    return bytes.resident_bytes;
+    return version->worker == NULL ? 0 : el_worker_resident_bytes(version->worker);
 }
 
 static void put_figures(struct el_buf *out, const struct el_view *view, const char *name, const char *type,

@@ -18,32 +18,43 @@
 #define LOOK_LOADING_MS 100
 #define LOOK_LATER_MS 1000
 
-/* Adds up the lines of a /proc file that start with one of the names, which count in kB. */
-static uint64_t sum_lines(const char *path, const char *const *names, size_t count)
+/* Reads the lines of a /proc file of pid that start with one of the names, which count in kB, into bytes; 0 where there is none. */
+static void read_lines(pid_t pid, const char *file_name, const char *const *names, size_t count, uint64_t *bytes)
 {
+    char path[64];
+    memset(bytes, 0, count * sizeof *bytes);
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file_name);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return 0;
-    uint64_t kb = 0;
+        return;
     char line[256];
     while (fgets(line, sizeof line, file) != NULL) {
         for (size_t i = 0; i < count; i++) {
             const size_t length = strlen(names[i]);
             unsigned long long number;
             if (strncmp(line, names[i], length) == 0 && sscanf(line + length, "%llu", &number) == 1)
-                kb += number;
+                bytes[i] = number * 1024;
         }
     }
     fclose(file);
-    return kb * 1024;
 }
 
 uint64_t el_watch_private_bytes(pid_t pid)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     static const char *const names[] = {"RssAnon:", "VmSwap:"};
-    return sum_lines(path, names, 2);
+    uint64_t bytes[2];
+    read_lines(pid, "status", names, 2, bytes);
+    return bytes[0] + bytes[1];
+}
+
+uint64_t el_worker_resident_bytes(const struct el_worker *worker)
+{
+    static const char *const names[] = {"VmRSS:"};
+    const pid_t pid = el_worker_pid(worker);
+    uint64_t bytes[1] = {0};
+    if (pid != 0)
+        read_lines(pid, "status", names, 1, bytes);
+    return bytes[0];
 }
 
 void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *memory)
@@ -52,23 +63,24 @@ void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *m
     const pid_t pid = el_worker_pid(worker);
     if (pid == 0)
         return;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    static const char *const private_names[] = {"Private_Clean:", "Private_Dirty:", "Swap:"};
-    static const char *const resident_names[] = {"Rss:"};
-    memory->private_bytes = sum_lines(path, private_names, 3);
-    memory->resident_bytes = sum_lines(path, resident_names, 1);
+    static const char *const names[] = {"Rss:", "Private_Clean:", "Private_Dirty:", "Swap:"};
+    uint64_t bytes[4];
+    read_lines(pid, "smaps_rollup", names, 4, bytes);
+    memory->resident_bytes = bytes[0];
+    memory->private_bytes = bytes[1] + bytes[2] + bytes[3];
 }
 
 static void look_at_priority(struct el_worker *worker, pid_t pid)
 {
-    if (!worker->options.idle_priority || worker->modest || !el_starved_look(&worker->starved, pid))
+    if (!worker->options.idle_priority || worker->lifts == 2 || !el_starved_look(&worker->starved, pid))
         return;
-    worker->modest = true;
+    const bool first = worker->lifts++ == 0;
+    const size_t threads = first ? el_priority_modest(pid) : el_priority_normal(pid, NULL, 0);
     el_log(worker->workers->log, EL_LOG_INFO, "starved", el_str("model", worker->model),
            el_int("version", worker->options.version),
-           el_str("text", "the machine has no idle time: the version loads at nice 10 from now on"),
-           el_int("threads", (int64_t)el_priority_modest(pid)));
+           el_str("text", first ? "the machine has no idle time: the version loads at nice 10 from now on"
+                                : "the version loads at normal priority from now on"),
+           el_int("threads", (int64_t)threads));
 }
 
 static void on_look(uv_timer_t *timer)

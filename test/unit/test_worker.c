@@ -37,6 +37,8 @@ static void a_worker_loads_answers_and_goes(void **state)
     struct el_worker_memory memory;
     el_worker_memory(subject.worker, &memory);
     assert_true(memory.private_bytes > 0 && memory.resident_bytes > memory.private_bytes);
+    const uint64_t resident = el_worker_resident_bytes(subject.worker);
+    assert_true(resident > memory.resident_bytes / 2 && resident < memory.resident_bytes * 2);
     house_stop(&subject);
     assert_false(subject.died);
 }

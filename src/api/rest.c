@@ -3,7 +3,7 @@
  * Which URL means what: TensorFlow Serving's REST API, with its rules
  * (http_rest_api_util.cc):
  *
- *     POST /v1/models/NAME[/versions/N|/labels/L]:predict
+ *     POST /v1/models/NAME[/versions/N|/labels/L]:predict, :classify, :regress
  *     GET  /v1/models/NAME[/versions/N|/labels/L][/metadata]
  *
  * The path is matched without regard to case, names and labels are
@@ -204,14 +204,13 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
         status = malformed(request);
     if (status == NULL && target.model == NULL)
         status = el_status_new(EL_INVALID_ARGUMENT, "Missing model name in request.");
-    if (status == NULL && (verb == VERB_CLASSIFY || verb == VERB_REGRESS))
-        status = el_status_new(EL_UNIMPLEMENTED, "%s is not served by this version of everlitd: ask with :predict",
-                               verb == VERB_CLASSIFY ? ":classify" : ":regress");
     if (status != NULL) {
         el_api_rest_fail(request, status);
         el_status_free(status);
     } else if (verb == VERB_PREDICT) {
         el_api_rest_predict(request, api, &target);
+    } else if (verb == VERB_CLASSIFY || verb == VERB_REGRESS) {
+        el_api_rest_infer(request, api, &target, verb == VERB_REGRESS);
     } else if (verb == VERB_METADATA) {
         el_api_rest_metadata(request, api, &target);
     } else {

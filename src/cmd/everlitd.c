@@ -274,6 +274,7 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
         .log = &daemon->log,
         .rest_timeout_ms =
             daemon->flags.rest_api_timeout_in_ms > 0 ? (uint32_t)daemon->flags.rest_api_timeout_in_ms : 0,
+        .check_method_names = daemon->flags.enable_signature_method_name_check,
     };
     EL_TRY(el_api_new(&api_options, &daemon->api));
     struct el_status *status = start_admin_server(daemon);

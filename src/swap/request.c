@@ -199,8 +199,10 @@ static void look_begin(struct el_request *request, const struct el_version_view 
     if (signature == NULL) {
         const char *name = request->signature_name_size > 0 ? request->signature_name : "serving_default";
         size_t size = request->signature_name_size > 0 ? request->signature_name_size : strlen(name);
-        look->status = el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.", (int)size,
-                                     name);
+        look->status = request->no_signature != NULL
+                           ? request->no_signature(name, size)
+                           : el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.",
+                                           (int)size, name);
         return;
     }
     struct el_worker *worker = takes_replay(request, version) ? worker_of(version) : NULL;

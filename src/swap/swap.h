@@ -164,6 +164,9 @@ typedef struct el_status *el_request_fill(struct el_request *request, struct el_
 /* The end: status NULL: outputs are in el_call_outputs(request->call). Exactly once; may come from inside el_request_start(). status is borrowed. */
 typedef void el_request_done(struct el_request *request, const struct el_status *status);
 
+/* The status of a request whose signature (its effective name) the version does not have, in the words of the call. */
+typedef struct el_status *el_request_no_signature(const char *name, size_t name_size);
+
 /* Embedded in what the protocol keeps per request. The first part is filled by the caller and stays until done. */
 struct el_request {
     struct el_swap_loop *loop;
@@ -178,6 +181,7 @@ struct el_request {
     uint64_t deadline_ns;
     el_request_fill *fill;
     el_request_done *done;
+    el_request_no_signature *no_signature; /* NULL: Predict's over gRPC */
 
     /* Filled by the swapper; valid in fill and done, until el_request_end(). */
     int64_t served_version;

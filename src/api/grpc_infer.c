@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* PredictionService.Classify and .Regress: one task on one model. */
+#include "api/grpc_infer.h"
+
+static void reply(struct el_infer *infer, const struct el_status *status)
+{
+    struct el_grpc_call *call = infer->owner;
+    struct el_infer_result result;
+    struct el_status *failure = status == NULL ? el_infer_result(&infer->tasks[0], &result) : NULL;
+    if (status == NULL && failure == NULL) {
+        struct el_buf *buf = el_grpc_reply_buf(call);
+        el_infer_put_proto(buf, 1, &result);
+        el_infer_put_spec(buf, 2, &infer->tasks[0]);
+        failure = el_buf_status(buf);
+    }
+    if (status == NULL && failure == NULL)
+        el_grpc_reply(call);
+    else
+        el_grpc_fail(call, status != NULL ? status : failure);
+    el_status_free(failure);
+}
+
+static void done(struct el_infer *infer, const struct el_status *status)
+{
+    if (!infer->cancelled)
+        reply(infer, status);
+    el_infer_free(infer);
+}
+
+static void cancelled(struct el_grpc_call *call, void *user)
+{
+    (void)call;
+    el_infer_cancel(user);
+}
+
+void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, const struct el_model_spec *spec)
+{
+    const struct el_request request = {
+        .model = spec->name.data,
+        .model_size = spec->name.size,
+        .has_version = spec->has_version,
+        .version = spec->version,
+        .label = spec->has_label ? spec->label.data : NULL,
+        .label_size = spec->label.size,
+        .deadline_ns = el_grpc_deadline_ns(call),
+    };
+    infer->owner = call;
+    el_grpc_set_user(call, infer);
+    el_grpc_on_cancel(call, cancelled);
+    el_infer_start(infer, &request);
+}
+
+void el_grpc_infer_refuse(struct el_infer *infer, struct el_grpc_call *call, struct el_status *status)
+{
+    el_grpc_fail(call, status);
+    el_status_free(status);
+    if (infer != NULL)
+        el_infer_free(infer);
+}
+
+/* ClassificationRequest and RegressionRequest have the same fields. False: malformed. */
+static bool parse(struct el_grpc_call *call, struct el_infer *infer, struct el_model_spec *spec)
+{
+    size_t size;
+    const uint8_t *bytes = el_grpc_message(call, &size);
+    struct el_wire wire = el_wire_of(bytes, size), inside;
+    while (!el_wire_done(&wire)) {
+        uint32_t number;
+        enum el_wire_type type;
+        if (!el_wire_tag(&wire, &number, &type))
+            return false;
+        if (type != EL_WIRE_BYTES || number == 0 || number > 2) {
+            if (!el_wire_skip(&wire, number, type))
+                return false;
+            continue;
+        }
+        if (!el_wire_bytes(&wire, &inside))
+            return false;
+        if (!(number == 1 ? el_model_spec_merge(inside, spec) : el_examples_read_input(&infer->examples, bytes, inside)))
+            return false;
+    }
+    return true;
+}
+
+static void infer_one(struct el_grpc_call *call, enum el_infer_method method)
+{
+    struct el_infer *infer = el_infer_new(el_api_grpc_loop(call), 1);
+    if (infer == NULL) {
+        el_grpc_infer_refuse(NULL, call, el_status_no_memory());
+        return;
+    }
+    struct el_model_spec spec = {0};
+    if (!parse(call, infer, &spec)) {
+        /* Without a text: what gRPC's own parser answers. */
+        el_grpc_infer_refuse(infer, call, el_examples_failed(&infer->examples) ? el_status_no_memory()
+                                                                               : el_status_new(EL_INTERNAL, "%s", ""));
+        return;
+    }
+    if (!spec.present) {
+        el_grpc_infer_refuse(infer, call, el_status_new(EL_INVALID_ARGUMENT, "Missing ModelSpec"));
+        return;
+    }
+    infer->done = done;
+    infer->tasks[0].method = method;
+    infer->tasks[0].signature_name = spec.signature_name;
+    el_grpc_infer_start(infer, call, &spec);
+}
+
+void el_api_grpc_classify(struct el_grpc_call *call, void *api)
+{
+    (void)api;
+    infer_one(call, EL_CLASSIFY);
+}
+
+void el_api_grpc_regress(struct el_grpc_call *call, void *api)
+{
+    (void)api;
+    infer_one(call, EL_REGRESS);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST :classify and :regress. As with :predict, the body is checked before the
+ * model is looked up.
+ */
+#include "api/infer.h"
+
+#include "base/clock.h"
+#include "tensor/predict_json.h"
+
+#include <stdlib.h>
+
+#define JSON "application/json"
+
+struct rest_infer {
+    struct el_http_request *http;
+    struct el_infer *infer;
+    struct el_rest_target target; /* owned copy */
+    struct el_predict_json json;  /* for what every body has: that it is an object, and its signature_name */
+};
+
+static void release(struct rest_infer *rest)
+{
+    if (rest->infer != NULL)
+        el_infer_free(rest->infer);
+    el_predict_json_free(&rest->json);
+    free(rest->target.model);
+    free(rest->target.label);
+    free(rest);
+}
+
+static void reply(struct rest_infer *rest, const struct el_status *status)
+{
+    struct el_infer_result result;
+    struct el_status *failure = status == NULL ? el_infer_result(&rest->infer->tasks[0], &result) : NULL;
+    if (status == NULL && failure == NULL) {
+        struct el_buf *buf = el_http_reply_buf(rest->http);
+        el_infer_put_json(buf, &result);
+        failure = el_buf_status(buf);
+    }
+    if (status == NULL && failure == NULL)
+        el_http_reply(rest->http, 200, JSON);
+    else
+        el_api_rest_fail(rest->http, status != NULL ? status : failure);
+    el_status_free(failure);
+}
+
+static void done(struct el_infer *infer, const struct el_status *status)
+{
+    struct rest_infer *rest = infer->owner;
+    if (!infer->cancelled)
+        reply(rest, status);
+    release(rest);
+}
+
+static void cancelled(struct el_http_request *http, void *user)
+{
+    (void)http;
+    struct rest_infer *rest = user;
+    el_infer_cancel(rest->infer);
+}
+
+static void start(struct rest_infer *rest, const struct el_api *api, enum el_infer_method method)
+{
+    const struct el_rest_target *target = &rest->target;
+    const uint32_t timeout_ms = api->options.rest_timeout_ms;
+    const struct el_request request = {
+        .model = target->model,
+        .model_size = target->model_size,
+        .has_version = target->has_version,
+        .version = target->version,
+        .label = target->label,
+        .label_size = target->label_size,
+        .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
+    };
+    rest->infer->tasks[0].method = method;
+    rest->infer->tasks[0].signature_name = rest->json.signature_name;
+    rest->infer->owner = rest;
+    rest->infer->done = done;
+    el_http_set_user(rest->http, rest);
+    el_http_on_cancel(rest->http, cancelled);
+    el_infer_start(rest->infer, &request);
+}
+
+void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target,
+                       bool regress)
+{
+    struct rest_infer *rest = calloc(1, sizeof *rest);
+    if (rest == NULL) {
+        struct el_status *status = el_status_no_memory();
+        el_api_rest_fail(request, status);
+        return;
+    }
+    rest->http = request;
+    rest->target = *target;
+    target->model = NULL; /* taken over */
+    target->label = NULL;
+    size_t size;
+    const uint8_t *body = el_http_body(request, &size);
+    struct el_status *status = el_predict_json_open((const char *)body, size, &rest->json);
+    if (status == NULL) {
+        rest->infer = el_infer_new(el_api_http_loop(request), 1);
+        status = rest->infer == NULL ? el_status_no_memory()
+                                     : el_examples_read_json(&rest->infer->examples, &rest->json.json);
+    }
+    if (status == NULL) {
+        start(rest, api, regress ? EL_REGRESS : EL_CLASSIFY);
+        return;
+    }
+    el_api_rest_fail(request, status);
+    el_status_free(status);
+    release(rest);
+}

@@ -13,6 +13,7 @@
 #include "swap/loader.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "swap/compatibility.h"
 #include "swap/engine_choice.h"
 #include "swap/hosted.h"
@@ -66,11 +67,23 @@ static void on_event(struct el_hosted *hosted, const struct el_worker_event *eve
     }
 }
 
+/* Idle priority is for the sake of those who answer: with nobody there, a load is only slower for it. */
+static bool anything_serves(const struct el_swap *swap)
+{
+    struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        if (el_model_serving(model) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static void start_attempt(struct el_load *load, const char *engine)
 {
     struct el_attempt *attempt = &load->attempts[load->attempt_count++];
     *attempt = (struct el_attempt){ .load = load, .engine = engine };
-    attempt->failed = el_hosted_start(load->version, engine, true, on_event, attempt, &attempt->hosted);
+    const bool idle = anything_serves(swap_of(load));
+    attempt->failed = el_hosted_start(load->version, engine, idle, on_event, attempt, &attempt->hosted);
     attempt->decided = attempt->failed != NULL;
 }
 

@@ -164,7 +164,7 @@ struct el_worker {
     uv_timer_t timer; /* for the load; then for the grace of stop; then for the cause of death */
     uv_timer_t watch_timer;
     struct el_starved starved; /* while it loads at idle priority */
-    bool modest;               /* starved then, and lifted from idle to modest priority */
+    unsigned lifts;            /* starved then: 1: lifted to modest priority, 2: to normal */
     bool pidfd_polled;
     unsigned open_handles;
     struct el_letter letter; /* something changed: see el_worker_step() */

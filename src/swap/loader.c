@@ -13,7 +13,6 @@
 #include "swap/loader.h"
 
 #include "base/clock.h"
-#include "base/list.h"
 #include "swap/compatibility.h"
 #include "swap/engine_choice.h"
 #include "swap/hosted.h"
@@ -71,7 +70,7 @@ static void on_event(struct el_hosted *hosted, const struct el_worker_event *eve
 static bool anything_serves(const struct el_swap *swap)
 {
     struct el_model *model;
-    el_list_each (model, &swap->models, in_swap) {
+    cds_list_for_each_entry (model, &swap->models, in_swap) {
         if (el_model_serving(model) != NULL)
             return true;
     }

@@ -330,5 +330,7 @@ int main(void)
         cmocka_unit_test(polling_once_decides_and_rests),
         cmocka_unit_test(it_can_be_closed_while_it_scans),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    uv_library_shutdown(); /* the pool's threads end before the libraries that they have used */
+    return failed;
 }

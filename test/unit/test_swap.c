@@ -66,13 +66,12 @@ static const struct {
     { "run=exit", "exit" },
     { "run=hang", "did not answer within" },
     { "run=slow 60000", "" },
-    { "run=slow 50", "too slow" },
+    { "run=slow 200", "too slow" },
     { "run=nan", "not finite" },
     { "run=shape", "" },
     { "run=dtype", "" },
     { "run=missing", "" },
     { "run=twice", "" },
-    { "run=scribble", "" },
     { "run=need-more", "" },
 };
 
@@ -103,6 +102,31 @@ static void every_bad_version_is_refused_while_the_old_one_serves(void **unused)
     assert_int_equal(stage_count_events(&stage, "switched", -2), 0);
     client_end_without_failure(&stage);
     assert_int_equal(stage.client.by_version[1], stage.client.answered);
+    stage_close(&stage);
+}
+
+/*
+ * One that scribbles over the memory it shares with the front is killed when it is caught, during its probe or after. However
+ * far it comes: the front lives, and the old version answers again when the hostile one is taken away.
+ */
+static void a_hostile_version_cannot_take_the_front_with_it(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.update.keep_warm_ms = 20000;
+    stage_put(&stage, 1, "");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    client_start(&stage, 2);
+    client_wait_version(&stage, 1);
+    stage_put(&stage, 2, "run=scribble");
+    stage_wait_event(&stage, "loaded", 2, "");
+    stage_run_for(&stage, 1500);
+    stage_remove(&stage, 2);
+    stage_wait_serving(&stage, 1);
+    client_wait_version(&stage, 1);
+    client_end(&stage);
     stage_close(&stage);
 }
 
@@ -524,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_new_version_takes_over_without_a_failed_request),
         cmocka_unit_test(the_highest_of_several_versions_is_served_first),
         cmocka_unit_test(every_bad_version_is_refused_while_the_old_one_serves),
+        cmocka_unit_test(a_hostile_version_cannot_take_the_front_with_it),
         cmocka_unit_test(a_bad_version_is_refused_without_another_to_compare_with),
         cmocka_unit_test(repaired_files_are_a_new_life),
         cmocka_unit_test(a_slow_copy_is_waited_for),
@@ -545,5 +570,7 @@ int main(void)
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    uv_library_shutdown(); /* the pool's threads end before the libraries that they have used */
+    return failed;
 }

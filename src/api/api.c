@@ -23,6 +23,7 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
         {"/tensorflow.serving.PredictionService/MultiInference", el_api_grpc_multi_inference, new},
         {"/tensorflow.serving.PredictionService/GetModelMetadata", el_api_grpc_get_model_metadata, new},
         {"/tensorflow.serving.ModelService/GetModelStatus", el_api_grpc_get_model_status, new},
+        {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", el_api_grpc_reload_config, new},
         {"/grpc.health.v1.Health/Check", el_api_grpc_health_check, new},
         {"/grpc.health.v1.Health/Watch", el_api_grpc_health_watch, new},
     };
@@ -50,6 +51,7 @@ static void on_wake(uv_async_t *wake)
 {
     struct el_api_loop *loop = wake->data;
     struct el_api_watcher *next;
+    el_api_reloads_answer(loop);
     for (struct el_api_watcher *watcher = loop->watchers; watcher != NULL; watcher = next) {
         next = watcher->next; /* a watcher may go while it is asked */
         watcher->changed(watcher);
@@ -122,6 +124,7 @@ void el_api_loop_stop(struct el_rpc_loop *loop, void *argument)
     api->loops[mine->index] = NULL;
     pthread_mutex_unlock(&api->mutex);
     loop->user = NULL;
+    el_api_reloads_answer(mine); /* their calls are gone; none comes any more */
     uv_close((uv_handle_t *)&mine->wake, wake_closed);
 }
 

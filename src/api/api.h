@@ -8,6 +8,7 @@
  *     grpc_predict.c   PredictionService.Predict
  *     grpc_infer.c     PredictionService.Classify, Regress; grpc_multi_inference.c: MultiInference
  *     grpc_model.c     PredictionService.GetModelMetadata, ModelService.GetModelStatus
+ *     grpc_reload.c    ModelService.HandleReloadConfigRequest
  *     grpc_health.c    grpc.health.v1.Health
  *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
  *     metrics.c        /metrics
@@ -26,13 +27,18 @@
 #include <stdint.h>
 
 struct el_api;
+struct el_api_reload; /* reload.h */
 
 struct el_api_options {
     struct el_swap *swap;
     struct el_workers *workers;
     const struct el_log *log;
     uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
+    bool allow_origins;       /* --rest_api_enable_cors_support */
     bool check_method_names;  /* --enable_signature_method_name_check */
+    /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */
+    void (*reload)(struct el_api_reload *reload, void *argument);
+    void *reload_argument;
 };
 
 struct el_status *el_api_new(const struct el_api_options *options, struct el_api **api) EL_MUST_USE;

@@ -19,13 +19,14 @@ struct el_api_loop {
     uv_async_t wake;                 /* el_api_notify() to this loop */
     struct el_api_watcher *watchers; /* asked on each wake-up */
     struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
+    struct el_api_reload *reloads;   /* decided, to be answered; guarded by api->mutex */
     uint32_t index;                  /* in api->loops */
 };
 
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
 
-#define EL_API_METHODS 8
+#define EL_API_METHODS 9
 
 struct el_api {
     struct el_api_options options;
@@ -37,6 +38,7 @@ struct el_api {
     const struct el_rpc_server *server;
     uint16_t grpc_port, rest_port;
     struct el_api_loop *loops[EL_MAX_LOOPS];
+    unsigned reload_count; /* handed over and not decided */
 };
 
 /* ---- watchers: somebody who wants to hear of changes, on a loop's thread ---- */
@@ -81,8 +83,12 @@ void el_api_grpc_regress(struct el_grpc_call *call, void *api);
 void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_status(struct el_grpc_call *call, void *api);
+void el_api_grpc_reload_config(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_check(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_watch(struct el_grpc_call *call, void *api);
+
+/* Answers the reloads that came back to the loop. Its thread. */
+void el_api_reloads_answer(struct el_api_loop *loop);
 
 /* ---- REST ---- */
 

@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "cmd/admin_socket.h"
 #include "cmd/everlitd_flags.h"
+#include "cmd/reload.h"
 #include "config/config.h"
 #include "rpc/rpc.h"
 #include "swap/swap.h"
@@ -38,6 +39,7 @@ struct daemon {
     struct el_workers *workers;
     struct el_swap *swap;
     struct el_api *api;
+    struct el_reload *reload;
     struct el_api_place public_place, admin_place;
     struct el_rpc_server *public_server; /* NULL until the models are settled */
     struct el_rpc_server *admin_server;  /* NULL: no admin socket */
@@ -105,6 +107,7 @@ static void end(struct daemon *daemon)
     if (daemon->ending)
         return;
     daemon->ending = true;
+    el_reload_end(daemon->reload);
     el_api_set_ready(daemon->api, false);
     el_api_set_server(daemon->api, NULL, 0, 0);
     if (daemon->public_server != NULL)
@@ -135,17 +138,7 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     struct daemon *daemon = handle->data;
     if (daemon->ending || *daemon->flags.model_config_file == 0)
         return;
-    struct el_config config;
-    struct el_status *status = el_everlitd_config(&daemon->flags, &config);
-    if (status == NULL) {
-        status = el_swap_reconfigure(daemon->swap, &config);
-        el_config_free(&config);
-    }
-    if (status != NULL)
-        log_status(daemon, EL_LOG_ERROR, "reload_refused", status);
-    else
-        el_log(&daemon->log, EL_LOG_INFO, "reloaded", el_str("file", daemon->flags.model_config_file));
-    el_status_free(status);
+    el_reload_file(daemon->reload);
 }
 
 /* ---- the start ---- */
@@ -226,8 +219,10 @@ static void models_settled(void *argument)
     if (daemon->ending)
         return;
     struct el_status *status = start_public_server(daemon);
-    if (status == NULL)
+    if (status == NULL) {
+        el_reload_start(daemon->reload);
         return;
+    }
     daemon->exit_status = failed(status);
     end(daemon);
 }
@@ -236,6 +231,7 @@ static void swap_changed(void *argument)
 {
     struct daemon *daemon = argument;
     el_api_notify(daemon->api);
+    el_reload_look(daemon->reload);
 }
 
 static void watch_signal(struct daemon *daemon, uv_signal_t *handle, int number, uv_signal_cb callback)
@@ -268,13 +264,24 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
         .completions_index = daemon->loops + 1,
     };
     EL_TRY(el_swap_new(&swap_options, &daemon->swap));
+    const struct el_reload_options reload_options = {
+        .uv_loop = &daemon->loop,
+        .log = &daemon->log,
+        .swap = daemon->swap,
+        .config = config,
+        .flags = &daemon->flags,
+    };
+    EL_TRY(el_reload_new(&reload_options, &daemon->reload));
     const struct el_api_options api_options = {
         .swap = daemon->swap,
         .workers = daemon->workers,
         .log = &daemon->log,
         .rest_timeout_ms =
             daemon->flags.rest_api_timeout_in_ms > 0 ? (uint32_t)daemon->flags.rest_api_timeout_in_ms : 0,
+        .allow_origins = daemon->flags.rest_api_enable_cors_support,
         .check_method_names = daemon->flags.enable_signature_method_name_check,
+        .reload = el_reload_ask,
+        .reload_argument = daemon->reload,
     };
     EL_TRY(el_api_new(&api_options, &daemon->api));
     struct el_status *status = start_admin_server(daemon);
@@ -290,6 +297,7 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
 
 static void tear_down(struct daemon *daemon)
 {
+    el_reload_free(daemon->reload);
     if (daemon->api != NULL)
         el_api_free(daemon->api);
     if (daemon->swap != NULL)

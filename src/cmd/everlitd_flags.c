@@ -112,8 +112,7 @@ static struct el_status *replace(char **text, const char *value)
     return NULL;
 }
 
-/* --engine is for the models whose config leaves the choice to the server. */
-static struct el_status *choose_engine(const struct el_everlitd_flags *flags, struct el_config *config)
+struct el_status *el_everlitd_choose_engine(const struct el_everlitd_flags *flags, struct el_config *config)
 {
     struct el_status *status = NULL;
     for (size_t i = 0; status == NULL && i < config->model_count; i++) {
@@ -129,10 +128,10 @@ struct el_status *el_everlitd_config(const struct el_everlitd_flags *flags, stru
     struct el_status *status;
     if (*flags->model_config_file != 0) {
         EL_TRY(el_config_read(flags->model_config_file, config));
-        status = choose_engine(flags, config);
+        status = el_everlitd_choose_engine(flags, config);
     } else {
         EL_TRY(el_config_single(flags->model_name, flags->model_base_path, config));
-        status = choose_engine(flags, config);
+        status = el_everlitd_choose_engine(flags, config);
         if (status == NULL)
             status = replace(&config->models[0].update.isolation, flags->isolation);
     }

@@ -75,4 +75,7 @@ void el_everlitd_flags_print(FILE *out);
 /* The models that the flags mean: the config file, or the one model. */
 struct el_status *el_everlitd_config(const struct el_everlitd_flags *flags, struct el_config *config) EL_MUST_USE;
 
+/* --engine, for the models whose config leaves the choice to the server: also those of a later config. */
+struct el_status *el_everlitd_choose_engine(const struct el_everlitd_flags *flags, struct el_config *config) EL_MUST_USE;
+
 #endif

@@ -7,6 +7,7 @@
 #include "config/serving_types.h"
 #include "config/text.h"
 #include "config/update.h"
+#include "config/wire.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,8 +22,47 @@ static size_t count_models(const struct el_text_value *list)
     return count;
 }
 
+static struct el_status *check_base_paths(const char *file, const struct el_text_value *first,
+                                          const struct el_config *config)
+{
+    size_t i = 0;
+    for (const struct el_text_value *value = first; value != NULL; value = el_text_next(value))
+        EL_TRY(el_model_check_base_path(file, value, &config->models[i++]));
+    return NULL;
+}
+
+static const struct el_model_config *find_model(const struct el_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->model_count; i++)
+        if (strcmp(config->models[i].name, name) == 0)
+            return &config->models[i];
+    return NULL;
+}
+
+/* A model that is there already keeps its platform. One that names none is for the checks that follow. */
+static struct el_status *check_platforms(const char *file, const struct el_text_value *first,
+                                         const struct el_config *current, const struct el_config *config)
+{
+    size_t i = 0;
+    for (const struct el_text_value *value = first; value != NULL; value = el_text_next(value)) {
+        const struct el_model_config *old = find_model(current, config->models[i++].name);
+        const struct el_text_value *platform = el_text_get(value->as.message, EL_MODEL_PLATFORM);
+        if (old == NULL || platform == NULL || platform->as.string.size == 0 ||
+            strcmp(platform->as.string.data, old->platform) == 0)
+            continue;
+        struct el_status *status =
+            el_status_new(EL_INVALID_ARGUMENT,
+                          "Illegal to change a model's platform. For model %s platform was %s and new platform "
+                          "requested is %s",
+                          old->name, old->platform, platform->as.string.data);
+        return file == NULL ? status : el_status_prefix(status, "%s:%u:%u", file, platform->line, platform->column);
+    }
+    return NULL;
+}
+
 /* The checks go round by round over all models, as TensorFlow Serving's do: of two errors the same one is found first. */
-static struct el_status *build(const char *file, const struct el_text_value *first, struct el_config *config)
+static struct el_status *build(const char *file, const struct el_text_value *first, const struct el_config *current,
+                               struct el_config *config)
 {
     const size_t count = count_models(first);
     if (count == 0)
@@ -37,6 +77,11 @@ static struct el_status *build(const char *file, const struct el_text_value *fir
     }
     EL_TRY(el_models_check_duplicates(file, first, config));
 
+    if (current != NULL) {
+        EL_TRY(check_base_paths(file, first, config));
+        EL_TRY(check_platforms(file, first, current, config));
+    }
+
     static struct el_status *(*const rounds[])(const char *, const struct el_text_value *, struct el_model_config *) = {
         el_model_check_base_path, el_model_read_platform, el_model_read_policy,
         el_model_read_labels,     el_model_read_update,   el_model_check_logging,
@@ -49,7 +94,9 @@ static struct el_status *build(const char *file, const struct el_text_value *fir
     return NULL;
 }
 
-struct el_status *el_config_parse(const char *name, const char *text, size_t size, struct el_config *config)
+/* current: NULL at the start. */
+static struct el_status *parse(const char *name, const char *text, size_t size, const struct el_config *current,
+                               struct el_config *config)
 {
     *config = (struct el_config){ 0 };
     struct el_text document;
@@ -57,18 +104,44 @@ struct el_status *el_config_parse(const char *name, const char *text, size_t siz
     struct el_status *status = NULL;
     const struct el_text_value *list = el_text_get(document.root, EL_SERVER_CONFIG_LIST);
     const struct el_text_value *custom = el_text_get(document.root, EL_SERVER_CONFIG_CUSTOM);
-    if (custom != NULL)
+    if (list == NULL && current != NULL)
+        status = el_status_new(EL_FAILED_PRECONDITION, "Cannot transition to requested config. It is only legal to "
+                                                       "transition from one ModelConfigList to another.");
+    else if (custom != NULL)
         status = el_status_new(EL_UNIMPLEMENTED, "%s:%u:%u: ModelServer does not yet support custom model config.",
                                name, custom->line, custom->column);
     else if (list != NULL)
-        status = build(name, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), config);
+        status = build(name, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), current, config);
     if (status != NULL)
         el_config_free(config);
     el_text_free(&document);
     return status;
 }
 
-struct el_status *el_config_read(const char *path, struct el_config *config)
+struct el_status *el_config_decode(const uint8_t *bytes, size_t size, const struct el_config *current,
+                                   struct el_config *config)
+{
+    *config = (struct el_config){ 0 };
+    struct el_text document;
+    EL_TRY(el_config_wire_parse(bytes, size, &el_type_model_server_config, &document));
+    const struct el_text_value *list = el_text_get(document.root, EL_SERVER_CONFIG_LIST);
+    struct el_status *status =
+        list == NULL ? el_status_new(EL_INVALID_ARGUMENT,
+                                     "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                                     "ModelConfigList is currently supported")
+                     : build(NULL, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), current, config);
+    if (status != NULL)
+        el_config_free(config);
+    el_text_free(&document);
+    return status;
+}
+
+struct el_status *el_config_parse(const char *name, const char *text, size_t size, struct el_config *config)
+{
+    return parse(name, text, size, NULL, config);
+}
+
+static struct el_status *read_file(const char *path, const struct el_config *current, struct el_config *config)
 {
     *config = (struct el_config){ 0 };
     struct stat info;
@@ -82,9 +155,19 @@ struct el_status *el_config_read(const char *path, struct el_config *config)
     if (status == NULL && text.size == 0)
         status = el_status_new(EL_INVALID_ARGUMENT, "%s; Invalid argument (the file is empty)", path);
     if (status == NULL)
-        status = el_config_parse(path, (const char *)text.data, text.size, config);
+        status = parse(path, (const char *)text.data, text.size, current, config);
     el_buf_free(&text);
     return status;
+}
+
+struct el_status *el_config_read(const char *path, struct el_config *config)
+{
+    return read_file(path, NULL, config);
+}
+
+struct el_status *el_config_reread(const char *path, const struct el_config *current, struct el_config *config)
+{
+    return read_file(path, current, config);
 }
 
 struct el_status *el_config_single(const char *model_name, const char *base_path, struct el_config *config)
@@ -105,6 +188,16 @@ struct el_status *el_config_single(const char *model_name, const char *base_path
         status = el_model_check_base_path(NULL, NULL, model);
     if (status != NULL)
         el_config_free(config);
+    return status;
+}
+
+struct el_status *el_config_copy(const struct el_config *config, struct el_config *copy)
+{
+    *copy = (struct el_config){ 0 };
+    char *text = NULL;
+    EL_TRY(el_config_print(config, &text));
+    struct el_status *status = el_config_parse("config", text, strlen(text), copy);
+    free(text);
     return status;
 }
 

@@ -75,11 +75,27 @@ struct el_status *el_config_parse(const char *name, const char *text, size_t siz
 /* Reads and parses the file at path. */
 struct el_status *el_config_read(const char *path, struct el_config *config) EL_MUST_USE;
 
+/*
+ * The same for a config that is to replace `current`, the one in force: a model keeps its platform, and what holds no
+ * model_config_list (an empty file) is refused.
+ */
+struct el_status *el_config_reread(const char *path, const struct el_config *current, struct el_config *config) EL_MUST_USE;
+
+/*
+ * The same from the bytes of a tensorflow.serving.ModelServerConfig: what HandleReloadConfigRequest carries. An empty
+ * model_config_list is a config without models.
+ */
+struct el_status *el_config_decode(const uint8_t *bytes, size_t size, const struct el_config *current,
+                                   struct el_config *config) EL_MUST_USE;
+
 /* The config that --model_name and --model_base_path mean. */
 struct el_status *el_config_single(const char *model_name, const char *base_path, struct el_config *config) EL_MUST_USE;
 
 /* The config as text format, with every default left out: what `everlit config` shows, and what parses back to the same. */
 struct el_status *el_config_print(const struct el_config *config, char **text) EL_MUST_USE;
+
+/* A copy with its own life. */
+struct el_status *el_config_copy(const struct el_config *config, struct el_config *copy) EL_MUST_USE;
 
 void el_config_free(struct el_config *config);
 

@@ -257,7 +257,7 @@ struct el_status *el_model_read_update(const char *file, const struct el_text_va
                                        struct el_model_config *model)
 {
     const struct el_text_value *update = field_of(value, EL_MODEL_UPDATE);
-    return update == NULL ? NULL : el_update_read(file, model->name, update->as.message, &model->update);
+    return update == NULL ? NULL : el_update_read(file != NULL ? file : "config", model->name, update->as.message, &model->update);
 }
 
 struct el_status *el_model_check_logging(const char *file, const struct el_text_value *value,

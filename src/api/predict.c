@@ -2,6 +2,7 @@
 #include "api/predict.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct el_predict_signature el_api_signature_names(const struct el_signature *signature)
 {
@@ -11,6 +12,20 @@ struct el_predict_signature el_api_signature_names(const struct el_signature *si
         .defaults = {0},
         .outputs = EL_NAMES(signature->outputs, signature->output_count, name),
     };
+}
+
+struct el_status *el_api_check_predict_method(const struct el_api_loop *loop, const struct el_signature *signature)
+{
+    static const char *const methods[] = {"tensorflow/serving/predict", "tensorflow/serving/classify",
+                                          "tensorflow/serving/regress"};
+    if (!loop->api->options.check_method_names)
+        return NULL;
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(signature->method_name, methods[i]) == 0)
+            return NULL;
+    return el_status_new(EL_INTERNAL,
+                         "Expected prediction signature method_name to be one of {%s, %s, %s}. Was: %s", methods[0],
+                         methods[1], methods[2], signature->method_name);
 }
 
 struct el_status *el_api_named_outputs(const struct el_request *request, struct el_named_tensor few[EL_API_FEW_OUTPUTS],

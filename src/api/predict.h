@@ -4,6 +4,7 @@
 
 /* What Predict over gRPC and :predict over REST share. */
 
+#include "api/internal.h"
 #include "bundle/signature.h"
 #include "swap/swap.h"
 #include "tensor/predict_proto.h"
@@ -12,6 +13,10 @@
 
 /* A signature as the codecs of src/tensor see it; a view. */
 struct el_predict_signature el_api_signature_names(const struct el_signature *signature);
+
+/* INTERNAL if method names are checked (--enable_signature_method_name_check) and signature is not of Predict's kind. */
+struct el_status *el_api_check_predict_method(const struct el_api_loop *loop,
+                                              const struct el_signature *signature) EL_MUST_USE;
 
 /* The outputs of a request that is done, with their names, sorted; of room FEW unless *more, which is to be freed. */
 #define EL_API_FEW_OUTPUTS 16

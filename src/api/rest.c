@@ -191,6 +191,24 @@ static void answer_not_found(struct el_http_request *request)
     el_http_reply(request, 404, "text/html");
 }
 
+/*
+ * OPTIONS asks what a browser may do here (CORS), whatever the path: yes to every web page, in the headers if they are asked for
+ * (--rest_api_enable_cors_support), and no body.
+ */
+static void answer_options(struct el_http_request *request)
+{
+    const char *origin = el_http_header(request, "Origin");
+    const bool web = origin != NULL && (strstr(origin, "http://") != NULL || strstr(origin, "https://") != NULL);
+    el_http_reply(request, web ? 200 : 400, "text/html; charset=ISO-8859-1");
+}
+
+static void allow_origins(struct el_http_request *request)
+{
+    el_http_add_header(request, "Access-Control-Allow-Origin", "*");
+    el_http_add_header(request, "Access-Control-Allow-Methods", "POST, GET");
+    el_http_add_header(request, "Access-Control-Allow-Headers", "Content-Type");
+}
+
 static void answer_models(struct el_http_request *request, struct el_api *api, const char *path, const char *end)
 {
     struct el_rest_target target = {0};
@@ -219,12 +237,26 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     free_target(&target);
 }
 
+/* The path of a target, which a proxy may have sent as a whole URL (RFC 9112, 3.2.2). */
+static const char *path_of(const char *target)
+{
+    if (strncasecmp(target, "http://", 7) != 0)
+        return target;
+    const char *path = strchr(target + 7, '/');
+    return path != NULL ? path : "/";
+}
+
 void el_api_http(struct el_http_request *request, void *argument)
 {
     struct el_api *api = argument;
-    const char *path = el_http_target(request);
+    const char *path = path_of(el_http_target(request));
     const char *end = path + strcspn(path, "?#");
-    if (strncasecmp(path, "/v1/", 4) == 0)
+    const bool models = strncasecmp(path, "/v1/", 4) == 0;
+    if (models && api->options.allow_origins)
+        allow_origins(request);
+    if (models && strcmp(el_http_method(request), "OPTIONS") == 0)
+        answer_options(request);
+    else if (models)
         answer_models(request, api, path, end);
     else if (strncmp(path, "/metrics", (size_t)(end - path)) == 0 && end - path == 8)
         el_api_metrics(request, api);

@@ -52,6 +52,7 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
     struct rest_predict *predict = (struct rest_predict *)request;
     if (predict->http == NULL)
         return el_status_new(EL_CANCELLED, "the client is gone");
+    EL_TRY(el_api_check_predict_method(el_api_http_loop(predict->http), signature));
     struct el_predict_json *json = &predict->json;
     const struct el_predict_signature names = el_api_signature_names(signature);
     EL_TRY(el_predict_json_begin(json, &names));
@@ -64,6 +65,12 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
         outputs[i] = i;
     *output_count = signature->output_count;
     return NULL;
+}
+
+static struct el_status *no_signature(const char *name, size_t name_size)
+{
+    return el_status_new(EL_INVALID_ARGUMENT, "Serving signature name: \"%.*s\" not found in signature def",
+                         (int)name_size, name);
 }
 
 static struct el_status *write_answer(struct rest_predict *predict)
@@ -117,6 +124,7 @@ static void start(struct rest_predict *predict, struct el_api_loop *loop)
         .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
         .fill = fill,
         .done = done,
+        .no_signature = no_signature,
     };
     el_http_set_user(predict->http, predict);
     el_http_on_cancel(predict->http, cancelled);

@@ -117,10 +117,20 @@ bool el_model_has_warm(const struct el_model *model)
     return false;
 }
 
+static bool all_aspired_serve(const struct el_model *model)
+{
+    for (size_t i = 0; i < model->aspired_count; i++) {
+        const struct el_version *version = el_version_find(model, model->aspired[i]);
+        if (version == NULL || version->state != EL_LIFE_SERVING)
+            return false;
+    }
+    return model->aspired_count > 0;
+}
+
 bool el_model_settled(const struct el_model *model)
 {
     if (el_model_serving(model) != NULL)
-        return true;
+        return all_aspired_serve(model); /* what failed is not aspired any more */
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
         return false;
     struct el_version *version;
@@ -153,16 +163,6 @@ static void route_away(struct el_version *version, uint64_t now_ns)
     version->warm_until_ns = el_after_ns(now_ns, version->model->settings.update.keep_warm_ms * EL_NS_PER_MS);
     if (version->hosted == NULL)
         el_version_retire(version, "it is not wanted any more and has no worker");
-}
-
-static bool all_aspired_serve(const struct el_model *model)
-{
-    for (size_t i = 0; i < model->aspired_count; i++) {
-        const struct el_version *version = el_version_find(model, model->aspired[i]);
-        if (version == NULL || version->state != EL_LIFE_SERVING)
-            return false;
-    }
-    return model->aspired_count > 0;
 }
 
 /* After the publication, so that whoever hears of it finds it so. */

@@ -86,6 +86,17 @@ static bool can_be_asked(const struct el_signature *signature)
     return true;
 }
 
+/* TensorFlow refuses to fetch a tensor that is fed: a signature whose output is an input never answers, in any version. */
+static bool gives_an_input_back(const struct el_signature *signature)
+{
+    for (uint32_t o = 0; o < signature->output_count; o++)
+        for (uint32_t i = 0; i < signature->input_count; i++)
+            if (signature->outputs[o].tensor_name[0] != '\0' &&
+                strcmp(signature->outputs[o].tensor_name, signature->inputs[i].tensor_name) == 0)
+                return true;
+    return false;
+}
+
 static bool answers_something(const struct el_judged *judged)
 {
     for (uint32_t i = 0; i < judged->pass_count; i++)
@@ -105,7 +116,7 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
         excused = el_status_code(served_pass->status) == code;
     } else if (code == EL_INVALID_ARGUMENT) {
         const struct el_pass *one = el_judged_find(judged, signature->name, 1);
-        excused = el_probe_is_guess(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
+        excused = el_probe_is_guess(signature) || gives_an_input_back(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
         /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with
          * OpenVINO), while others answer. Its clients are told so; with engine auto it makes TensorFlow the choice. */

@@ -89,7 +89,10 @@ static const char *read_output(const struct el_call *call, uint32_t i, struct el
     return status == NULL ? NULL : "an output whose size or strings do not follow from its shape";
 }
 
-/* The text in the slot, made fit for logs and headers: no control characters, valid UTF-8. */
+/*
+ * The text in the slot, made fit for logs and messages: no control characters but those that TensorFlow lays its texts out
+ * with (both escape them), valid UTF-8.
+ */
 static struct el_status *read_error(const struct el_call *call, enum el_code code)
 {
     _Alignas(8) char text[EL_SLOT_ERROR_SIZE];
@@ -99,7 +102,7 @@ static struct el_status *read_error(const struct el_call *call, enum el_code cod
     const bool utf8 = el_utf8_valid(text, length);
     for (size_t i = 0; i < length; i++) {
         const unsigned char byte = (unsigned char)text[i];
-        if (byte < ' ' || byte == 0x7f)
+        if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f)
             text[i] = ' ';
         else if (byte > 0x7f && !utf8)
             text[i] = '?';

@@ -35,7 +35,6 @@ struct el_api_options {
     const struct el_log *log;
     uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
     bool allow_origins;       /* --rest_api_enable_cors_support */
-    bool allow_origins;       /* --rest_api_enable_cors_support */
     bool check_method_names;  /* --enable_signature_method_name_check */
     /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */
     void (*reload)(struct el_api_reload *reload, void *argument);

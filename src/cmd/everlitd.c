@@ -279,7 +279,6 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
         .rest_timeout_ms =
             daemon->flags.rest_api_timeout_in_ms > 0 ? (uint32_t)daemon->flags.rest_api_timeout_in_ms : 0,
         .allow_origins = daemon->flags.rest_api_enable_cors_support,
-        .allow_origins = daemon->flags.rest_api_enable_cors_support,
         .check_method_names = daemon->flags.enable_signature_method_name_check,
         .reload = el_reload_ask,
         .reload_argument = daemon->reload,

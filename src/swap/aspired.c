@@ -127,7 +127,7 @@ static void attend(struct el_model *model, const struct el_source_version *seen,
 static void retire_unwanted(struct el_model *model, const int64_t *wanted, size_t wanted_count)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         const struct el_source_version *seen = el_model_seen(model, version->number);
         bool aspired = el_model_aspires(model, version->number);
         const char *why = seen != NULL ? "the version policy does not want it" : "its directory is gone";
@@ -158,7 +158,7 @@ static void forget_ended(struct el_model *model)
     for (;;) {
         size_t count = 0;
         struct el_version *version, *oldest = NULL;
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             if (!el_version_is_gone(version))
                 continue;
             count++;

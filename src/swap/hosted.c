@@ -26,7 +26,7 @@ static void on_worker_event(struct el_worker *worker, const struct el_worker_eve
     if (event->type == EL_WORKER_GONE) {
         /* Views that show it are older than the next publication: it is freed when no reader can have one. */
         hosted->owner = NULL;
-        cds_list_del(&hosted->in_swap);
+        el_list_remove(&hosted->in_swap);
         swap->unpublished = true;
         el_swap_defer(swap, &hosted->deferred, hosted_free, hosted);
     }
@@ -63,7 +63,7 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
         free(hosted);
         return status;
     }
-    cds_list_add_tail(&hosted->in_swap, &swap->hosted);
+    el_list_add_before(&hosted->in_swap, &swap->hosted);
     *made = hosted;
     return NULL;
 }

@@ -70,7 +70,7 @@ static void on_event(struct el_hosted *hosted, const struct el_worker_event *eve
 static bool anything_serves(const struct el_swap *swap)
 {
     struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (el_model_serving(model) != NULL)
             return true;
     }

@@ -24,12 +24,12 @@ static bool is_resource(const struct el_model *model)
 static bool has_old_workers(const struct el_model *model)
 {
     const struct el_hosted *hosted;
-    cds_list_for_each_entry (hosted, &model->swap->hosted, in_swap) {
+    el_list_each (hosted, &model->swap->hosted, in_swap) {
         if (hosted->model != model)
             continue;
         const struct el_version *version;
         bool wanted = false;
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             if (version->hosted == hosted && version->state == EL_LIFE_SERVING)
                 wanted = true;
         }
@@ -48,7 +48,7 @@ static bool make_room(struct el_model *model)
     if (!is_resource(model))
         return true;
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (el_model_aspires(model, version->number))
             continue;
         if (version->state == EL_LIFE_SERVING && el_model_seen(model, version->number) == NULL)
@@ -67,11 +67,11 @@ static void admit(struct el_swap *swap, bool those_that_answer)
 {
     uint32_t most = swap->options.max_concurrent_loads;
     struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (model->removed || (el_model_serving(model) != NULL) != those_that_answer)
             continue;
         struct el_version *version;
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             if (swap->loads >= most)
                 return;
             if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number))
@@ -117,7 +117,7 @@ void el_swap_defer(struct el_swap *swap, struct el_deferred *deferred, void (*ru
 static bool nothing_left(const struct el_model *model)
 {
     const struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (!el_version_is_gone(version))
             return false;
     }
@@ -133,10 +133,10 @@ static void look(struct el_swap *swap)
 {
     uint64_t now_ns = el_now_ns();
     struct el_model *model, *next;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         el_model_aspire(model, now_ns);
         struct el_version *version;
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             el_load_tick(version, now_ns);
             el_respawn_tick(version, now_ns);
         }
@@ -144,10 +144,11 @@ static void look(struct el_swap *swap)
     }
     admit(swap, false);
     admit(swap, true);
-    cds_list_for_each_entry_safe (model, next, &swap->models, in_swap) {
+    el_list_each_safe(model, next, &swap->models, in_swap)
+    {
         if (!model->removed || !nothing_left(model))
             continue;
-        cds_list_del(&model->in_swap);
+        el_list_remove(&model->in_swap);
         swap->unpublished = true;
         el_swap_defer(swap, &model->deferred, free_model, model);
     }

@@ -15,7 +15,7 @@
 struct el_model *el_model_find(struct el_swap *swap, const char *name)
 {
     struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (!model->removed && strcmp(model->settings.name, name) == 0)
             return model;
     }
@@ -37,7 +37,7 @@ struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *set
     *settings = (struct el_model_config){ 0 };
     model->lobby = lobby;
     model->told_serving = -1;
-    CDS_INIT_LIST_HEAD(&model->versions);
+    el_list_init(&model->versions);
     *made = model;
     return NULL;
 }
@@ -93,11 +93,12 @@ void el_model_remove(struct el_model *model)
 void el_model_free(struct el_model *model)
 {
     struct el_version *version, *next;
-    cds_list_for_each_entry_safe (version, next, &model->versions, in_model) {
+    el_list_each_safe(version, next, &model->versions, in_model)
+    {
         el_version_free(version);
     }
     struct el_hosted *hosted;
-    cds_list_for_each_entry (hosted, &model->swap->hosted, in_swap) {
+    el_list_each (hosted, &model->swap->hosted, in_swap) {
         if (hosted->model == model)
             hosted->model = NULL;
     }
@@ -110,7 +111,7 @@ void el_model_free(struct el_model *model)
 bool el_model_has_warm(const struct el_model *model)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_WARM && version->hosted != NULL)
             return true;
     }
@@ -134,7 +135,7 @@ bool el_model_settled(const struct el_model *model)
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
         return false;
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (!el_version_is_over(version))
             return false;
     }
@@ -171,7 +172,7 @@ static void tell_routes(struct el_model *model)
     const struct el_version *serving = el_model_serving(model);
     int64_t now = serving != NULL ? serving->number : -1, before = model->told_serving;
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (!version->newly_routed)
             continue;
         version->newly_routed = false;
@@ -212,7 +213,7 @@ static void set_hold(struct el_model *model)
 static void retire_all(struct el_model *model, uint64_t now_ns)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_SERVING)
             route_away(version, now_ns);
         if (version->state != EL_LIFE_END && version->state != EL_LIFE_DRAINING)
@@ -223,7 +224,7 @@ static void retire_all(struct el_model *model, uint64_t now_ns)
 static void expire_warm(struct el_model *model, uint64_t now_ns)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (version->state != EL_LIFE_WARM)
             continue;
         if (now_ns >= version->warm_until_ns)
@@ -241,7 +242,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     }
     struct el_version *version, *warm = NULL;
     bool routed = false;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
         if (can && el_model_aspires(model, version->number)) {
             route_to(version, now_ns);
@@ -255,7 +256,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         routed = true;
     }
     if (all_aspired_serve(model)) {
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number)) {
                 route_away(version, now_ns);
                 routed = true;

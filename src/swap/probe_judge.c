@@ -116,7 +116,8 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
         excused = el_status_code(served_pass->status) == code;
     } else if (code == EL_INVALID_ARGUMENT) {
         const struct el_pass *one = el_judged_find(judged, signature->name, 1);
-        excused = el_probe_is_guess(signature) || gives_an_input_back(signature) || (pass->batch > 1 && one != NULL && one->status == NULL);
+        excused = el_probe_is_guess(signature) || gives_an_input_back(signature) ||
+                  (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
         /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with
          * OpenVINO), while others answer. Its clients are told so; with engine auto it makes TensorFlow the choice. */

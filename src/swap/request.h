@@ -22,7 +22,7 @@ struct el_request_list {
 };
 
 struct el_swap_loop {
-    struct cds_list_head in_swap; /* guarded by swap->loops_lock */
+    struct el_list in_swap; /* guarded by swap->loops_lock */
     struct el_swap *swap;
     struct el_completions *completions;
     uv_loop_t *uv_loop;

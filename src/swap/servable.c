@@ -51,23 +51,24 @@ bool el_servable_await_idle(struct el_servable *servable)
     return (before & ~AWAITED) == 0;
 }
 
-void el_servable_disown(struct el_servable *servable, struct cds_list_head *lingering)
+void el_servable_disown(struct el_servable *servable, struct el_list *lingering)
 {
     if (--servable->owners > 0)
         return;
     if (el_servable_await_idle(servable))
         servable_free(servable);
     else
-        cds_list_add(&servable->in_lingering, lingering);
+        el_list_add_before(&servable->in_lingering, lingering);
 }
 
-void el_servable_sweep(struct cds_list_head *lingering)
+void el_servable_sweep(struct el_list *lingering)
 {
     struct el_servable *servable, *next;
-    cds_list_for_each_entry_safe (servable, next, lingering, in_lingering) {
+    el_list_each_safe(servable, next, lingering, in_lingering)
+    {
         if (!el_servable_is_idle(servable))
             continue;
-        cds_list_del(&servable->in_lingering);
+        el_list_remove(&servable->in_lingering);
         servable_free(servable);
     }
 }

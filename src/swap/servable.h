@@ -17,17 +17,17 @@
  */
 
 #include "bundle/signature.h"
+#include "swap/list.h"
 #include "swap/swap.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <urcu/list.h>
 
 struct el_servable {
     int64_t version;
-    unsigned owners;                   /* swap thread */
-    struct cds_list_head in_lingering; /* swap thread; owners is 0 and pins are left */
-    bool has_signatures;               /* set before any request is led here */
+    unsigned owners;             /* swap thread */
+    struct el_list in_lingering; /* swap thread; owners is 0 and pins are left */
+    bool has_signatures;         /* set before any request is led here */
     struct el_signatures signatures;
     struct el_version_stats stats;
     _Atomic(struct el_worker *) worker; /* NULL: it died and another is being started */
@@ -42,8 +42,8 @@ struct el_status *el_servable_learn(struct el_servable *servable, const struct e
 void el_servable_own(struct el_servable *servable);
 
 /* The last owner's goodbye frees it, or leaves it in lingering until el_servable_sweep() finds it without pins. */
-void el_servable_disown(struct el_servable *servable, struct cds_list_head *lingering);
-void el_servable_sweep(struct cds_list_head *lingering);
+void el_servable_disown(struct el_servable *servable, struct el_list *lingering);
+void el_servable_sweep(struct el_list *lingering);
 
 /* Inside a read section; any thread. */
 void el_servable_pin(struct el_servable *servable);

@@ -22,7 +22,6 @@
 #include "swap/swap.h"
 
 #include <pthread.h>
-#include <urcu/list.h>
 
 /* Runs on the swap thread when no reader of an older view is left. */
 struct el_deferred {
@@ -33,7 +32,7 @@ struct el_deferred {
 
 /* A worker process (or its twin in this process), from start to gone. */
 struct el_hosted {
-    struct cds_list_head in_swap;
+    struct el_list in_swap;
     struct el_swap *swap;
     struct el_worker *worker;
     const struct el_model *model; /* whose version it hosts; NULL when the model is gone */
@@ -49,7 +48,7 @@ struct el_respawn; /* respawn.h */
 
 /* One life of one version. */
 struct el_version {
-    struct cds_list_head in_model; /* descending by version; of several lives of a number only the last is not END */
+    struct el_list in_model; /* descending by version; of several lives of a number only the last is not END */
     struct el_model *model;
     struct el_servable *servable; /* owned with others; there from the start */
     int64_t number;
@@ -83,12 +82,12 @@ struct el_version {
 };
 
 struct el_model {
-    struct cds_list_head in_swap; /* in config order */
+    struct el_list in_swap; /* in config order */
     struct el_swap *swap;
     struct el_model_config settings;
     struct el_source *source; /* NULL: closing */
     struct el_lobby *lobby;
-    struct cds_list_head versions;
+    struct el_list versions;
     int64_t *aspired; /* whole and wanted, descending: what the last look said */
     size_t aspired_count;
     bool hold;              /* availability "resource": requests wait for the version that is on its way */
@@ -107,10 +106,10 @@ struct el_swap {
     void (*on_event)(void *argument);
     void *on_event_argument;
 
-    struct cds_list_head models;
-    struct cds_list_head hosted;
-    struct cds_list_head lingering; /* servables without an owner, with requests left */
-    uint32_t loads;                 /* admitted and not ended */
+    struct el_list models;
+    struct el_list hosted;
+    struct el_list lingering; /* servables without an owner, with requests left */
+    uint32_t loads;           /* admitted and not ended */
 
     _Atomic(struct el_view *) view; /* read by any thread under RCU */
     uint64_t generation;
@@ -120,7 +119,7 @@ struct el_swap {
     char rcu_mark; /* for el_rcu_read_unlock() and el_rcu_wait() */
 
     pthread_mutex_t loops_lock; /* guards loops */
-    struct cds_list_head loops;
+    struct el_list loops;
 
     uv_prepare_t prepare;
     uv_timer_t alarm;

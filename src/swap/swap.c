@@ -72,19 +72,20 @@ static void on_async(uv_async_t *async)
 
 /* ---- configuration ---- */
 
-static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings, struct cds_list_head *models)
+static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings, struct el_list *models)
 {
     struct el_model *model;
     EL_TRY(el_model_new(swap, settings, &model));
-    cds_list_add_tail(&model->in_swap, models);
+    el_list_add_before(&model->in_swap, models);
     return swap->started ? el_model_open_source(model) : NULL;
 }
 
-static void drop_models(struct cds_list_head *models)
+static void drop_models(struct el_list *models)
 {
     struct el_model *model, *next;
-    cds_list_for_each_entry_safe (model, next, models, in_swap) {
-        cds_list_del(&model->in_swap);
+    el_list_each_safe(model, next, models, in_swap)
+    {
+        el_list_remove(&model->in_swap);
         el_model_close_source(model);
         el_model_free(model);
     }
@@ -92,7 +93,7 @@ static void drop_models(struct cds_list_head *models)
 
 /* Everything that can fail, aside: copies of all settings, and the models that are new with their sources. */
 static struct el_status *prepare_models(struct el_swap *swap, const struct el_config *config,
-                                        struct el_model_config *copies, struct cds_list_head *fresh)
+                                        struct el_model_config *copies, struct el_list *fresh)
 {
     for (size_t i = 0; i < config->model_count; i++) {
         EL_TRY(el_settings_copy(&config->models[i], &copies[i]));
@@ -127,35 +128,40 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
     struct el_model_config *copies = calloc(config->model_count + 1, sizeof *copies);
     if (copies == NULL)
         return el_status_no_memory();
-    CDS_LIST_HEAD(fresh);
-    CDS_LIST_HEAD(before);
+    struct el_list fresh;
+    el_list_init(&fresh);
+    struct el_list before;
+    el_list_init(&before);
     struct el_status *status = prepare_models(swap, config, copies, &fresh);
     if (status != NULL) {
         drop_models(&fresh);
         goto out;
     }
-    cds_list_splice(&swap->models, &before);
-    CDS_INIT_LIST_HEAD(&swap->models);
+    el_list_move_all(&swap->models, &before);
+    el_list_init(&swap->models);
     struct el_model *model, *next;
     for (size_t i = 0; i < config->model_count; i++) {
-        cds_list_for_each_entry_safe (model, next, &before, in_swap) {
+        el_list_each_safe(model, next, &before, in_swap)
+        {
             if (model->removed || strcmp(model->settings.name, config->models[i].name) != 0)
                 continue;
-            cds_list_del(&model->in_swap);
-            cds_list_add_tail(&model->in_swap, &swap->models);
+            el_list_remove(&model->in_swap);
+            el_list_add_before(&model->in_swap, &swap->models);
             apply_settings(model, &copies[i]);
             break;
         }
-        cds_list_for_each_entry_safe (model, next, &fresh, in_swap) {
+        el_list_each_safe(model, next, &fresh, in_swap)
+        {
             if (strcmp(model->settings.name, config->models[i].name) != 0)
                 continue;
-            cds_list_del(&model->in_swap);
-            cds_list_add_tail(&model->in_swap, &swap->models);
+            el_list_remove(&model->in_swap);
+            el_list_add_before(&model->in_swap, &swap->models);
         }
     }
-    cds_list_for_each_entry_safe (model, next, &before, in_swap) {
-        cds_list_del(&model->in_swap);
-        cds_list_add_tail(&model->in_swap, &swap->models);
+    el_list_each_safe(model, next, &before, in_swap)
+    {
+        el_list_remove(&model->in_swap);
+        el_list_add_before(&model->in_swap, &swap->models);
         if (!model->removed)
             el_model_remove(model);
     }
@@ -192,7 +198,7 @@ static void on_completions_closed(void *argument)
 /* Closes what is left, once nothing hangs on it: workers and sources are gone, readers have let go. */
 static void finish_stop(struct el_swap *swap)
 {
-    if (swap->closing || !cds_list_empty(&swap->models) || !cds_list_empty(&swap->hosted) || swap->open_sources > 0 ||
+    if (swap->closing || !el_list_empty(&swap->models) || !el_list_empty(&swap->hosted) || swap->open_sources > 0 ||
         swap->deferred != NULL)
         return;
     swap->closing = true;
@@ -206,7 +212,7 @@ void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *a
     swap->stopped = stopped;
     swap->stopped_argument = argument;
     struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (!model->removed)
             el_model_remove(model);
     }
@@ -258,10 +264,10 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     swap->options.config = NULL;
     fill_defaults(&swap->options);
     swap->alarm_ns = EL_NEVER_NS;
-    CDS_INIT_LIST_HEAD(&swap->models);
-    CDS_INIT_LIST_HEAD(&swap->hosted);
-    CDS_INIT_LIST_HEAD(&swap->lingering);
-    CDS_INIT_LIST_HEAD(&swap->loops);
+    el_list_init(&swap->models);
+    el_list_init(&swap->hosted);
+    el_list_init(&swap->lingering);
+    el_list_init(&swap->loops);
     pthread_mutex_init(&swap->loops_lock, NULL);
     struct el_status *status = el_events_init(&swap->events);
     if (status == NULL)
@@ -289,7 +295,7 @@ void el_swap_start(struct el_swap *swap)
 {
     swap->started = true;
     struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         struct el_status *status = el_model_open_source(model);
         if (status != NULL)
             el_tell(swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
@@ -302,7 +308,7 @@ void el_swap_start(struct el_swap *swap)
 bool el_swap_settled(const struct el_swap *swap)
 {
     const struct el_model *model;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (!model->removed && !el_model_settled(model))
             return false;
     }

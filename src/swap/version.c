@@ -13,7 +13,7 @@
 struct el_version *el_version_find(const struct el_model *model, int64_t number)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (version->number == number)
             return version;
     }
@@ -23,11 +23,11 @@ struct el_version *el_version_find(const struct el_model *model, int64_t number)
 static void insert(struct el_model *model, struct el_version *version)
 {
     struct el_version *other;
-    cds_list_for_each_entry (other, &model->versions, in_model) {
+    el_list_each (other, &model->versions, in_model) {
         if (other->number < version->number)
             break;
     }
-    cds_list_add_tail(&version->in_model, &other->in_model);
+    el_list_add_before(&version->in_model, &other->in_model);
 }
 
 struct el_version *el_version_new(struct el_model *model, const struct el_source_version *seen)
@@ -62,7 +62,7 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
 void el_version_free(struct el_version *version)
 {
     struct el_swap *swap = version->model->swap;
-    cds_list_del(&version->in_model);
+    el_list_remove(&version->in_model);
     el_load_end(version->load);
     el_respawn_end(version->respawn);
     if (version->hosted != NULL)

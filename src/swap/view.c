@@ -48,7 +48,7 @@ static const char *place_text(struct layout *layout, const char *text)
 struct el_version *el_model_serving(const struct el_model *model)
 {
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_SERVING)
             return version;
     }
@@ -105,12 +105,12 @@ static void lay_model(struct layout *layout, const struct el_model *model, struc
 {
     size_t count = 0;
     struct el_version *version;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         count++;
     }
     struct el_version_view *versions = place(layout, count * sizeof *versions);
     size_t at = 0;
-    cds_list_for_each_entry (version, &model->versions, in_model) {
+    el_list_each (version, &model->versions, in_model) {
         lay_version(layout, version, view != NULL ? &versions[at] : NULL);
         at++;
         if (*servable != NULL)
@@ -141,11 +141,11 @@ static struct published *lay(struct layout *layout, struct el_swap *swap)
     size_t models = 0, servables = 0;
     struct el_model *model;
     struct el_version *version;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (model->removed)
             continue;
         models++;
-        cds_list_for_each_entry (version, &model->versions, in_model) {
+        el_list_each (version, &model->versions, in_model) {
             servables++;
         }
     }
@@ -155,7 +155,7 @@ static struct published *lay(struct layout *layout, struct el_swap *swap)
     struct el_servable **owned = place(layout, servables * sizeof *owned);
     struct el_servable **servable = owned;
     size_t at = 0;
-    cds_list_for_each_entry (model, &swap->models, in_swap) {
+    el_list_each (model, &swap->models, in_swap) {
         if (model->removed)
             continue;
         lay_model(layout, model, list != NULL ? &list[at] : NULL, &servable);
@@ -190,7 +190,7 @@ static void published_free(void *argument)
 
 static struct published *behind(struct el_view *view)
 {
-    return view != NULL ? caa_container_of(view, struct published, view) : NULL;
+    return view != NULL ? EL_CONTAINER(view, struct published, view) : NULL;
 }
 
 bool el_view_publish(struct el_swap *swap)
@@ -240,7 +240,7 @@ void el_view_put(struct el_swap *swap, const struct el_view *view)
 
 const struct el_model_view *el_view_model(const struct el_view *view, const char *name, size_t name_size)
 {
-    const struct published *all = caa_container_of(view, const struct published, view);
+    const struct published *all = EL_CONTAINER(view, const struct published, view);
     size_t low = 0, high = view->model_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -110,7 +110,7 @@ void el_loops_wake(struct el_swap *swap)
 {
     pthread_mutex_lock(&swap->loops_lock);
     struct el_swap_loop *loop;
-    cds_list_for_each_entry (loop, &swap->loops, in_swap) {
+    el_list_each (loop, &swap->loops, in_swap) {
         uv_async_send(&loop->wake);
     }
     pthread_mutex_unlock(&swap->loops_lock);
@@ -136,7 +136,7 @@ struct el_status *el_swap_attach_loop(struct el_swap *swap, struct el_completion
     loop->timer.data = loop;
     loop->open_handles = 2;
     pthread_mutex_lock(&swap->loops_lock);
-    cds_list_add_tail(&loop->in_swap, &swap->loops);
+    el_list_add_before(&loop->in_swap, &swap->loops);
     pthread_mutex_unlock(&swap->loops_lock);
     *made = loop;
     return NULL;
@@ -157,7 +157,7 @@ static void on_closed(uv_handle_t *handle)
 void el_swap_detach_loop(struct el_swap_loop *loop, void (*closed)(void *argument), void *argument)
 {
     pthread_mutex_lock(&loop->swap->loops_lock);
-    cds_list_del(&loop->in_swap);
+    el_list_remove(&loop->in_swap);
     pthread_mutex_unlock(&loop->swap->loops_lock);
     loop->closed = closed;
     loop->closed_argument = argument;

@@ -438,19 +438,20 @@ static void a_lobby_has_so_many_seats(void **unused)
 static void a_servable_goes_with_its_last_request(void **unused)
 {
     (void)unused;
-    CDS_LIST_HEAD(lingering);
+    struct el_list lingering;
+    el_list_init(&lingering);
     struct el_servable *servable = el_servable_new(7);
     assert_non_null(servable);
     el_servable_pin(servable);
     el_servable_pin(servable);
     assert_false(el_servable_unpin(servable)); /* nobody waits for it yet */
     el_servable_disown(servable, &lingering);
-    assert_false(cds_list_empty(&lingering));
+    assert_false(el_list_empty(&lingering));
     el_servable_sweep(&lingering);
-    assert_false(cds_list_empty(&lingering));
+    assert_false(el_list_empty(&lingering));
     assert_true(el_servable_unpin(servable));
     el_servable_sweep(&lingering);
-    assert_true(cds_list_empty(&lingering));
+    assert_true(el_list_empty(&lingering));
 }
 
 static void keep_ids(const struct el_event *event, void *argument)

@@ -38,6 +38,15 @@ static struct el_status *add_name(struct el_names_list *list, const char *name)
     return NULL;
 }
 
+/* Of a model that was removed and came back there may be two for a while: the one of the config comes first. */
+static const struct el_model_view *find_model(const struct el_view *view, const char *name)
+{
+    for (size_t i = 0; view != NULL && i < view->model_count; i++)
+        if (strcmp(view->models[i].name, name) == 0)
+            return &view->models[i];
+    return NULL;
+}
+
 /* ---- labels ---- */
 
 static bool answers(const struct el_version_view *version)
@@ -82,7 +91,7 @@ struct el_status *el_reload_check_labels(const struct el_view *view, const struc
 {
     for (size_t i = 0; i < config->model_count; i++) {
         const struct el_model_config *model = &config->models[i];
-        const struct el_model_view *now = view != NULL ? el_view_model(view, model->name, strlen(model->name)) : NULL;
+        const struct el_model_view *now = find_model(view, model->name);
         for (size_t j = 0; j < model->label_count; j++) {
             const struct el_version_label *label = &model->labels[j];
             if (version_answers(now, label->version))
@@ -155,7 +164,7 @@ bool el_reload_decided(const struct el_view *view, const struct el_names_list *a
     *status = NULL;
     for (size_t i = 0; i < awaited->count && decided && *status == NULL; i++) {
         const char *name = awaited->names[i];
-        const struct el_model_view *model = view != NULL ? el_view_model(view, name, strlen(name)) : NULL;
+        const struct el_model_view *model = find_model(view, name);
         const struct el_version_view *version;
         const enum verdict verdict = judge(model, &version);
         const bool unreadable = verdict == NOTHING && model != NULL && *model->source_error != 0;

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other configs while the server runs: by HandleReloadConfigRequest, by a file that is looked at, under traffic."""
+import signal
+import threading
+
+import pytest
+
+from everlit import (LIMIT_S, MODELS, Server, Traffic, digits, grpc, model_service_pb2_grpc, predictions,
+                     wait_for)
+from everlit_protos import model_management_pb2
+
+ONE = """
+model_config_list {
+  config { name: "digits" base_path: "$MODELS/digits" model_platform: "tensorflow"
+           model_version_policy { all {} } update { engine: "openvino" } }
+}
+"""
+
+
+def serve(*versions, flags=()):
+    server = Server(*flags, config=ONE)
+    for version in versions:
+        server.put("digits", version, MODELS / "digits" / str(version))
+    return server
+
+
+def config(server, *models):
+    """A ReloadConfigRequest of (name, {labels}, [versions])."""
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.SetInParent()
+    for name, labels, versions in models:
+        model = request.config.model_config_list.config.add()
+        model.name, model.base_path, model.model_platform = name, str(server.base(name)), "tensorflow"
+        if versions:
+            model.model_version_policy.specific.versions.extend(versions)
+        for label, version in labels.items():
+            model.version_labels[label] = version
+    return request
+
+
+def reload(server, request):
+    with server.channel() as channel:
+        return model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=LIMIT_S)
+
+
+def refused(server, request):
+    with pytest.raises(grpc.RpcError) as caught:
+        reload(server, request)
+    return caught.value.code(), caught.value.details()
+
+
+def rest(server, path):
+    return server.rest("POST", path, {"instances": [[0.0] * 784]})[0]
+
+
+def test_a_model_comes_and_the_answer_waits_for_it():
+    with serve(1) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        answer = reload(server, config(server, ("digits", {}, []), ("second", {}, [])))
+        assert answer.status.error_code == 0
+        assert rest(server, "/v1/models/second:predict") == 200  # at once
+        reload(server, config(server, ("second", {}, [])))
+        wait_for("digits to go", lambda: rest(server, "/v1/models/digits:predict") == 404)
+
+
+def test_a_refused_config_changes_nothing():
+    with serve(1) as server:
+        code, text = refused(server, config(server, ("digits", {}, []), ("digits", {}, [])))
+        assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT,
+                                "Illegal to list model digits multiple times in config list")
+        code, text = refused(server, model_management_pb2.ReloadConfigRequest())
+        assert code == grpc.StatusCode.INVALID_ARGUMENT and "Only ModelConfigList" in text
+        assert rest(server, "/v1/models/digits:predict") == 200
+        assert [model["name"] for model in server.status()["models"]] == ["digits"]
+
+
+def test_a_model_that_cannot_be_there_is_told_each_time_and_the_others_serve():
+    with serve(1) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        (server.base("torn") / "1").mkdir()
+        (server.base("torn") / "1" / "saved_model.pb").write_bytes(b"no model")
+        request = config(server, ("digits", {}, []), ("second", {}, []), ("torn", {}, []))
+        for _ in range(2):  # it is not remembered as if it had come
+            code, text = refused(server, request)
+            assert code == grpc.StatusCode.UNKNOWN
+            assert text.startswith("1 model(s) did not become available: {{{name: torn version: 1} due to error: ")
+        assert rest(server, "/v1/models/second:predict") == 200
+        assert rest(server, "/v1/models/digits:predict") == 200
+
+
+def test_a_missing_base_path_does_not_hold_up_the_next_reload():
+    with serve(1) as server:
+        request = config(server, ("digits", {}, []))
+        missing = request.config.model_config_list.config.add()
+        missing.name, missing.base_path, missing.model_platform = "missing", "/no/such/folder", "tensorflow"
+        code, text = refused(server, request)
+        assert code == grpc.StatusCode.UNKNOWN and "missing" in text
+        assert reload(server, config(server, ("digits", {}, []))).status.error_code == 0
+
+
+def test_labels_come_with_their_version_and_move_between_those_that_answer():
+    with serve(1, 2) as server:
+        server.wait_state("digits", 1, "serving")
+        assert rest(server, "/v1/models/digits/labels/stable:predict") == 400
+        reload(server, config(server, ("digits", {"stable": 1, "canary": 2}, [1, 2])))
+        assert rest(server, "/v1/models/digits/labels/stable:predict") == 200
+        reload(server, config(server, ("digits", {"stable": 2}, [1, 2])))
+        assert rest(server, "/v1/models/digits/labels/stable:predict") == 200
+        assert rest(server, "/v1/models/digits/labels/canary:predict") == 400
+        code, text = refused(server, config(server, ("digits", {"stable": 9}, [1, 2])))
+        assert (code, text) == (grpc.StatusCode.FAILED_PRECONDITION,
+                                "Request to assign label to version 9 of model digits, which is not currently available "
+                                "for inference")
+        server.put("second", 1, MODELS / "digits" / "1")
+        reload(server, config(server, ("digits", {"stable": 2}, [1, 2]), ("second", {"only": 1}, [])))
+        assert rest(server, "/v1/models/second/labels/only:predict") == 200
+
+
+def test_reloads_at_the_same_time_are_answered_one_after_another_under_traffic():
+    with serve(1) as server:
+        for name in "abc":
+            server.put(name, 1, MODELS / "digits" / "1")
+        images, _ = digits()
+        inputs = images[:20]
+        requests = [config(server, ("digits", {}, []), *((n, {}, []) for n in "abc"[:count])) for count in (0, 1, 2, 3)]
+        answers = []
+        with Traffic(server, inputs, {1: predictions(server, inputs)}, grpc_threads=2, rest_threads=2) as traffic:
+            traffic.wait_more(20)
+            threads = [threading.Thread(target=lambda r=r: answers.append(reload(server, r).status.error_code))
+                       for r in requests]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            traffic.wait_more(20)
+        traffic.assert_clean()
+        assert answers == [0] * 4
+
+
+def test_a_client_that_goes_away_leaves_a_server_that_goes_on():
+    with serve(1) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        with server.channel() as channel:
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            stub.HandleReloadConfigRequest.future(config(server, ("digits", {}, []), ("second", {}, []))).cancel()
+        assert reload(server, config(server, ("digits", {}, []), ("second", {}, []))).status.error_code == 0
+        assert rest(server, "/v1/models/second:predict") == 200
+
+
+def test_the_config_file_is_looked_at():
+    with serve(1, flags=("--model_config_file_poll_wait_seconds=1",)) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        path = server.folder / "models.config"
+        text = path.read_text()
+        path.write_text("this is { no config")
+        wait_for("the bad file to be refused", lambda: any(e["event"] == "reload_refused" for e in server.log_events()))
+        assert rest(server, "/v1/models/digits:predict") == 200
+        path.write_text(text.replace('name: "digits"', 'name: "second"').replace("/digits", "/second"))
+        wait_for("second to serve", lambda: rest(server, "/v1/models/second:predict") == 200)
+        wait_for("digits to go", lambda: rest(server, "/v1/models/digits:predict") == 404)
+
+
+def test_sighup_reads_the_file():
+    with serve(1) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        path = server.folder / "models.config"
+        path.write_text(path.read_text().replace('name: "digits"', 'name: "second"').replace("/digits", "/second"))
+        server.process.send_signal(signal.SIGHUP)
+        wait_for("second to serve", lambda: rest(server, "/v1/models/second:predict") == 200)
+
+
+def test_a_reload_that_waits_does_not_hold_up_the_end():
+    with serve(1) as server:
+        server.base("empty")  # nothing is in it: it is waited for
+        failures = []
+
+        def ask():
+            try:
+                reload(server, config(server, ("digits", {}, []), ("empty", {}, [])))
+            except grpc.RpcError as error:
+                failures.append(error.code())
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_for("the config to be in force", lambda: any(m["name"] == "empty" for m in server.status()["models"]))
+        assert server.stop() == 0
+        thread.join()
+        assert failures == [grpc.StatusCode.UNAVAILABLE]

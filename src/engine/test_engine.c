@@ -210,13 +210,20 @@ static int test_open(const struct everlit_open_options *options, void **opened, 
 
 /* ---- signatures ---- */
 
-static const struct everlit_tensor_info input_rows = {"input", "input:0", DT_FLOAT, 2, {-1, 4}};
-static const struct everlit_tensor_info features_rows = {"features", "features:0", DT_FLOAT, 2, {-1, 4}};
-static const struct everlit_tensor_info prediction_rows = {"prediction", "prediction:0", DT_FLOAT, 2, {-1, 2}};
-static const struct everlit_tensor_info text_list = {"text", "text:0", DT_STRING, 1, {-1}};
-static const struct everlit_tensor_info count_scalar = {"count", "count:0", DT_INT64, 0, {0}};
-static const struct everlit_tensor_info wide_list = {"wide", "wide:0", DT_FLOAT, 1, {-1}};
-static const struct everlit_tensor_info unnamed = {NULL, NULL, 99, 40, {0}};
+static const struct everlit_tensor_info input_rows = {
+    .name = "input", .tensor_name = "input:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 4}};
+static const struct everlit_tensor_info features_rows = {
+    .name = "features", .tensor_name = "features:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 4}};
+static const struct everlit_tensor_info prediction_rows = {
+    .name = "prediction", .tensor_name = "prediction:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 2}};
+static const struct everlit_tensor_info text_list = {
+    .name = "text", .tensor_name = "text:0", .dtype = DT_STRING, .rank = 1, .dims = {-1}};
+static const struct everlit_tensor_info count_scalar = {
+    .name = "count", .tensor_name = "count:0", .dtype = DT_INT64, .rank = 0, .dims = {0}};
+static const struct everlit_tensor_info wide_list = {
+    .name = "wide", .tensor_name = "wide:0", .dtype = DT_FLOAT, .rank = 1, .dims = {-1}};
+static const struct everlit_tensor_info unnamed = {
+    .name = NULL, .tensor_name = NULL, .dtype = 99, .rank = 40, .dims = {0}};
 
 #define METHOD "tensorflow/serving/predict"
 static const struct everlit_signature signatures[SIGNATURES] = {

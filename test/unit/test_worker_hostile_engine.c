@@ -25,9 +25,12 @@ struct model {
     struct el_shm shm;
 };
 
-static const struct everlit_tensor_info input = {"input", "", 1, 1, {-1}};
-static const struct everlit_tensor_info numbers = {"output", "", 1, 1, {-1}};
-static const struct everlit_tensor_info texts = {"output", "", 7, 1, {-1}};
+static const struct everlit_tensor_info input = {
+    .name = "input", .tensor_name = "", .dtype = 1, .rank = 1, .dims = {-1}};
+static const struct everlit_tensor_info numbers = {
+    .name = "output", .tensor_name = "", .dtype = 1, .rank = 1, .dims = {-1}};
+static const struct everlit_tensor_info texts = {
+    .name = "output", .tensor_name = "", .dtype = 7, .rank = 1, .dims = {-1}};
 static const struct everlit_signature signatures[] = {
     {"numbers", "", &input, &numbers, 1, 1},
     {"texts", "", &input, &texts, 1, 1},

@@ -38,6 +38,11 @@ static void expect_ok(struct el_status *status)
 
 void house_open(struct house *house, const char *engine_dir)
 {
+    house_open_loops(house, engine_dir, 1);
+}
+
+void house_open_loops(struct house *house, const char *engine_dir, uint32_t loops)
+{
     memset(house, 0, sizeof *house);
     /* libuv's first loop opens two descriptors that stay open as long as the process. */
     assert_int_equal(uv_loop_init(&house->loop), 0);
@@ -52,10 +57,10 @@ void house_open(struct house *house, const char *engine_dir)
         .log = &house->log,
         .helper_path = TEST_HELPER,
         .engine_dir = engine_dir != NULL ? engine_dir : TEST_ENGINE_DIR,
-        .loops = 1,
+        .loops = loops,
     };
     expect_ok(el_workers_new(&options, &house->workers));
-    expect_ok(el_completions_new(house->workers, 0, &house->loop, &house->completions));
+    expect_ok(el_completions_new(house->workers, loops - 1, &house->loop, &house->completions));
 }
 
 static void on_closed(void *argument)

@@ -55,6 +55,8 @@ struct house {
 
 /* Opens a house; engine_dir NULL: the test engine's. */
 void house_open(struct house *house, const char *engine_dir);
+/* The same with so many completion queues, of which the house itself makes the last. */
+void house_open_loops(struct house *house, const char *engine_dir, uint32_t loops);
 /* All workers are freed. Checks that nothing is left open. */
 void house_close(struct house *house);
 

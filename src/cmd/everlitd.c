@@ -24,12 +24,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
 #define EXIT_BAD_START 255 /* TensorFlow Serving's */
 #define ADMIN_GRACE_MS 2000
 #define LARGE_BYTES (512 * 1024)
+#define MOST_CONNECTIONS 10000
+#define FILES_KEPT 256 /* descriptors that connections leave to versions: their folders, their workers */
 
 struct daemon {
     struct el_everlitd_flags flags;
@@ -46,6 +49,7 @@ struct daemon {
     char *admin_path;
     uv_work_t join; /* waits for the servers' threads off the main thread, which the workers need */
     uint32_t loops; /* of the public server */
+    uint32_t max_connections; /* likewise */
     bool ending;
     int exit_status;
 };
@@ -202,6 +206,7 @@ static struct el_status *start_public_server(struct daemon *daemon)
     daemon->public_place = (struct el_api_place){.api = daemon->api, .first_index = 0};
     struct el_rpc_options options = server_options(daemon, &daemon->public_place, listeners, count);
     options.loops = daemon->loops;
+    options.max_connections = daemon->max_connections;
     options.methods = el_api_methods(daemon->api, &options.method_count);
     EL_TRY(el_rpc_server_start(&options, &daemon->public_server));
     const uint16_t grpc_port = grpc == SIZE_MAX ? 0 : el_rpc_server_port(daemon->public_server, grpc);
@@ -336,6 +341,24 @@ static struct el_status *serve(struct daemon *daemon, const struct el_config *co
     return status;
 }
 
+/*
+ * Raises the limit of open files as far as it goes, and leaves connections only a part of it: however many clients
+ * come, a version can still be swapped and a dead worker replaced. Returns the number of connections.
+ */
+static uint32_t share_out_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return MOST_CONNECTIONS;
+    const rlim_t before = files.rlim_cur;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        files.rlim_cur = before;
+    const rlim_t kept = files.rlim_cur / 2 < FILES_KEPT ? files.rlim_cur - files.rlim_cur / 2 : FILES_KEPT;
+    const rlim_t rest = files.rlim_cur - kept;
+    return rest > MOST_CONNECTIONS ? MOST_CONNECTIONS : rest > 0 ? (uint32_t)rest : 1;
+}
+
 static void warn_of_flags(const struct daemon *daemon, const struct el_flag table[EL_EVERLITD_FLAGS])
 {
     for (size_t i = 0; i < EL_EVERLITD_FLAGS; i++) {
@@ -366,6 +389,8 @@ int main(int count, char **arguments)
     daemon.log = (struct el_log){
         .fd = STDERR_FILENO, .least = daemon.flags.log_level_value, .format = daemon.flags.log_format_value};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the version that needs more, not our death */
+    daemon.max_connections = share_out_files();
     warn_of_flags(&daemon, table);
     struct el_config config;
     status = el_everlitd_config(&daemon.flags, &config);

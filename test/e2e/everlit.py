@@ -74,6 +74,7 @@ class Server:
         self.flags = list(flags)
         self.config = config
         self.env = env or {}
+        self.prefix = []  # a command that runs everlitd, such as prlimit
         self.process = None
         self.log_path = self.folder / "log"
 
@@ -98,7 +99,7 @@ class Server:
     # ---- life
 
     def start(self, wait=True):
-        command = [str(BUILD / "src/cmd/everlitd"), f"--port={free_port()}",
+        command = [*self.prefix, str(BUILD / "src/cmd/everlitd"), f"--port={free_port()}",
                    f"--rest_api_port={free_port()}", f"--admin_socket={self.socket}", "--log_format=json", *self.flags]
         if self.config is not None:
             path = self.folder / "models.config"

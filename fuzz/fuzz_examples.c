@@ -26,7 +26,7 @@ static void pack(const struct el_examples *examples)
         abort();
     el_examples_pack(examples, data);
     const size_t count = el_examples_count(examples);
-    const struct el_tensor tensor = {EL_STRING, {.rank = 1, .dims = {(int64_t)count}}, data, size};
+    const struct el_tensor tensor = { EL_STRING, { .rank = 1, .dims = { (int64_t)count } }, data, size };
     if (el_tensor_check(&tensor) != NULL)
         abort();
     for (size_t i = 0; i < count; i++) {
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    struct el_examples examples = {0};
+    struct el_examples examples = { 0 };
     if (data[0] % 2 == 0) {
         if (el_examples_read_input(&examples, data + 1, el_wire_of(data + 1, size - 1)))
             pack(&examples);

@@ -159,8 +159,8 @@ static bool read_list(struct el_examples *examples, struct el_wire list, bool wi
                 return false;
             continue;
         }
-        const struct el_example_place place = {(size_t)(example.at - examples->bytes),
-                                               (size_t)(example.end - example.at)};
+        const struct el_example_place place = { (size_t)(example.at - examples->bytes),
+                                                (size_t)(example.end - example.at) };
         el_buf_append(&examples->places, &place, sizeof place);
     }
     return !examples->places.failed;
@@ -215,8 +215,8 @@ struct el_status *el_examples_size(const struct el_examples *examples, size_t ma
     for (size_t i = 0; fits && i < count; i++)
         fits = !__builtin_add_overflow(total, place_of(examples, i).size, &total) && total <= max_bytes;
     if (!fits)
-        return el_status_new(EL_RESOURCE_EXHAUSTED, "the input's %zu examples with their context take more than %zu bytes",
-                             count, max_bytes);
+        return el_status_new(EL_RESOURCE_EXHAUSTED,
+                             "the input's %zu examples with their context take more than %zu bytes", count, max_bytes);
     *size = total;
     return NULL;
 }

@@ -31,8 +31,8 @@ struct el_example_place {
 struct el_examples {
     const uint8_t *bytes; /* of the message; not owned; NULL: they are in store */
     struct el_buf store;
-    struct el_buf places; /* of struct el_example_place */
-    uint32_t kind;        /* which member of the oneof was read last */
+    struct el_buf places;   /* of struct el_example_place */
+    uint32_t kind;          /* which member of the oneof was read last */
     const uint8_t *context; /* in bytes or in store */
     size_t context_size;    /* 0: none, or an empty one */
 };

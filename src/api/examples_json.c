@@ -46,17 +46,17 @@ static struct el_status *feature_error(const struct feature *feature, const char
     char *name = copy_name(feature->name, &size);
     if (name == NULL)
         return el_status_no_memory();
-    struct el_status *status =
-        el_status_new(EL_INVALID_ARGUMENT, "%s%.*s%s%s", before, (int)size, name, middle, after);
+    struct el_status *status = el_status_new(EL_INVALID_ARGUMENT, "%s%.*s%s%s", before, (int)size, name, middle, after);
     free(name);
     return status;
 }
 
 static struct el_status *take_kind(struct feature *feature, enum kind kind)
 {
-    static const char *const names[] = {"", "bytes", "float", "int64"};
+    static const char *const names[] = { "", "bytes", "float", "int64" };
     if (feature->kind != KIND_NONE && feature->kind != kind)
-        return feature_error(feature, "Unexpected element type in feature: ", " expecting type: ", names[feature->kind]);
+        return feature_error(feature,
+                             "Unexpected element type in feature: ", " expecting type: ", names[feature->kind]);
     feature->kind = kind;
     return NULL;
 }
@@ -74,8 +74,7 @@ static struct el_status *add_number(struct feature *feature, const char *value)
     EL_TRY(take_kind(feature, KIND_INTS));
     if (number.kind == EL_JSON_POSITIVE && number.positive > INT64_MAX)
         return feature_error(feature, "Feature: ", " has uint64_t element. Only int64_t is supported.", "");
-    el_wire_put_varint(feature->list,
-                       number.kind == EL_JSON_NEGATIVE ? (uint64_t)number.negative : number.positive);
+    el_wire_put_varint(feature->list, number.kind == EL_JSON_NEGATIVE ? (uint64_t)number.negative : number.positive);
     return NULL;
 }
 
@@ -163,7 +162,7 @@ static void put_feature(struct el_buf *to, const struct feature *feature)
 
 static struct el_status *add_feature(struct builder *builder, const char *name, const char *value)
 {
-    struct feature feature = {name, KIND_NONE, &builder->list};
+    struct feature feature = { name, KIND_NONE, &builder->list };
     el_buf_clear(&builder->list);
     if (el_json_type(value) != EL_JSON_ARRAY) {
         EL_TRY(add_value(&feature, value));
@@ -207,13 +206,14 @@ static struct el_status *add_examples(struct el_examples *examples, struct build
 
 static struct el_status *read_body(struct el_examples *examples, const struct el_json *json, struct builder *builder)
 {
-    struct el_example_place context = {0, 0};
+    struct el_example_place context = { 0, 0 };
     const char *value = el_json_top(json, "context", strlen("context"), NULL);
     if (value != NULL)
         EL_TRY(add_example(examples, builder, value, &context));
     const char *list = el_json_top(json, "examples", strlen("examples"), NULL);
     if (list == NULL)
-        return el_json_value_error(json->root, " When method is classify, key 'examples' is expected and was not found");
+        return el_json_value_error(json->root,
+                                   " When method is classify, key 'examples' is expected and was not found");
     if (el_json_type(list) != EL_JSON_ARRAY)
         return el_json_value_error(json->root, " Expecting 'examples' value to be an list/array");
     if (el_json_first(list) == NULL)
@@ -230,7 +230,7 @@ static struct el_status *read_body(struct el_examples *examples, const struct el
 
 struct el_status *el_examples_read_json(struct el_examples *examples, const struct el_json *json)
 {
-    struct builder builder = {0};
+    struct builder builder = { 0 };
     struct el_status *status = read_body(examples, json, &builder);
     builder_free(&builder);
     return status;

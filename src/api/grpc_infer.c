@@ -76,7 +76,8 @@ static bool parse(struct el_grpc_call *call, struct el_infer *infer, struct el_m
         }
         if (!el_wire_bytes(&wire, &inside))
             return false;
-        if (!(number == 1 ? el_model_spec_merge(inside, spec) : el_examples_read_input(&infer->examples, bytes, inside)))
+        if (!(number == 1 ? el_model_spec_merge(inside, spec)
+                          : el_examples_read_input(&infer->examples, bytes, inside)))
             return false;
     }
     return true;
@@ -89,11 +90,12 @@ static void infer_one(struct el_grpc_call *call, enum el_infer_method method)
         el_grpc_infer_refuse(NULL, call, el_status_no_memory());
         return;
     }
-    struct el_model_spec spec = {0};
+    struct el_model_spec spec = { 0 };
     if (!parse(call, infer, &spec)) {
         /* Without a text: what gRPC's own parser answers. */
-        el_grpc_infer_refuse(infer, call, el_examples_failed(&infer->examples) ? el_status_no_memory()
-                                                                               : el_status_new(EL_INTERNAL, "%s", ""));
+        el_grpc_infer_refuse(infer, call,
+                             el_examples_failed(&infer->examples) ? el_status_no_memory()
+                                                                  : el_status_new(EL_INTERNAL, "%s", ""));
         return;
     }
     if (!spec.present) {

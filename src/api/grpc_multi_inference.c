@@ -74,7 +74,7 @@ static bool parse(const uint8_t *bytes, size_t size, struct message *message)
                 return false;
             continue;
         }
-        struct task task = {.spec = {.name = {"", 0}, .signature_name = {"", 0}}};
+        struct task task = { .spec = { .name = { "", 0 }, .signature_name = { "", 0 } } };
         if (!read_task(inside, &task))
             return false;
         el_buf_append(&message->tasks, &task, sizeof task);
@@ -105,11 +105,12 @@ static struct el_status *check_task(const struct message *message, size_t i, con
     if (!el_span_equal(task.spec.name, first.spec.name))
         return el_status_new(EL_INVALID_ARGUMENT,
                              "All ModelSpecs in a MultiInferenceRequest must access the same model name.");
-    const struct el_span name =
-        task.spec.signature_name.size > 0 ? task.spec.signature_name : el_span_text("serving_default");
+    const struct el_span name = task.spec.signature_name.size > 0 ? task.spec.signature_name
+                                                                  : el_span_text("serving_default");
     EL_TRY(check_repeated(message, i, name));
-    const struct el_signature *signature =
-        signatures == NULL ? NULL : el_signatures_find(signatures, name.data, name.size, NULL);
+    const struct el_signature *signature = signatures == NULL
+                                               ? NULL
+                                               : el_signatures_find(signatures, name.data, name.size, NULL);
     if (signature == NULL)
         return el_status_new(EL_INVALID_ARGUMENT, "Requested signature not found in model graph: %.*s", (int)name.size,
                              name.data);
@@ -149,12 +150,12 @@ static struct el_status *check(const struct message *message, struct el_model_sp
     struct el_swap *swap = message->infer->loop->api->options.swap;
     if (task_count(message) > 0)
         *spec = task_at(message, 0).spec;
-    const struct el_request wanted = {.model = spec->name.data,
-                                      .model_size = spec->name.size,
-                                      .has_version = spec->has_version,
-                                      .version = spec->version,
-                                      .label = spec->has_label ? spec->label.data : NULL,
-                                      .label_size = spec->label.size};
+    const struct el_request wanted = { .model = spec->name.data,
+                                       .model_size = spec->name.size,
+                                       .has_version = spec->has_version,
+                                       .version = spec->version,
+                                       .label = spec->has_label ? spec->label.data : NULL,
+                                       .label_size = spec->label.size };
     const struct el_view *view = el_view_get(swap);
     const struct el_version_view *version;
     struct el_status *status = el_view_resolve(swap, view, &wanted, &version);
@@ -175,7 +176,7 @@ static struct el_status *check(const struct message *message, struct el_model_sp
 
 static struct el_status *put_results(struct el_infer *infer, struct el_buf *buf)
 {
-    struct el_buf inside = {0};
+    struct el_buf inside = { 0 };
     struct el_status *status = NULL;
     for (size_t i = 0; status == NULL && i < infer->task_count; i++) {
         struct el_infer_result result;
@@ -210,14 +211,14 @@ static void done(struct el_infer *infer, const struct el_status *status)
 void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api)
 {
     (void)api;
-    struct message message = {.infer = el_infer_new(el_api_grpc_loop(call), 0)};
+    struct message message = { .infer = el_infer_new(el_api_grpc_loop(call), 0) };
     if (message.infer == NULL) {
         el_grpc_infer_refuse(NULL, call, el_status_no_memory());
         return;
     }
     size_t size;
     const uint8_t *bytes = el_grpc_message(call, &size);
-    struct el_model_spec spec = {.name = {"", 0}};
+    struct el_model_spec spec = { .name = { "", 0 } };
     struct el_status *status = NULL;
     if (!parse(bytes, size, &message))
         status = message.tasks.failed || el_examples_failed(&message.infer->examples)

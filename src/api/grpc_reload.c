@@ -25,7 +25,7 @@ static void free_reload(struct el_api_reload *reload)
 
 static void put_metric(struct el_buf *buf, struct el_span name)
 {
-    struct el_buf inside = {0};
+    struct el_buf inside = { 0 };
     if (name.size > 0)
         el_wire_put_bytes(&inside, 1, name.data, name.size);
     el_wire_put_bytes(buf, 2, inside.data, inside.size);

@@ -51,7 +51,7 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
     memcpy(outputs, wanted, *output_count * sizeof *outputs); /* not more than the signature has */
     size_t size;
     EL_TRY(el_examples_size(&infer->examples, EL_API_MAX_INPUT_BYTES, &size));
-    const struct el_shape shape = {.rank = 1, .dims = {(int64_t)el_examples_count(&infer->examples)}};
+    const struct el_shape shape = { .rank = 1, .dims = { (int64_t)el_examples_count(&infer->examples) } };
     void *data;
     EL_TRY(el_call_input(call, 0, EL_STRING, &shape, size, &data));
     el_examples_pack(&infer->examples, data);

@@ -70,8 +70,9 @@ struct el_status *el_infer_check(enum el_infer_method method, const struct el_si
 struct el_infer_result {
     enum el_infer_method method;
     const struct el_tensor *classes; /* CLASSIFY: [count, columns] strings; NULL: "" each */
-    const struct el_tensor *scores;  /* CLASSIFY: [count, columns] floats; NULL: 0 each. REGRESS: [count] or [count, 1] */
-    size_t count;                    /* examples */
+    const struct el_tensor
+        *scores;  /* CLASSIFY: [count, columns] floats; NULL: 0 each. REGRESS: [count] or [count, 1] */
+    size_t count; /* examples */
     size_t columns;
 };
 struct el_status *el_infer_result(const struct el_infer_task *task, struct el_infer_result *result) EL_MUST_USE;

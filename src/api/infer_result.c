@@ -25,7 +25,7 @@ const char *el_infer_method_name(enum el_infer_method method)
 
 static struct el_status *signature_error(const char *text, const struct el_signature *signature)
 {
-    struct el_buf debug = {0};
+    struct el_buf debug = { 0 };
     el_signature_debug(&debug, signature);
     struct el_status *status = debug.failed ? el_status_no_memory()
                                             : el_status_new(EL_INVALID_ARGUMENT, "%s%.*s", text, (int)debug.size,
@@ -131,9 +131,8 @@ static struct el_status *regress_result(struct el_infer_result *result)
                              "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got %s",
                              el_shape_print(shape, text, sizeof text));
     if ((uint64_t)shape->dims[0] != result->count)
-        return el_status_new(EL_INVALID_ARGUMENT,
-                             "Input batch size did not match output batch size: %zu vs. %" PRId64, result->count,
-                             shape->dims[0]);
+        return el_status_new(EL_INVALID_ARGUMENT, "Input batch size did not match output batch size: %zu vs. %" PRId64,
+                             result->count, shape->dims[0]);
     if (tensor->dtype != EL_FLOAT)
         return el_status_new(EL_INVALID_ARGUMENT, "Expected output Tensor of DT_FLOAT.  Got: %s",
                              el_dtype_name(tensor->dtype));
@@ -146,7 +145,7 @@ struct el_status *el_infer_result(const struct el_infer_task *task, struct el_in
     const struct el_request *request = &task->request;
     const struct el_tensor *tensors;
     const uint32_t count = el_call_outputs(request->call, &tensors);
-    *result = (struct el_infer_result){.method = task->method, .count = el_examples_count(&task->infer->examples)};
+    *result = (struct el_infer_result){ .method = task->method, .count = el_examples_count(&task->infer->examples) };
     for (uint32_t i = 0; i < count; i++) {
         const bool classes = strcmp(request->signature->outputs[request->outputs[i]].name, CLASSES) == 0;
         if (task->method == EL_CLASSIFY && classes)
@@ -217,7 +216,7 @@ static void put_classes(struct el_buf *buf, const struct el_infer_result *result
 
 void el_infer_put_proto(struct el_buf *buf, uint32_t field, const struct el_infer_result *result)
 {
-    struct el_buf inside = {0};
+    struct el_buf inside = { 0 };
     for (size_t row = 0; row < result->count; row++) {
         if (result->method == EL_CLASSIFY) {
             put_classes(&inside, result, row);
@@ -264,7 +263,7 @@ void el_infer_put_json(struct el_buf *buf, const struct el_infer_result *result)
 void el_infer_put_spec(struct el_buf *buf, uint32_t field, const struct el_infer_task *task)
 {
     const struct el_request *request = &task->request;
-    struct el_buf name = {0};
+    struct el_buf name = { 0 };
     el_buf_append(&name, request->model, request->model_size);
     el_buf_byte(&name, 0);
     if (!name.failed)

@@ -82,8 +82,7 @@ static void start(struct rest_infer *rest, const struct el_api *api, enum el_inf
     el_infer_start(rest->infer, &request);
 }
 
-void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target,
-                       bool regress)
+void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target, bool regress)
 {
     struct rest_infer *rest = calloc(1, sizeof *rest);
     if (rest == NULL) {

@@ -24,10 +24,10 @@ struct el_reload {
     unsigned open_handles;
     bool ending;
 
-    pthread_mutex_t mutex; /* guards asked */
+    pthread_mutex_t mutex;       /* guards asked */
     struct el_api_reload *asked; /* newest first */
 
-    struct el_api_reload *queue; /* oldest first */
+    struct el_api_reload *queue;   /* oldest first */
     struct el_api_reload *waiting; /* in force already; its new models are not there yet */
     struct el_names_list awaited;  /* by it */
     struct el_names_list failed;   /* models of the current config that never became available: awaited again */
@@ -41,7 +41,8 @@ struct el_reload {
 static struct el_status *apply(struct el_reload *reload, struct el_config *config, struct el_names_list *fresh)
 {
     const struct el_view *view = el_view_get(reload->options.swap);
-    struct el_status *status = el_reload_check_labels(view, config, reload->options.flags->allow_version_labels_for_unavailable_models);
+    struct el_status *status = el_reload_check_labels(
+        view, config, reload->options.flags->allow_version_labels_for_unavailable_models);
     reload->generation = view != NULL ? view->generation : 0;
     el_view_put(reload->options.swap, view);
     if (status == NULL)
@@ -115,8 +116,7 @@ static void begin(struct el_reload *reload, struct el_api_reload *asked)
     struct el_config config;
     reload->waiting = asked;
     el_names_list_clear(&reload->awaited);
-    struct el_status *status =
-        el_config_decode(asked->config.data, asked->config.size, &reload->current, &config);
+    struct el_status *status = el_config_decode(asked->config.data, asked->config.size, &reload->current, &config);
     if (status == NULL)
         status = apply(reload, &config, &reload->awaited);
     if (status != NULL) {
@@ -207,7 +207,7 @@ void el_reload_ask(struct el_api_reload *asked, void *argument)
 static struct el_status *reload_file(struct el_reload *reload)
 {
     struct el_config config;
-    struct el_names_list fresh = {0}; /* not waited for: nobody waits for an answer */
+    struct el_names_list fresh = { 0 }; /* not waited for: nobody waits for an answer */
     struct el_status *status = el_config_reread(reload->options.flags->model_config_file, &reload->current, &config);
     if (status == NULL)
         status = apply(reload, &config, &fresh);
@@ -225,7 +225,7 @@ void el_reload_file(struct el_reload *reload)
 
 static char *read_text(const struct el_reload *reload)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     struct el_status *status = el_file_read(reload->options.flags->model_config_file, EL_TEXT_MAX_BYTES, &text);
     if (status != NULL)
         el_buf_printf(&text, "%s", el_status_text(status)); /* as good as a text that is refused: told once */

@@ -14,7 +14,7 @@ void el_names_list_clear(struct el_names_list *list)
     for (size_t i = 0; i < list->count; i++)
         free(list->names[i]);
     free(list->names);
-    *list = (struct el_names_list){0};
+    *list = (struct el_names_list){ 0 };
 }
 
 bool el_names_list_has(const struct el_names_list *list, const char *name)
@@ -158,8 +158,8 @@ static void put_failure(struct el_buf *text, const char *name, const struct el_m
 bool el_reload_decided(const struct el_view *view, const struct el_names_list *awaited, bool give_up,
                        struct el_names_list *failed, struct el_status **status)
 {
-    struct el_buf text = {0};
-    struct el_names_list names = {0};
+    struct el_buf text = { 0 };
+    struct el_names_list names = { 0 };
     bool decided = true;
     *status = NULL;
     for (size_t i = 0; i < awaited->count && decided && *status == NULL; i++) {
@@ -181,7 +181,7 @@ bool el_reload_decided(const struct el_view *view, const struct el_names_list *a
                                               (int)text.size, (const char *)text.data);
         el_names_list_clear(failed);
         *failed = names;
-        names = (struct el_names_list){0};
+        names = (struct el_names_list){ 0 };
     }
     el_names_list_clear(&names);
     el_buf_free(&text);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-static const struct el_config none = {0};
+static const struct el_config none = { 0 };
 
 static struct el_status *decode(const char *bytes, size_t size, const struct el_config *current,
                                 struct el_config *config)
@@ -36,8 +36,10 @@ static void a_whole_config_is_read(void **state)
     (void)state;
     struct el_config config;
     /* model_version_policy { specific { versions: [2, 1] } }, packed; version_labels { key: "a" value: 2 } */
-    assert_null(DECODE("\x0a\x25\x0a\x23" MODEL "\x3a\x07\xb2\x06\x04\x0a\x02\x02\x01" "\x42\x05\x0a\x01" "a\x10\x02", &none,
-                       &config));
+    assert_null(DECODE("\x0a\x25\x0a\x23" MODEL "\x3a\x07\xb2\x06\x04\x0a\x02\x02\x01"
+                       "\x42\x05\x0a\x01"
+                       "a\x10\x02",
+                       &none, &config));
     assert_int_equal(config.model_count, 1);
     const struct el_model_config *model = &config.models[0];
     assert_string_equal(model->name, "m");
@@ -57,8 +59,9 @@ static void what_comes_twice_is_merged(void **state)
     (void)state;
     struct el_config config;
     /* Two model_config_list with a model each, the first with a field that nobody knows. */
-    assert_null(DECODE("\x0a\x18\x0a\x16" MODEL "\xfa\x01\x00" "\x0a\x15\x0a\x13\x0a\x01n\x12\x02/b\x22\x0atensorflow", &none,
-                       &config));
+    assert_null(DECODE("\x0a\x18\x0a\x16" MODEL "\xfa\x01\x00"
+                       "\x0a\x15\x0a\x13\x0a\x01n\x12\x02/b\x22\x0atensorflow",
+                       &none, &config));
     assert_int_equal(config.model_count, 2);
     assert_string_equal(config.models[1].name, "n");
     el_config_free(&config);
@@ -67,8 +70,9 @@ static void what_comes_twice_is_merged(void **state)
 static void an_empty_list_has_no_models_and_no_list_is_refused(void **state)
 {
     (void)state;
-    static const char only[] = "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList "
-                               "is currently supported";
+    static const char only[] =
+        "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList "
+        "is currently supported";
     struct el_config config;
     assert_null(DECODE("\x0a\x00", &none, &config));
     assert_int_equal(config.model_count, 0);
@@ -83,9 +87,10 @@ static void a_model_keeps_its_platform(void **state)
     struct el_config current, config;
     assert_null(el_config_single("m", "/b", &current));
     static const char other[] = "\x0a\x0f\x0a\x0d\x0a\x01m\x12\x02/b\x22\x04onnx";
-    assert_refused(DECODE(other, &current, &config), EL_INVALID_ARGUMENT,
-                   "Illegal to change a model's platform. For model m platform was tensorflow and new platform requested "
-                   "is onnx");
+    assert_refused(
+        DECODE(other, &current, &config), EL_INVALID_ARGUMENT,
+        "Illegal to change a model's platform. For model m platform was tensorflow and new platform requested "
+        "is onnx");
     assert_refused(DECODE(other, &none, &config), EL_INVALID_ARGUMENT, "Model m requests unsupported platform onnx");
     el_config_free(&current);
 }
@@ -96,9 +101,10 @@ static void what_is_no_message_is_refused_without_a_text(void **state)
     struct el_config config;
     assert_refused(DECODE("\x0a\x05", &none, &config), EL_INTERNAL, "");
     assert_refused(DECODE("\x07", &none, &config), EL_INTERNAL, "");
-    assert_refused(DECODE("\x0a\x05\x0a\x03\x0a\x01\xff", &none, &config), EL_INTERNAL, ""); /* a name that is no UTF-8 */
-    assert_refused(DECODE("\x1b\x1c\x1b", &none, &config), EL_INTERNAL, "");               /* a group without its end */
-    assert_null(DECODE("\x1b\x1c\x0a\x00", &none, &config));                               /* and one that nobody knows */
+    assert_refused(DECODE("\x0a\x05\x0a\x03\x0a\x01\xff", &none, &config), EL_INTERNAL,
+                   "");                                                      /* a name that is no UTF-8 */
+    assert_refused(DECODE("\x1b\x1c\x1b", &none, &config), EL_INTERNAL, ""); /* a group without its end */
+    assert_null(DECODE("\x1b\x1c\x0a\x00", &none, &config));                 /* and one that nobody knows */
     el_config_free(&config);
 }
 
@@ -107,8 +113,10 @@ static void a_copy_is_the_same(void **state)
     (void)state;
     struct el_config config, copy;
     char *a, *b;
-    assert_null(DECODE("\x0a\x25\x0a\x23" MODEL "\x3a\x07\xb2\x06\x04\x0a\x02\x02\x01" "\x42\x05\x0a\x01" "a\x10\x02", &none,
-                       &config));
+    assert_null(DECODE("\x0a\x25\x0a\x23" MODEL "\x3a\x07\xb2\x06\x04\x0a\x02\x02\x01"
+                       "\x42\x05\x0a\x01"
+                       "a\x10\x02",
+                       &none, &config));
     assert_null(el_config_copy(&config, &copy));
     assert_null(el_config_print(&config, &a));
     assert_null(el_config_print(&copy, &b));

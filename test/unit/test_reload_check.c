@@ -14,26 +14,34 @@ static char half[] = "half", stable[] = "stable", nowhere[] = "/nowhere", other[
 
 /* Model half: version 2 answers, version 1 is being loaded; the label stable leads to 2. */
 static const struct el_version_view versions[] = {
-    {.version = 2, .state = EL_LIFE_SERVING, .reason = ""},
-    {.version = 1, .state = EL_LIFE_LOADING, .reason = ""},
+    { .version = 2, .state = EL_LIFE_SERVING, .reason = "" },
+    { .version = 1, .state = EL_LIFE_LOADING, .reason = "" },
 };
-static const struct el_version_label labels[] = {{stable, 2}};
+static const struct el_version_label labels[] = { { stable, 2 } };
 static const struct el_model_view models[] = {
-    {.name = half, .versions = versions, .version_count = 2, .serving = 2, .source_error = "", .labels = labels,
-     .label_count = 1},
+    { .name = half,
+      .versions = versions,
+      .version_count = 2,
+      .serving = 2,
+      .source_error = "",
+      .labels = labels,
+      .label_count = 1 },
 };
-static const struct el_view view = {.models = models, .model_count = 1, .generation = 1};
+static const struct el_view view = { .models = models, .model_count = 1, .generation = 1 };
 
 /* A config of one model, whose policy wants version 1 and 2, with one label. */
 static struct el_status *check_label(char *name, char *label, int64_t version, bool any)
 {
-    int64_t wanted[] = {1, 2};
-    struct el_version_label given = {label, version};
+    int64_t wanted[] = { 1, 2 };
+    struct el_version_label given = { label, version };
     struct el_model_config model = {
-        .name = name, .base_path = nowhere, .labels = &given, .label_count = 1,
-        .policy = {.type = EL_POLICY_SPECIFIC, .versions = wanted, .version_count = 2},
+        .name = name,
+        .base_path = nowhere,
+        .labels = &given,
+        .label_count = 1,
+        .policy = { .type = EL_POLICY_SPECIFIC, .versions = wanted, .version_count = 2 },
     };
-    const struct el_config config = {&model, 1};
+    const struct el_config config = { &model, 1 };
     return el_reload_check_labels(&view, &config, any);
 }
 
@@ -64,16 +72,16 @@ static void a_label_is_not_moved_to_a_version_that_does_not_answer(void **state)
 static void a_new_model_is_waited_for_and_so_is_one_that_failed(void **state)
 {
     (void)state;
-    struct el_model_config now = {.name = half}, next[] = {{.name = half}, {.name = other}};
-    const struct el_config current = {&now, 1}, config = {next, 2};
-    struct el_names_list failed = {0}, fresh = {0};
+    struct el_model_config now = { .name = half }, next[] = { { .name = half }, { .name = other } };
+    const struct el_config current = { &now, 1 }, config = { next, 2 };
+    struct el_names_list failed = { 0 }, fresh = { 0 };
     assert_null(el_reload_fresh_names(&current, &config, &failed, &fresh));
     assert_int_equal(fresh.count, 1);
     assert_true(el_names_list_has(&fresh, other));
     el_names_list_clear(&fresh);
 
-    char *names[] = {half};
-    const struct el_names_list had_failed = {names, 1};
+    char *names[] = { half };
+    const struct el_names_list had_failed = { names, 1 };
     assert_null(el_reload_fresh_names(&current, &config, &had_failed, &fresh));
     assert_int_equal(fresh.count, 2);
     el_names_list_clear(&fresh);
@@ -81,12 +89,15 @@ static void a_new_model_is_waited_for_and_so_is_one_that_failed(void **state)
 
 static bool decide(const struct el_version_view *version, const char *source_error, bool give_up, const char *expected)
 {
-    const struct el_model_view model = {.name = other, .versions = version, .version_count = version != NULL,
-                                        .serving = -1, .source_error = source_error};
-    const struct el_view with = {.models = &model, .model_count = 1, .generation = 2};
-    char *names[] = {other};
-    const struct el_names_list awaited = {names, 1};
-    struct el_names_list failed = {0};
+    const struct el_model_view model = { .name = other,
+                                         .versions = version,
+                                         .version_count = version != NULL,
+                                         .serving = -1,
+                                         .source_error = source_error };
+    const struct el_view with = { .models = &model, .model_count = 1, .generation = 2 };
+    char *names[] = { other };
+    const struct el_names_list awaited = { names, 1 };
+    struct el_names_list failed = { 0 };
     struct el_status *status;
     const bool decided = el_reload_decided(&with, &awaited, give_up, &failed, &status);
     assert_string_equal(el_status_text(status), expected);
@@ -99,7 +110,7 @@ static bool decide(const struct el_version_view *version, const char *source_err
 static void the_highest_version_that_answers_or_failed_decides(void **state)
 {
     (void)state;
-    struct el_version_view version = {.version = 7, .state = EL_LIFE_LOADING, .reason = ""};
+    struct el_version_view version = { .version = 7, .state = EL_LIFE_LOADING, .reason = "" };
     assert_false(decide(&version, "", false, ""));
     assert_false(decide(&version, "", true, "")); /* on its way: its own time limit ends it */
     version.state = EL_LIFE_SERVING;
@@ -107,8 +118,9 @@ static void the_highest_version_that_answers_or_failed_decides(void **state)
     version.state = EL_LIFE_QUARANTINED;
     version.code = EL_DATA_LOSS;
     version.reason = "torn";
-    assert_true(decide(&version, "", false,
-                       "1 model(s) did not become available: {{{name: other version: 7} due to error: DATA_LOSS: torn}, }"));
+    assert_true(
+        decide(&version, "", false,
+               "1 model(s) did not become available: {{{name: other version: 7} due to error: DATA_LOSS: torn}, }"));
 }
 
 static void a_model_with_nothing_on_its_way_is_given_up(void **state)
@@ -118,8 +130,9 @@ static void a_model_with_nothing_on_its_way_is_given_up(void **state)
     assert_true(decide(NULL, "", true,
                        "1 model(s) did not become available: {{{name: other} due to error: NOT_FOUND: no version was "
                        "found under its base path}, }"));
-    assert_true(decide(NULL, "no such folder", false,
-                       "1 model(s) did not become available: {{{name: other} due to error: NOT_FOUND: no such folder}, }"));
+    assert_true(
+        decide(NULL, "no such folder", false,
+               "1 model(s) did not become available: {{{name: other} due to error: NOT_FOUND: no such folder}, }"));
 }
 
 int main(void)

@@ -45,7 +45,7 @@
 extern "C" {
 #endif
 
-#define EVERLIT_ENGINE_MAJOR 1u
+#define EVERLIT_ENGINE_MAJOR 2u
 #define EVERLIT_ENGINE_MINOR 0u
 #define EVERLIT_MAX_RANK 16
 
@@ -76,6 +76,8 @@ struct everlit_tensor_info {
     int32_t dtype;
     int32_t rank;                   /* -1: unknown */
     int64_t dims[EVERLIT_MAX_RANK]; /* -1: any size */
+    const void *default_value;      /* an input that may be left out: a tensorflow.TensorProto; NULL: none. The host fills it in */
+    uint64_t default_size;          /* bytes of default_value */
 };
 
 /* Inputs and outputs are sorted by name (bytewise): their position is the index that tensors carry. */

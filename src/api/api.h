@@ -11,7 +11,7 @@
  *     grpc_reload.c    ModelService.HandleReloadConfigRequest
  *     grpc_health.c    grpc.health.v1.Health
  *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
- *     metrics.c        /metrics
+ *     metrics.c        /metrics; monitoring.c: the same with TensorFlow Serving's names
  *     admin.c          /admin/v1/..., on the Unix socket only
  *
  * Handlers run on the event-loop thread of their connection. An el_api is made
@@ -34,6 +34,7 @@ struct el_api_options {
     struct el_workers *workers;
     const struct el_log *log;
     uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
+    const char *monitoring_path; /* of the metrics with TensorFlow Serving's names; NULL: none. Outlives the api */
     bool allow_origins;       /* --rest_api_enable_cors_support */
     bool check_method_names;  /* --enable_signature_method_name_check */
     /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */

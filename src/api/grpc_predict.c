@@ -56,10 +56,15 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
     struct el_predict_request *message = &predict->message;
     const struct el_predict_signature names = el_api_signature_names(signature);
     EL_TRY(el_predict_request_match(message, &names, EL_API_MAX_INPUT_BYTES, outputs, output_count));
-    for (uint32_t i = 0; i < message->input_count; i++) {
-        const struct el_predict_input *input = &message->inputs[i];
+    uint32_t next = 0; /* the request's inputs, sorted as the signature's are */
+    for (uint32_t i = 0; i < signature->input_count; i++) {
+        if (next == message->input_count || message->inputs[next].index != i) {
+            EL_TRY(el_api_put_default(signature, i, call)); /* matched: it has one */
+            continue;
+        }
+        const struct el_predict_input *input = &message->inputs[next++];
         void *data;
-        EL_TRY(el_call_input(call, input->index, input->tensor.dtype, &input->tensor.shape, input->tensor.size, &data));
+        EL_TRY(el_call_input(call, i, input->tensor.dtype, &input->tensor.shape, input->tensor.size, &data));
         el_tensor_proto_decode(&input->tensor, data);
     }
     return NULL;

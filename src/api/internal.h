@@ -107,6 +107,8 @@ void el_api_rest_predict(struct el_http_request *request, struct el_api *api, st
 void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target, bool regress);
 void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+/* True if the path, up to end, is that of the metrics with TensorFlow Serving's names, and is answered. */
+bool el_api_monitoring(struct el_http_request *request, struct el_api *api, const char *path, const char *end);
 void el_api_metrics(struct el_http_request *request, struct el_api *api);
 
 /* Answers {"error": "..."} with the HTTP status of status's code. Ends the request; status stays the caller's. */

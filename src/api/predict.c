@@ -9,7 +9,7 @@ struct el_predict_signature el_api_signature_names(const struct el_signature *si
     return (struct el_predict_signature){
         .inputs = EL_NAMES(signature->inputs, signature->input_count, name),
         .input_tensors = EL_NAMES(signature->inputs, signature->input_count, tensor_name),
-        .defaults = {0},
+        .defaults = {signature->defaults, sizeof signature->defaults[0], signature->default_count},
         .outputs = EL_NAMES(signature->outputs, signature->output_count, name),
     };
 }
@@ -26,6 +26,19 @@ struct el_status *el_api_check_predict_method(const struct el_api_loop *loop, co
     return el_status_new(EL_INTERNAL,
                          "Expected prediction signature method_name to be one of {%s, %s, %s}. Was: %s", methods[0],
                          methods[1], methods[2], signature->method_name);
+}
+
+struct el_status *el_api_put_default(const struct el_signature *signature, uint32_t index, struct el_call *call)
+{
+    const struct el_tensor_info *input = &signature->inputs[index];
+    struct el_tensor_proto tensor;
+    if (!el_tensor_proto_scan(input->default_value, input->default_size, &tensor))
+        return el_status_new(EL_INTERNAL, "the default of input \"%s\" is no tensor", input->name);
+    EL_TRY(el_tensor_proto_head(&tensor, input->name, strlen(input->name), EL_API_MAX_INPUT_BYTES));
+    void *data;
+    EL_TRY(el_call_input(call, index, tensor.dtype, &tensor.shape, tensor.size, &data));
+    el_tensor_proto_decode(&tensor, data);
+    return NULL;
 }
 
 struct el_status *el_api_named_outputs(const struct el_request *request, struct el_named_tensor few[EL_API_FEW_OUTPUTS],

@@ -18,6 +18,10 @@ struct el_predict_signature el_api_signature_names(const struct el_signature *si
 struct el_status *el_api_check_predict_method(const struct el_api_loop *loop,
                                               const struct el_signature *signature) EL_MUST_USE;
 
+/* Gives the call the default of an input that the request left out. */
+struct el_status *el_api_put_default(const struct el_signature *signature, uint32_t index,
+                                     struct el_call *call) EL_MUST_USE;
+
 /* The outputs of a request that is done, with their names, sorted; of room FEW unless *more, which is to be freed. */
 #define EL_API_FEW_OUTPUTS 16
 struct el_status *el_api_named_outputs(const struct el_request *request, struct el_named_tensor few[EL_API_FEW_OUTPUTS],

@@ -258,6 +258,8 @@ void el_api_http(struct el_http_request *request, void *argument)
         answer_options(request);
     else if (models)
         answer_models(request, api, path, end);
+    else if (el_api_monitoring(request, api, path, end))
+        return;
     else if (strncmp(path, "/metrics", (size_t)(end - path)) == 0 && end - path == 8)
         el_api_metrics(request, api);
     else

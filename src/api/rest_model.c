@@ -5,6 +5,7 @@
  * strings and defaults printed.
  */
 #include "api/internal.h"
+#include "api/tensor_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -101,6 +102,18 @@ static json_t *tensors_json(const struct el_tensor_info *list, uint32_t count)
     return object;
 }
 
+static json_t *defaults_json(const struct el_signature *signature)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < signature->input_count; i++) {
+        const struct el_tensor_info *input = &signature->inputs[i];
+        if (input->default_value != NULL)
+            json_object_set_new_nocheck(object, input->name,
+                                        el_tensor_proto_json(input->default_value, input->default_size));
+    }
+    return object;
+}
+
 static json_t *signatures_json(const struct el_signatures *signatures)
 {
     json_t *object = json_object();
@@ -108,9 +121,9 @@ static json_t *signatures_json(const struct el_signatures *signatures)
         const struct el_signature *signature = &signatures->list[i];
         json_object_set_new_nocheck(
             object, signature->name,
-            json_pack("{s:o, s:o, s:o, s:{}}", "inputs", tensors_json(signature->inputs, signature->input_count),
+            json_pack("{s:o, s:o, s:o, s:o}", "inputs", tensors_json(signature->inputs, signature->input_count),
                       "outputs", tensors_json(signature->outputs, signature->output_count), "method_name",
-                      text_json(signature->method_name), "defaults"));
+                      text_json(signature->method_name), "defaults", defaults_json(signature)));
     }
     return json_pack("{s:o}", "signature_def", object);
 }

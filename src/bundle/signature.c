@@ -7,12 +7,13 @@
  * A few bytes of a hostile worker must not cost the front much memory: beside
  * the limits of the header, all signatures together may have MAX_TENSORS.
  *
- * Not kept: names of dimensions, the sparse and composite encodings (such a
- * tensor has no tensor_name), and defaults of inputs.
+ * Not kept: names of dimensions, and the sparse and composite encodings (such a
+ * tensor has no tensor_name).
  */
 #include "bundle/signature.h"
 
 #include "bundle/proto.h"
+#include "bundle/signature_default.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static void free_tensors(struct el_tensor_info *list, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         free(list[i].name);
         free(list[i].tensor_name);
+        free(list[i].default_value);
     }
     free(list);
 }
@@ -35,6 +37,7 @@ static void free_signature(struct el_signature *signature)
     free(signature->method_name);
     free_tensors(signature->inputs, signature->input_count);
     free_tensors(signature->outputs, signature->output_count);
+    free(signature->defaults);
 }
 
 void el_signatures_free(struct el_signatures *signatures)
@@ -271,13 +274,15 @@ static struct el_status *read_signature_entry(const struct el_proto_field *field
     if (signature->name == NULL || signature->method_name == NULL)
         return el_status_no_memory();
 
-    struct el_proto_field inner;
+    struct el_proto_field inner, body = { .wire = EL_PROTO_BYTES };
     struct el_status *status = NULL;
     while (status == NULL && el_proto_next(&message, &inner, &status)) {
-        if (inner.number == 1)
+        if (inner.number == 1) {
             status = el_proto_take_text(&inner, "the name of a signature", &signature->name);
-        else if (inner.number == 2)
+        } else if (inner.number == 2) {
             status = read_signature(&inner, signature);
+            body = inner;
+        }
     }
     EL_TRY(status);
     *tensors += signature->input_count + signature->output_count;
@@ -287,6 +292,8 @@ static struct el_status *read_signature_entry(const struct el_proto_field *field
     status = sort_tensors(signature->inputs, signature->input_count, "input");
     if (status == NULL)
         status = sort_tensors(signature->outputs, signature->output_count, "output");
+    if (status == NULL)
+        status = el_signature_read_defaults(&body, signature);
     return el_status_prefix(status, "signature \"%s\"", signature->name);
 }
 
@@ -380,6 +387,7 @@ struct el_status *el_signatures_encode(const struct el_signatures *signatures, s
         put_tensors(&body, 2, signature->outputs, signature->output_count);
         if (signature->method_name[0] != '\0')
             put_text(&body, 3, signature->method_name);
+        el_signature_put_defaults(&body, signature);
         put_text(&entry, 1, signature->name);
         put_message(&entry, 2, &body);
         put_message(buf, 1, &entry);

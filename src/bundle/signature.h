@@ -26,6 +26,8 @@ struct el_tensor_info {
     char *tensor_name; /* tensor in the graph, "" if none */
     enum el_dtype dtype;
     struct el_shape shape; /* as declared */
+    uint8_t *default_value; /* of an input that may be left out: a TensorProto that el_tensor_proto_head() takes; NULL: none */
+    size_t default_size;
 };
 
 struct el_signature {
@@ -35,6 +37,8 @@ struct el_signature {
     struct el_tensor_info *outputs; /* sorted by name, bytewise */
     uint32_t input_count;
     uint32_t output_count;
+    const char **defaults; /* names of the inputs that have a default, sorted; they belong to inputs */
+    uint32_t default_count;
 };
 
 struct el_signatures {

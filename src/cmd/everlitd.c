@@ -16,6 +16,7 @@
 #include "cmd/everlitd_flags.h"
 #include "cmd/reload.h"
 #include "config/config.h"
+#include "config/monitoring.h"
 #include "rpc/rpc.h"
 #include "swap/swap.h"
 #include "worker/worker.h"
@@ -47,6 +48,7 @@ struct daemon {
     struct el_rpc_server *public_server; /* NULL until the models are settled */
     struct el_rpc_server *admin_server;  /* NULL: no admin socket */
     char *admin_path;
+    char *monitoring_path; /* NULL: none */
     uv_work_t join; /* waits for the servers' threads off the main thread, which the workers need */
     uint32_t loops; /* of the public server */
     uint32_t max_connections; /* likewise */
@@ -256,8 +258,11 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
     const struct el_workers_options workers_options = {
         .uv_loop = &daemon->loop,
         .log = &daemon->log,
+        .tags = daemon->flags.saved_model_tags,
         .loops = daemon->loops + 2, /* one more for the admin socket, one for the swapper itself */
     };
+    if (*daemon->flags.monitoring_config_file != 0)
+        EL_TRY(el_monitoring_read(daemon->flags.monitoring_config_file, &daemon->monitoring_path));
     EL_TRY(el_workers_new(&workers_options, &daemon->workers));
     const struct el_swap_options swap_options = {
         .uv_loop = &daemon->loop,
@@ -283,6 +288,7 @@ static struct el_status *build(struct daemon *daemon, const struct el_config *co
         .log = &daemon->log,
         .rest_timeout_ms =
             daemon->flags.rest_api_timeout_in_ms > 0 ? (uint32_t)daemon->flags.rest_api_timeout_in_ms : 0,
+        .monitoring_path = daemon->monitoring_path,
         .allow_origins = daemon->flags.rest_api_enable_cors_support,
         .check_method_names = daemon->flags.enable_signature_method_name_check,
         .reload = el_reload_ask,
@@ -316,6 +322,7 @@ static void tear_down(struct daemon *daemon)
     if (daemon->admin_path != NULL)
         unlink(daemon->admin_path);
     free(daemon->admin_path);
+    free(daemon->monitoring_path);
 }
 
 static struct el_status *serve(struct daemon *daemon, const struct el_config *config)

@@ -33,7 +33,7 @@ struct el_everlitd_flags {
     bool allow_version_labels_for_unavailable_models;
     bool enable_signature_method_name_check;
     int32_t model_config_file_poll_wait_seconds;
-    const char *monitoring_config_file;
+    const char *monitoring_config_file, *saved_model_tags;
 
     /* Those that change nothing: read, checked for their type, and warned about when given. */
     struct {
@@ -47,7 +47,7 @@ struct el_everlitd_flags {
         bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
         bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
         const char *batching_parameters_file, *tensorflow_session_config_file, *ssl_config_file, *platform_config_file;
-        const char *saved_model_tags, *grpc_channel_arguments, *thread_pool_factory_config_file, *mixed_precision;
+        const char *grpc_channel_arguments, *thread_pool_factory_config_file, *mixed_precision;
     } ignored;
 
     /* From the above, checked. */

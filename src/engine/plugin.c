@@ -35,6 +35,8 @@ static void fill_infos(const struct el_tensor_info *list, uint32_t count, struct
             .tensor_name = list[i].tensor_name,
             .dtype = (int32_t)list[i].dtype,
             .rank = list[i].shape.rank,
+            .default_value = list[i].default_value,
+            .default_size = list[i].default_size,
         };
         memcpy(infos[i].dims, list[i].shape.dims, sizeof infos[i].dims);
     }

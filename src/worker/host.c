@@ -71,6 +71,22 @@ static struct el_status *open_model(struct el_host *host)
     return code == 0 ? NULL : engine_status(code, &error);
 }
 
+/* The default's bytes are checked with all the rest, when what is sent is read back. */
+static struct el_status *copy_default(const struct everlit_tensor_info *from, struct el_tensor_info *to)
+{
+    if (from->default_value == NULL)
+        return NULL;
+    if (from->default_size > EL_SIGNATURES_MAX)
+        return el_status_new(EL_RESOURCE_EXHAUSTED, "the default of input \"%s\" takes %llu bytes, at most %u",
+                             from->name, (unsigned long long)from->default_size, EL_SIGNATURES_MAX);
+    to->default_size = (size_t)from->default_size;
+    to->default_value = malloc(to->default_size + 1);
+    if (to->default_value == NULL)
+        return el_status_no_memory();
+    memcpy(to->default_value, from->default_value, to->default_size);
+    return NULL;
+}
+
 static struct el_status *copy_tensors(const struct everlit_tensor_info *from, uint32_t count,
                                       struct el_tensor_info **list, uint32_t *list_count)
 {
@@ -97,6 +113,7 @@ static struct el_status *copy_tensors(const struct everlit_tensor_info *from, ui
             to->shape.dims[d] = from[i].dims[d];
         if (to->name == NULL || to->tensor_name == NULL)
             return el_status_no_memory();
+        EL_TRY(copy_default(&from[i], to));
     }
     return NULL;
 }

@@ -175,6 +175,7 @@ struct el_workers {
     const struct el_log *log;
     char *helper_path;
     char *engine_dir;
+    const char *tags;
     uint32_t loops;
     struct el_mailbox mailbox; /* to the swap thread */
     struct el_worker *list;

@@ -395,7 +395,7 @@ static struct el_status *copy_options(struct el_worker *worker, const struct el_
     worker->model = strdup(options->model);
     worker->path = strdup(options->path);
     worker->engine_name = strdup(options->engine);
-    worker->tags = copy_text(options->tags, "serve");
+    worker->tags = copy_text(options->tags, worker->workers->tags);
     worker->precision = copy_text(options->precision, "f32");
     if (worker->model == NULL || worker->path == NULL || worker->engine_name == NULL || worker->tags == NULL ||
         worker->precision == NULL)

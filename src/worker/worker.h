@@ -48,6 +48,7 @@ struct el_workers_options {
     const struct el_log *log; /* may be NULL; outlives the workers */
     const char *helper_path; /* the program everlit-worker; NULL: beside the running program, then the installed place */
     const char *engine_dir;  /* directory of the plug-ins ("engine_openvino.so"...); NULL: beside the helper, then the installed place */
+    const char *tags;        /* of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers */
     uint32_t loops;          /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
 };
 
@@ -72,7 +73,7 @@ struct el_worker_options {
     const char *path;        /* the version's directory */
     const char *engine;      /* plug-in name: "tensorflow", "openvino", "test" */
     enum el_isolation isolation;
-    const char *tags;        /* comma list of SavedModel tags; NULL: "serve" */
+    const char *tags;        /* comma list of SavedModel tags; NULL: those of the workers' options */
     const char *precision;   /* NULL: "f32" */
     uint32_t concurrency;    /* runs at the same time: runner threads; 0: chosen (1 on up to 2 CPUs, else half of them) */
     uint32_t intra_op_threads, inter_op_threads; /* 0: the engine decides */

@@ -29,14 +29,18 @@ static void make(struct el_signatures *signatures)
     first->method_name = copy("");
     first->output_count = 1;
     first->outputs = calloc(1, sizeof *first->outputs);
-    first->outputs[0] = (struct el_tensor_info){ copy("f"), copy(""), EL_STRING, { .rank = -1 } };
+    first->outputs[0] = (struct el_tensor_info){
+        .name = copy("f"), .tensor_name = copy(""), .dtype = EL_STRING, .shape = { .rank = -1 } };
     second->name = copy("serving_default");
     second->method_name = copy("tensorflow/serving/predict");
     second->input_count = 3;
     second->inputs = calloc(3, sizeof *second->inputs);
-    second->inputs[0] = (struct el_tensor_info){ copy("A"), copy("a:0"), EL_INT64, { .rank = 0 } };
-    second->inputs[1] = (struct el_tensor_info){ copy("a"), copy("b:1"), EL_FLOAT, { .rank = 2, .dims = { -1, 784 } } };
-    second->inputs[2] = (struct el_tensor_info){ copy("größe"), copy("c:0"), EL_HALF, { .rank = 2, .dims = { 0, 1 } } };
+    second->inputs[0] = (struct el_tensor_info){
+        .name = copy("A"), .tensor_name = copy("a:0"), .dtype = EL_INT64, .shape = { .rank = 0 } };
+    second->inputs[1] = (struct el_tensor_info){
+        .name = copy("a"), .tensor_name = copy("b:1"), .dtype = EL_FLOAT, .shape = { .rank = 2, .dims = { -1, 784 } } };
+    second->inputs[2] = (struct el_tensor_info){
+        .name = copy("größe"), .tensor_name = copy("c:0"), .dtype = EL_HALF, .shape = { .rank = 2, .dims = { 0, 1 } } };
 }
 
 static void assert_same_infos(const struct el_tensor_info *a, const struct el_tensor_info *b, uint32_t count)
@@ -75,6 +79,40 @@ static void what_was_encoded_is_decoded(void **unused)
     el_buf_free(&again);
     el_signatures_free(&made);
     el_signatures_free(&read);
+}
+
+/* SignatureDef.defaults: the bytes come back as they were, and the input is known to be one that may be left out. */
+static void an_input_may_have_a_default(void **unused)
+{
+    (void)unused;
+    static const uint8_t scalar[] = { 0x08, 0x01, 0x2a, 0x04, 0x00, 0x00, 0xc8, 0x42 }; /* dtype: DT_FLOAT float_val: 100 */
+    struct el_signatures made = { 0 }, read = { 0 };
+    struct el_buf buf = { 0 };
+    make(&made);
+    struct el_tensor_info *input = &made.list[1].inputs[1];
+    input->default_value = malloc(sizeof scalar);
+    assert_non_null(input->default_value);
+    memcpy(input->default_value, scalar, sizeof scalar);
+    input->default_size = sizeof scalar;
+    assert_null(el_signatures_encode(&made, &buf));
+    assert_null(el_signatures_decode(buf.data, buf.size, &read));
+    const struct el_signature *signature = &read.list[1];
+    assert_int_equal(signature->default_count, 1);
+    assert_ptr_equal(signature->defaults[0], signature->inputs[1].name);
+    assert_int_equal(signature->inputs[1].default_size, sizeof scalar);
+    assert_memory_equal(signature->inputs[1].default_value, scalar, sizeof scalar);
+    assert_null(signature->inputs[0].default_value);
+    el_signatures_free(&read);
+
+    input->default_value[1] = 99; /* a dtype that is none */
+    buf.size = 0;
+    assert_null(el_signatures_encode(&made, &buf));
+    assert_null(el_signatures_decode(buf.data, buf.size, &read));
+    assert_int_equal(read.list[1].default_count, 0);
+    assert_null(read.list[1].inputs[1].default_value);
+    el_signatures_free(&read);
+    el_buf_free(&buf);
+    el_signatures_free(&made);
 }
 
 static void names_are_found_whole_and_by_bytes(void **unused)
@@ -238,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_encoded_is_decoded),
+        cmocka_unit_test(an_input_may_have_a_default),
         cmocka_unit_test(names_are_found_whole_and_by_bytes),
         cmocka_unit_test(cut_off_bytes_do_no_harm),
         cmocka_unit_test(what_a_worker_may_not_send_is_refused),

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STOP_GRACE_MS 2000 /* for workers, when the whole swap ends */
+
 static void finish_stop(struct el_swap *swap);
 
 void el_swap_touch(struct el_swap *swap)
@@ -208,6 +210,9 @@ static void finish_stop(struct el_swap *swap)
 
 void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *argument)
 {
+    /* Every request has been answered: a worker that does not end now is stuck. */
+    if (swap->options.drain_grace_ms > STOP_GRACE_MS)
+        swap->options.drain_grace_ms = STOP_GRACE_MS;
     swap->stopping = true;
     swap->stopped = stopped;
     swap->stopped_argument = argument;

@@ -230,3 +230,11 @@ def test_sigterm_ends_those_who_only_listen(images):
         assert server.stop() == 0
         assert time.monotonic() - before < 20, "the grace of 30 s was not waited out"
         assert lines.read() is not None
+
+
+def test_a_stuck_worker_does_not_hold_up_the_end(images):
+    with digits_server() as server:
+        os.kill(server.version("digits", 1)["pid"], signal.SIGSTOP)
+        before = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - before < 20, "neither grace of 30 s was waited out"

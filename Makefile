@@ -27,7 +27,7 @@ SANITIZED := --buildtype=debugoptimized -Db_lundef=false
 # Ninja uses all the cores already; and set-up comes before what needs it.
 .NOTPARALLEL:
 
-.PHONY: all help setup demo run test check asan tsan fuzz bench lint format install clean distclean
+.PHONY: all help setup demo run test check conformance asan tsan fuzz bench lint format install clean distclean
 
 all: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
@@ -44,6 +44,7 @@ help:
 	'  make test      install what is missing, build, run every test: as users get' \
 	'                 it, with sanitizers, and the fuzzers (about 20 minutes)' \
 	'  make check     every test as users get it, nothing else' \
+	'  make conformance  ask what TensorFlow Serving was asked, compare the answers' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
 	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
 	'  make fuzz      each fuzzer over its corpus for FUZZ_SECONDS=10 (build/fuzz)' \
@@ -95,6 +96,9 @@ test: setup-test setup-fuzz $(RELEASE)/build.ninja $(ASAN)/build.ninja $(TSAN)/b
 check: setup-test $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
 	@tools/run-tests $(RELEASE)
+
+conformance: setup-test all
+	@EVERLIT_BUILD=$(RELEASE) PYTHONDONTWRITEBYTECODE=1 build/test-venv/bin/python test/conformance/conformance.py
 
 asan: setup-test $(ASAN)/build.ninja
 	@ninja -C $(ASAN)

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Asks everlitd what TensorFlow Serving was asked, and compares the answers.
+
+    build/test-venv/bin/python test/conformance/conformance.py [--config NAME]... [--only REGEX] [--topic REGEX]
+
+answers.jsonl holds requests and the answers of tensorflow_model_server 2.15.1; differences.tsv names those that
+everlitd answers otherwise, each with the reason. A difference that is not named there is a failure; one that is named and is
+none any more is told, so that its line can go (--update writes the file anew, keeping the reasons).
+
+Ends with `N of M agree`; exit status 0 if every difference is a named one. EVERLIT_BUILD: the build folder.
+"""
+import argparse
+import collections
+import http.client
+import json
+import os
+import pathlib
+import re
+import sys
+
+from asking import HERE, METHODS, Place, Server
+from comparing import grpc_difference, rest_difference
+
+DIFFERENCES = HERE / "differences.tsv"
+
+
+def read_records():
+    """All records, by config, in the order in which they were sent."""
+    by_config = collections.defaultdict(list)
+    with open(HERE / "answers.jsonl", encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            by_config[record["config"]].append(record)
+    for records in by_config.values():
+        records.sort(key=lambda record: record["seq"])
+    return by_config
+
+
+def read_differences():
+    with open(DIFFERENCES, encoding="utf-8") as lines:
+        return dict(line.rstrip("\n").split("\t", 1) for line in lines if line.strip() and not line.startswith("#"))
+
+
+def write_differences(reasons):
+    head = [line for line in DIFFERENCES.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    lines = [f"{name}\t{reason}" for name, reason in sorted(reasons.items())]
+    DIFFERENCES.write_text("\n".join(head + lines) + "\n", encoding="utf-8")
+
+
+def difference(server, record):
+    try:
+        answer = server.ask(record)
+        if record["kind"] == "rest":
+            return rest_difference(record, answer)
+        return grpc_difference(record, answer, METHODS)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"no answer: {type(error).__name__} {error}"
+
+
+def replay(server, place, records, wanted):
+    """Yields (record, difference or None) for each record that is wanted."""
+    broken = ""
+    for record in records:
+        if record["kind"] == "action":
+            for step in record["steps"]:
+                if step["do"] == "wait":
+                    state = server.wait(step["model"], step["states"], step.get("seconds", 30))
+                    broken = f" [after {record['id']}: {state}]" if state else ""
+                else:
+                    place.act(step)
+        elif wanted(record) or record.get("state"):
+            found = difference(server, record)
+            if wanted(record):
+                yield record, found + broken if found else None
+        if server.process.poll() is not None:
+            raise RuntimeError(f"the server ended with {server.process.returncode} after {record['id']}")
+
+
+def run_config(name, config, records, wanted, options):
+    """id -> (record, difference or None), for every record that is wanted."""
+    results = {record["id"]: (record, "not asked") for record in records if record["kind"] != "action" and wanted(record)}
+    if not results:
+        return results
+    place = Place()
+    log_path = options.logs / f"{name}.log"
+    server = None
+    with open(log_path, "wb") as log:
+        try:
+            for step in config.get("setup", []):
+                place.act(step)
+            server = Server(options.command, config, place, log, options.timeout)
+            for record, found in replay(server, place, records, wanted):
+                results[record["id"]] = (record, found)
+        except RuntimeError as error:
+            print(f"{name}: {error}; see {log_path}")
+        finally:
+            if server is not None:
+                server.stop()
+            place.clear()
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", action="append", help="only this config; may be repeated")
+    parser.add_argument("--only", default="", help="only ids in which this regular expression is found")
+    parser.add_argument("--topic", default="", help="only topics in which this regular expression is found")
+    parser.add_argument("--engine", default="tensorflow", help="everlitd's --engine (tensorflow)")
+    parser.add_argument("--timeout", type=float, default=30, help="seconds for one answer (30)")
+    parser.add_argument("--verbose", action="store_true", help="also show the differences that are named")
+    parser.add_argument("--update", action="store_true", help="write differences.tsv anew")
+    options = parser.parse_args()
+    build = pathlib.Path(os.environ.get("EVERLIT_BUILD", HERE.parents[1] / "build" / "release")).resolve()
+    options.command = [str(build / "src" / "cmd" / "everlitd"), "--admin_socket=none", f"--engine={options.engine}"]
+    options.logs = build / "conformance"
+    options.logs.mkdir(exist_ok=True)
+
+    def wanted(record):
+        return re.search(options.only, record["id"]) and re.search(options.topic, record["topic"])
+
+    configs = json.loads((HERE / "configs.json").read_text())
+    named, by_config = read_differences(), read_records()
+    results = {}
+    for name in options.config or sorted(by_config):
+        found = run_config(name, configs[name], by_config[name], wanted, options)
+        print(f"{name}: {sum(why is None for _, why in found.values())} of {len(found)} agree", flush=True)
+        results.update(found)
+
+    topics, unexpected, stale, agree = collections.Counter(), 0, [], 0
+    for identity, (record, why) in results.items():
+        if why is None:
+            agree += 1
+            if identity in named:
+                stale.append(identity)
+            continue
+        topics[record["topic"]] += 1
+        if identity not in named:
+            unexpected += 1
+        if identity not in named or options.verbose:
+            print(f"{'named' if identity in named else 'DIFFERS'} {identity}: {why}")
+    for identity in stale:
+        print(f"agrees now, though differences.tsv names it: {identity}")
+    if options.update:
+        left = {name: reason for name, reason in named.items() if name not in results}
+        left.update({name: named.get(name, f"{record['topic']}: {why}") for name, (record, why) in results.items() if why})
+        write_differences(left)
+    if topics:
+        print("differing by topic: " + ", ".join(f"{topic} {count}" for topic, count in topics.most_common()))
+    print(f"{agree} of {len(results)} agree; {unexpected} differ without a line in differences.tsv")
+    return 0 if results and unexpected == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -106,8 +106,11 @@ bool el_version_move(struct el_version *version, enum el_life_event event, struc
         return false;
     }
     version->since_us = el_calendar_us();
-    version->code = el_status_code(why);
-    el_version_set_reason(version, el_status_text(why));
+    /* Of a version that failed, the status goes on to tell why when its files are gone. */
+    if (before != EL_LIFE_QUARANTINED || version->state != EL_LIFE_END) {
+        version->code = el_status_code(why);
+        el_version_set_reason(version, el_status_text(why));
+    }
     el_status_free(why);
     swap->unpublished = true;
     el_swap_touch(swap);

@@ -5,6 +5,7 @@
 #include <linux/ioprio.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -25,19 +26,61 @@ static bool set_cpu(pid_t thread, int policy)
     return sched_setscheduler(thread, policy, &none) == 0;
 }
 
-static void *there_and_back(void *result)
+/* A thread that sleeps while it is made idle and normal again, so that it need not run at idle priority, which may be never. */
+struct trial {
+    sem_t there, go;
+    pid_t thread;
+    bool stays_idle; /* it could not be lifted: it frees this whenever it gets to run */
+};
+
+static void end_trial(struct trial *trial)
 {
-    *(bool *)result = set_cpu(0, SCHED_IDLE) && set_cpu(0, SCHED_OTHER);
+    sem_destroy(&trial->there);
+    sem_destroy(&trial->go);
+    free(trial);
+}
+
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0)
+        continue; /* a signal */
+}
+
+static void *sleeper(void *argument)
+{
+    struct trial *trial = argument;
+    trial->thread = (pid_t)syscall(SYS_gettid);
+    sem_post(&trial->there);
+    wait_for(&trial->go);
+    if (trial->stays_idle)
+        end_trial(trial);
     return NULL;
 }
 
 bool el_priority_can_return(void)
 {
-    bool can = false;
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, there_and_back, &can) != 0)
+    struct trial *trial = calloc(1, sizeof *trial);
+    if (trial == NULL)
         return false;
+    sem_init(&trial->there, 0, 0);
+    sem_init(&trial->go, 0, 0);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, sleeper, trial) != 0) {
+        end_trial(trial);
+        return false;
+    }
+    wait_for(&trial->there);
+    const bool idle = set_cpu(trial->thread, SCHED_IDLE);
+    const bool can = idle && set_cpu(trial->thread, SCHED_OTHER);
+    if (idle && !can) {
+        trial->stays_idle = true;
+        pthread_detach(thread);
+        sem_post(&trial->go);
+        return false;
+    }
+    sem_post(&trial->go);
     pthread_join(thread, NULL);
+    end_trial(trial);
     return can;
 }
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Tries it on a short-lived thread. */
+/* Tries it on a short-lived thread, which sleeps meanwhile: on a machine that is never idle, too, this takes some 100 µs. */
 bool el_priority_can_return(void);
 
 /* Makes the calling thread idle. cpu: also its CPU priority. What the system refuses stays as it is. */

@@ -334,18 +334,18 @@ static struct el_status *serve(struct daemon *daemon, const struct el_config *co
     watch_signal(daemon, &daemon->on_int, SIGINT, on_end_signal);
     watch_signal(daemon, &daemon->on_hup, SIGHUP, on_reload_signal);
     struct el_status *status = build(daemon, config);
-    if (status == NULL) {
-        el_log(&daemon->log, EL_LOG_INFO, "starting", el_str("version", EVERLIT_VERSION), el_int("pid", getpid()),
-               el_int("models", (int64_t)config->model_count),
-               el_str("admin_socket", daemon->admin_path == NULL ? "none" : daemon->admin_path));
-        el_swap_on_event(daemon->swap, swap_changed, daemon);
-        el_swap_on_settled(daemon->swap, models_settled, daemon);
-        el_swap_start(daemon->swap);
-        uv_run(&daemon->loop, UV_RUN_DEFAULT);
-        el_log(&daemon->log, EL_LOG_INFO, "stopped", el_int("exit_status", daemon->exit_status));
-    }
+    if (status != NULL)
+        return status; /* the process ends, and all that was begun with it */
+    el_log(&daemon->log, EL_LOG_INFO, "starting", el_str("version", EVERLIT_VERSION), el_int("pid", getpid()),
+           el_int("models", (int64_t)config->model_count),
+           el_str("admin_socket", daemon->admin_path == NULL ? "none" : daemon->admin_path));
+    el_swap_on_event(daemon->swap, swap_changed, daemon);
+    el_swap_on_settled(daemon->swap, models_settled, daemon);
+    el_swap_start(daemon->swap);
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    el_log(&daemon->log, EL_LOG_INFO, "stopped", el_int("exit_status", daemon->exit_status));
     tear_down(daemon);
-    return status;
+    return NULL;
 }
 
 /*
@@ -407,5 +407,6 @@ int main(int count, char **arguments)
     el_config_free(&config);
     if (status != NULL)
         return failed(status);
+    uv_library_shutdown();
     return daemon.exit_status;
 }

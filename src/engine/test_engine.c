@@ -316,12 +316,13 @@ static void *scribble(void *argument)
     }
     if (maps != NULL)
         fclose(maps);
-    for (unsigned long round = 0; from != NULL; round++) {
+    if (from == NULL)
+        return NULL;
+    for (unsigned long round = 0;; round++) {
         const size_t step = round % 2 == 0 ? 1 : hostile_number(&seed) % 64 + 1;
         for (size_t i = 0; i < count; i += step)
             ((volatile uint64_t *)from)[i] = hostile_number(&seed);
     }
-    return NULL;
 }
 
 /* ---- runs ---- */

@@ -3,8 +3,8 @@
 #define EL_WORKER_INTERNAL_H
 
 /*
- * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on request), worker.c (the
- * life of one), load.c (what it says while loading), watch.c (its memory), calls.c and answer.c (calls), completions.c (the event loops).
+ * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on request), start.c and worker.c
+ * (the life of one), load.c (what it says while loading), watch.c (its memory), calls.c and answer.c (calls), completions.c (the event loops).
  *
  * Fields say which thread they belong to: "swap" is the one of el_workers_new(), "loop" the one of the completion queue. What
  * several threads use is guarded by el_worker.lock or is atomic.
@@ -223,6 +223,11 @@ void el_worker_ready(struct el_worker *worker);
 void el_worker_hung_up(struct el_worker *worker);
 /* Wakes the swap thread for el_worker_step(). Any thread. */
 void el_worker_notify(struct el_worker *worker);
+/* Makes the handles of the swap loop and listens to the control socket and the load's timeout. On failure no handle is open. */
+struct el_status *el_worker_listen(struct el_worker *worker) EL_MUST_USE;
+
+/* ---- start.c ---- */
+
 /* Frees what el_worker_start() made; no uv handle is open. */
 void el_worker_destroy(struct el_worker *worker);
 

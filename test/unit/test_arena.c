@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -66,7 +67,10 @@ static void every_size_has_its_block(void **unused)
         assert_int_equal(block % 64, 0);
         const uint64_t whole = el_tensor_arena_block_size(room.arena, block);
         assert_true(whole >= size);
-        assert_true(whole <= (size <= 64 ? 64 : size <= 1024 ? size + 63 : size <= 16384 ? size + size / 4 + 64 : size + 65535));
+        assert_true(whole <= (size <= 64      ? 64
+                              : size <= 1024  ? size + 63
+                              : size <= 16384 ? size + size / 4 + 64
+                                              : size + 65535));
         assert_true(block + whole <= room.size);
         el_tensor_arena_free(room.arena, block);
     }
@@ -127,7 +131,7 @@ static void neighbours_join(void **unused)
     (void)unused;
     struct room room;
     open_room(&room, 4 * MIB);
-    static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {0, 2, 1, 3}, {1, 3, 0, 2}, {2, 0, 3, 1}};
+    static const int orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 0, 2, 1, 3 }, { 1, 3, 0, 2 }, { 2, 0, 3, 1 } };
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
         uint64_t blocks[4];
         for (int j = 0; j < 4; j++)
@@ -192,7 +196,7 @@ static void *stir(void *argument)
 {
     struct stirrer *stirrer = argument;
     struct room *room = stirrer->room;
-    struct held held[64] = {{0}};
+    struct held held[64] = { { 0 } };
     for (int i = 0; i < 20000; i++) {
         struct held *one = &held[next_random(&stirrer->seed) % 64];
         if (one->size != 0) {
@@ -227,7 +231,7 @@ static void threads_never_get_the_same_memory(void **unused)
     pthread_t threads[4];
     struct stirrer stirrers[4];
     for (size_t i = 0; i < 4; i++) {
-        stirrers[i] = (struct stirrer){&room, 88172645463325252u + i};
+        stirrers[i] = (struct stirrer){ &room, 88172645463325252u + i };
         assert_int_equal(pthread_create(&threads[i], NULL, stir, &stirrers[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -245,12 +249,9 @@ static void threads_never_get_the_same_memory(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size_has_its_block),
-        cmocka_unit_test(what_was_freed_last_is_given_first),
-        cmocka_unit_test(a_full_arena_says_so_and_recovers),
-        cmocka_unit_test(neighbours_join),
-        cmocka_unit_test(large_blocks_give_their_pages_back),
-        cmocka_unit_test(threads_never_get_the_same_memory),
+        cmocka_unit_test(every_size_has_its_block),           cmocka_unit_test(what_was_freed_last_is_given_first),
+        cmocka_unit_test(a_full_arena_says_so_and_recovers),  cmocka_unit_test(neighbours_join),
+        cmocka_unit_test(large_blocks_give_their_pages_back), cmocka_unit_test(threads_never_get_the_same_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

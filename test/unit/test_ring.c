@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 static void memory_is_sealed_and_has_room(void **unused)
@@ -39,7 +40,7 @@ static void memory_is_sealed_and_has_room(void **unused)
     static const struct {
         uint32_t slots, lanes;
         uint64_t arena;
-    } impossible[] = {{0, 1, 1}, {1, 0, 1}, {1, 1, 0}, {40000, 1, 1}, {1, 65, 1}, {1, 1, UINT64_MAX}};
+    } impossible[] = { { 0, 1, 1 }, { 1, 0, 1 }, { 1, 1, 0 }, { 40000, 1, 1 }, { 1, 65, 1 }, { 1, 1, UINT64_MAX } };
     for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++) {
         status = el_shm_create(impossible[i].slots, impossible[i].lanes, impossible[i].arena, &other, &fd);
         assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
@@ -103,8 +104,8 @@ static void *runner(void *argument)
         atomic_fetch_add(&wheel->taken, 1);
         const uint32_t lane = wheel->shm.slots[slot].lane;
         wheel->shm.slots[slot].code = generation;
-        el_ring_put(el_shm_completions(&wheel->shm, lane), wheel->shm.ring_size,
-                    &wheel->shm.header->lanes[lane].tail, el_ring_message(EL_RING_DONE, slot, generation));
+        el_ring_put(el_shm_completions(&wheel->shm, lane), wheel->shm.ring_size, &wheel->shm.header->lanes[lane].tail,
+                    el_ring_message(EL_RING_DONE, slot, generation));
     }
     return NULL;
 }
@@ -120,7 +121,7 @@ static void *front(void *argument)
 {
     struct front *self = argument;
     struct wheel *wheel = self->wheel;
-    uint32_t generations[SLOTS] = {0};
+    uint32_t generations[SLOTS] = { 0 };
     uint64_t head = 0;
     unsigned free_slots = SLOTS / FRONTS;
     uint32_t next[SLOTS];
@@ -164,7 +165,7 @@ static void nothing_is_lost_and_nothing_comes_twice(void **unused)
     for (size_t i = 0; i < RUNNERS; i++)
         assert_int_equal(pthread_create(&runners[i], NULL, runner, &wheel), 0);
     for (uint32_t i = 0; i < FRONTS; i++) {
-        selves[i] = (struct front){.wheel = &wheel, .lane = i};
+        selves[i] = (struct front){ .wheel = &wheel, .lane = i };
         assert_int_equal(pthread_create(&fronts[i], NULL, front, &selves[i]), 0);
     }
     for (size_t i = 0; i < FRONTS; i++) {
@@ -193,7 +194,7 @@ static void nonsense_in_the_ring_ends_nothing(void **unused)
     uint64_t head = 0;
     uint64_t message;
     for (uint64_t i = 0; i < 100000; i++) {
-        const uint64_t turns[] = {0, 1, head, head + 1, head + 2, UINT64_MAX, i * UINT64_C(0x9e3779b97f4a7c15)};
+        const uint64_t turns[] = { 0, 1, head, head + 1, head + 2, UINT64_MAX, i * UINT64_C(0x9e3779b97f4a7c15) };
         for (uint32_t c = 0; c < shm.ring_size; c++)
             atomic_store(&cells[c].turn, turns[i % 7]);
         const uint64_t before = head;
@@ -205,7 +206,9 @@ static void nonsense_in_the_ring_ends_nothing(void **unused)
     assert_true(el_ring_take(cells, shm.ring_size, &head, &message));
     assert_int_equal(head, 0);
     /* And ringing the bell makes one system call at most, whatever stands there. */
-    static const uint32_t words[][2] = {{0, UINT32_MAX}, {UINT32_MAX, 0}, {UINT32_MAX, UINT32_MAX}, {5, 3}, {3, 5}};
+    static const uint32_t words[][2] = {
+        { 0, UINT32_MAX }, { UINT32_MAX, 0 }, { UINT32_MAX, UINT32_MAX }, { 5, 3 }, { 3, 5 }
+    };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         atomic_store(&shm.header->tokens, words[i][0]);
         atomic_store(&shm.header->sleepers, words[i][1]);

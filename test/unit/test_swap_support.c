@@ -361,6 +361,7 @@ static void done(struct el_request *request, const struct el_status *status)
 
 static void ask(struct client *client, struct asking *asking)
 {
+    const unsigned patience_ms = client->stage->patience_ms;
     asking->busy = true;
     asking->client = client;
     asking->began_ns = el_now_ns();
@@ -369,7 +370,8 @@ static void ask(struct client *client, struct asking *asking)
     asking->request = (struct el_request){ .loop = client->swap_loop,
                                            .model = client->model,
                                            .model_size = strlen(client->model),
-                                           .deadline_ns = EL_NEVER_NS,
+                                           .deadline_ns = patience_ms == 0 ? EL_NEVER_NS
+                                                                           : asking->began_ns + patience_ms * EL_NS_PER_MS,
                                            .fill = fill,
                                            .done = done };
     client->under_way++;

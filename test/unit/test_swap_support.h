@@ -62,6 +62,7 @@ struct stage {
     char dir[64];
     struct client client;
     unsigned columns; /* for the client: 0 means 4 */
+    unsigned patience_ms; /* of the client: the deadline of each request; 0: none */
     bool has_client, stopped, settled;
     uv_timer_t wait;
 };

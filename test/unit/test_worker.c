@@ -11,15 +11,15 @@
 #include <unistd.h>
 
 #ifdef __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define SANITIZED 1
+#    endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
+#    define SANITIZED 1
 #endif
 #ifndef SANITIZED
-#define SANITIZED 0
+#    define SANITIZED 0
 #endif
 
 static void a_worker_loads_answers_and_goes(void **state)
@@ -91,7 +91,7 @@ static void a_large_tensor_goes_both_ways(void **state)
     assert_non_null(data);
     for (uint32_t i = 0; i < rows * 4; i++)
         data[i] = (float)(i % 1000);
-    const struct el_shape shape = {.rank = 2, .dims = {rows, 4}};
+    const struct el_shape shape = { .rank = 2, .dims = { rows, 4 } };
     for (int round = 0; round < 2; round++) {
         assert_null(house_send(&subject, &asked, "features", EL_FLOAT, &shape, data, (size_t)rows * 16, EL_NEVER_NS));
         house_wait(house, &asked.done);
@@ -116,15 +116,15 @@ static void strings_go_both_ways(void **state)
     struct {
         uint64_t offsets[4];
         char bytes[8];
-    } packed = {{32, 35, 35, 40}, "onethree"};
-    const struct el_shape shape = {.rank = 1, .dims = {3}};
+    } packed = { { 32, 35, 35, 40 }, "onethree" };
+    const struct el_shape shape = { .rank = 1, .dims = { 3 } };
     struct asked asked;
     assert_null(house_send(&subject, &asked, "text", EL_STRING, &shape, &packed, 40, EL_NEVER_NS));
     house_wait(house, &asked.done);
     assert_int_equal(asked.code, EL_OK);
     const struct el_tensor *outputs;
     el_call_outputs(asked.call, &outputs);
-    static const char *const expected[] = {"one!", "!", "three!"};
+    static const char *const expected[] = { "one!", "!", "three!" };
     for (size_t i = 0; i < 3; i++) {
         size_t length;
         const char *text = el_tensor_string(&outputs[0], i, &length);
@@ -137,7 +137,7 @@ static void strings_go_both_ways(void **state)
 
 static struct el_status *ask_wide(struct subject *subject, struct asked *asked, int64_t count)
 {
-    const struct el_shape scalar = {.rank = 0};
+    const struct el_shape scalar = { .rank = 0 };
     return house_send(subject, asked, "wide", EL_INT64, &scalar, &count, sizeof count, EL_NEVER_NS);
 }
 
@@ -147,7 +147,7 @@ static void answers_larger_than_foreseen_are_delivered(void **state)
     struct house *house = *state;
     struct subject subject;
     house_load(house, &subject, "");
-    static const int64_t counts[] = {0, 1, 16, 17, 1000, 100000, 3, 4000000, 5};
+    static const int64_t counts[] = { 0, 1, 16, 17, 1000, 100000, 3, 4000000, 5 };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         struct asked asked;
         assert_null(ask_wide(&subject, &asked, counts[i]));
@@ -195,11 +195,11 @@ static void a_full_arena_refuses_at_once(void **state)
     house_wait(house, &subject.loaded);
     struct el_call *calls[8];
     size_t held = 0;
-    const struct el_shape shape = {.rank = 2, .dims = {65536, 4}};
+    const struct el_shape shape = { .rank = 2, .dims = { 65536, 4 } };
     struct el_status *status = NULL;
     while (held < 8 && status == NULL) {
-        assert_null(el_call_begin(subject.worker, house->completions, house_signature(&subject, "features"),
-                                  &calls[held]));
+        assert_null(
+            el_call_begin(subject.worker, house->completions, house_signature(&subject, "features"), &calls[held]));
         void *data;
         status = el_call_input(calls[held++], 0, EL_FLOAT, &shape, 65536 * 16, &data);
     }
@@ -260,13 +260,13 @@ static void many_tensors_in_one_call(void **state)
     struct subject subject;
     house_load(house, &subject, "signatures=huge\n");
     assert_int_equal(el_worker_signatures(subject.worker)->count, 30);
-    struct asked asked = {.house = house};
+    struct asked asked = { .house = house };
     assert_null(el_call_begin(subject.worker, house->completions, 20, &asked.call));
-    const struct el_shape shape = {.rank = 1, .dims = {2}};
+    const struct el_shape shape = { .rank = 1, .dims = { 2 } };
     for (uint32_t i = 0; i < 1024; i++) {
         void *data;
         assert_null(el_call_input(asked.call, i, EL_FLOAT, &shape, 8, &data));
-        memcpy(data, (const float[]){1, 2}, 8);
+        memcpy(data, (const float[]){ 1, 2 }, 8);
     }
     void *none;
     struct el_status *twice = el_call_input(asked.call, 7, EL_FLOAT, &shape, 8, &none);
@@ -288,8 +288,8 @@ static void many_tensors_in_one_call(void **state)
     assert_null(el_call_input(asked.call, 0, EL_FLOAT, &shape, 8, &none));
     house_end(&asked);
     assert_null(el_call_begin(subject.worker, house->completions, 3, &asked.call));
-    struct el_status *status =
-        el_call_submit(asked.call, (const uint32_t[]){5, 5}, 2, EL_NEVER_NS, on_many_done, &asked);
+    struct el_status *status = el_call_submit(asked.call, (const uint32_t[]){ 5, 5 }, 2, EL_NEVER_NS, on_many_done,
+                                              &asked);
     assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
     el_status_free(status);
     house_end(&asked);
@@ -439,9 +439,9 @@ static void an_idle_house_does_nothing(void **state)
     for (int i = 0; i < 2; i++) {
         FILE *file = fopen(path, "re");
         assert_non_null(file);
-        assert_int_equal(fscanf(file, "%*d %*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &used[i][0],
-                                &used[i][1]),
-                         2);
+        assert_int_equal(
+            fscanf(file, "%*d %*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &used[i][0], &used[i][1]),
+            2);
         fclose(file);
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &mine[i]);
         if (i == 0)

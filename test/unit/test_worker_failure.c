@@ -22,18 +22,19 @@ static void each_way_not_to_load_is_told(void **state)
         enum el_code code;
         const char *text;
     } ways[] = {
-        {"open=fail\n", false, EL_FAILED_PRECONDITION, "told to fail when it opens"},
-        {"open=abort\n", true, EL_UNAVAILABLE,
-         "worker of digits version 2 was killed by signal 6 (Aborted) while loading"},
-        {"open=segv\n", true, EL_UNAVAILABLE,
-         "worker of digits version 2 was killed by signal 11 (Segmentation fault) while loading"},
-        {"open=exit\n", true, EL_UNAVAILABLE,
-         "worker of digits version 2 ended by itself with exit status 7 while loading"},
-        {"open=hang\n", false, EL_DEADLINE_EXCEEDED, "digits version 2 was not loaded within 300 ms and was given up"},
-        {"signatures=fail\n", false, EL_INTERNAL, "told to fail when asked for signatures"},
-        {"signatures=garbage\n", false, EL_INTERNAL,
-         "the engine gives an input or output without a name or with rank 40"},
-        {"signatures=unsorted\n", false, EL_INTERNAL, "the engine gives signatures without names or not sorted"},
+        { "open=fail\n", false, EL_FAILED_PRECONDITION, "told to fail when it opens" },
+        { "open=abort\n", true, EL_UNAVAILABLE,
+          "worker of digits version 2 was killed by signal 6 (Aborted) while loading" },
+        { "open=segv\n", true, EL_UNAVAILABLE,
+          "worker of digits version 2 was killed by signal 11 (Segmentation fault) while loading" },
+        { "open=exit\n", true, EL_UNAVAILABLE,
+          "worker of digits version 2 ended by itself with exit status 7 while loading" },
+        { "open=hang\n", false, EL_DEADLINE_EXCEEDED,
+          "digits version 2 was not loaded within 300 ms and was given up" },
+        { "signatures=fail\n", false, EL_INTERNAL, "told to fail when asked for signatures" },
+        { "signatures=garbage\n", false, EL_INTERNAL,
+          "the engine gives an input or output without a name or with rank 40" },
+        { "signatures=unsorted\n", false, EL_INTERNAL, "the engine gives signatures without names or not sorted" },
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct subject subject;
@@ -73,7 +74,8 @@ static void a_missing_engine_is_named(void **state)
         house_start(house, &subject, &options);
         house_wait(house, &subject.failed);
         assert_int_equal(subject.code, EL_FAILED_PRECONDITION);
-        assert_non_null(strstr(subject.text, "engine missing: " TEST_ENGINE_DIR "/engine_missing.so cannot be read: No such file"));
+        assert_non_null(
+            strstr(subject.text, "engine missing: " TEST_ENGINE_DIR "/engine_missing.so cannot be read: No such file"));
         assert_non_null(strstr(subject.text, "type `make`"));
         house_bury(&subject);
     }
@@ -124,13 +126,15 @@ static void an_engine_that_cannot_start_is_told(void **state)
     struct el_worker_options options = house_options(house, "");
     house_start(house, &subject, &options);
     house_wait(house, &subject.failed);
-    if (strstr(subject.text, "cannot start: told to fail when it starts") == NULL) fail_msg("%s", subject.text);
+    if (strstr(subject.text, "cannot start: told to fail when it starts") == NULL)
+        fail_msg("%s", subject.text);
     house_bury(&subject);
 
     house_order(path, "start=abort\n");
     house_start(house, &subject, &options);
     house_wait(house, &subject.failed);
-    assert_non_null(strstr(subject.text, "the zygote of engine test was killed by signal 6 (Aborted) while it opened the engine"));
+    assert_non_null(
+        strstr(subject.text, "the zygote of engine test was killed by signal 6 (Aborted) while it opened the engine"));
     house_bury(&subject);
 
     unsetenv("EVERLIT_TEST_ENGINE"); /* repaired: the next worker makes another attempt */
@@ -174,11 +178,11 @@ static void each_way_not_to_answer_is_told(void **state)
         enum el_code code;
         const char *text;
     } ways[] = {
-        {"run=fail\n", EL_INTERNAL, "told to fail when it runs"},
-        {"run=missing\n", EL_INTERNAL, "the engine did not give output \"prediction\""},
-        {"run=dtype\n", EL_INTERNAL,
-         "the engine gave output \"prediction\" as DT_INT32, its signature says DT_FLOAT"},
-        {"run=twice\n", EL_INTERNAL, "the engine gave an output twice"},
+        { "run=fail\n", EL_INTERNAL, "told to fail when it runs" },
+        { "run=missing\n", EL_INTERNAL, "the engine did not give output \"prediction\"" },
+        { "run=dtype\n", EL_INTERNAL,
+          "the engine gave output \"prediction\" as DT_INT32, its signature says DT_FLOAT" },
+        { "run=twice\n", EL_INTERNAL, "the engine gave an output twice" },
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct subject subject;
@@ -203,9 +207,9 @@ static void a_death_under_load_leaves_the_inputs(void **state)
         const char *orders;
         const char *text;
     } ways[] = {
-        {"run=abort\n", "worker of digits version 2 was killed by signal 6 (Aborted) while running"},
-        {"run=segv\n", "worker of digits version 2 was killed by signal 11 (Segmentation fault) while running"},
-        {"run=exit\n", "worker of digits version 2 ended by itself with exit status 7 while running"},
+        { "run=abort\n", "worker of digits version 2 was killed by signal 6 (Aborted) while running" },
+        { "run=segv\n", "worker of digits version 2 was killed by signal 11 (Segmentation fault) while running" },
+        { "run=exit\n", "worker of digits version 2 ended by itself with exit status 7 while running" },
     };
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct subject subject;
@@ -264,12 +268,12 @@ static void a_call_begun_before_the_death_is_refused_after_it(void **state)
     house_load(house, &subject, "");
     struct el_call *call;
     assert_null(el_call_begin(subject.worker, house->completions, 1, &call));
-    const struct el_shape shape = {.rank = 2, .dims = {1, 4}};
+    const struct el_shape shape = { .rank = 2, .dims = { 1, 4 } };
     void *data;
     assert_null(el_call_input(call, 0, EL_FLOAT, &shape, 16, &data));
     kill(el_worker_pid(subject.worker), SIGKILL);
     house_wait(house, &subject.died);
-    struct el_status *status = el_call_submit(call, (const uint32_t[]){0}, 1, EL_NEVER_NS, NULL, NULL);
+    struct el_status *status = el_call_submit(call, (const uint32_t[]){ 0 }, 1, EL_NEVER_NS, NULL, NULL);
     assert_int_equal(el_status_code(status), EL_UNAVAILABLE);
     assert_true(el_call_worker_died(call));
     el_status_free(status);
@@ -439,20 +443,22 @@ static void a_missing_helper_is_named(void **state)
 {
     (void)state;
     uv_loop_t loop;
-    struct house house = {.log = {.fd = 2}};
+    struct house house = { .log = { .fd = 2 } };
     (void)loop;
     snprintf(house.dir, sizeof house.dir, "/tmp/everlit-test-XXXXXX");
     assert_non_null(mkdtemp(house.dir));
     uv_loop_init(&house.loop);
     const struct el_workers_options options = {
-        .uv_loop = &house.loop, .helper_path = "/nowhere/everlit-worker", .engine_dir = TEST_ENGINE_DIR, .loops = 1};
+        .uv_loop = &house.loop, .helper_path = "/nowhere/everlit-worker", .engine_dir = TEST_ENGINE_DIR, .loops = 1
+    };
     assert_null(el_workers_new(&options, &house.workers));
     struct subject subject;
     struct el_worker_options worker = house_options(&house, "");
     house_start(&house, &subject, &worker);
     free((void *)(uintptr_t)worker.path);
     house_wait(&house, &subject.failed);
-    assert_non_null(strstr(subject.text, "/nowhere/everlit-worker cannot be started: No such file or directory; type `make`"));
+    assert_non_null(
+        strstr(subject.text, "/nowhere/everlit-worker cannot be started: No such file or directory; type `make`"));
     house_bury(&subject);
     el_workers_free(house.workers);
     uv_run(&house.loop, UV_RUN_DEFAULT);

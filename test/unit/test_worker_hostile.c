@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Workers that lie. Whatever they write, the front neither crashes nor hangs nor reads outside; it says what the lie was, kills the worker, and
- * its calls end as those of a worker that died.
+ * Workers that lie. Whatever they write, the front neither crashes nor hangs nor reads outside; it says what the lie
+ * was, kills the worker, and its calls end as those of a worker that died.
  */
 
 #include "test_worker_support.h"
@@ -41,8 +41,8 @@ static int hostile_setup(void **state)
 
 static struct el_status *ask(struct subject *subject, struct asked *asked, const char *signature)
 {
-    const float data[] = {1, 2};
-    const struct el_shape shape = {.rank = 1, .dims = {2}};
+    const float data[] = { 1, 2 };
+    const struct el_shape shape = { .rank = 1, .dims = { 2 } };
     return house_send(subject, asked, signature, EL_FLOAT, &shape, data, sizeof data, EL_NEVER_NS);
 }
 
@@ -54,31 +54,31 @@ static void each_lie_is_found(void **state)
         const char *signature;
         const char *text;
     } lies[] = {
-        {"slot-free", "numbers", "an answer to a call that was not made"},
-        {"slot-beyond", "numbers", "an answer for a slot that is not there"},
-        {"generation", "numbers", "an answer to a call that was not made"},
-        {"generation-zero", "numbers", "an answer to a call that was not made"},
-        {"op", "numbers", "a message of no known kind"},
-        {"op-run", "numbers", "a message of no known kind"},
-        {"code", "numbers", "a status code that is none"},
-        {"offset-beyond", "numbers", "an output outside the memory that was granted for it"},
-        {"offset-far", "numbers", "an output outside the memory that was granted for it"},
-        {"offset-header", "numbers", "an output outside the memory that was granted for it"},
-        {"offset-input", "numbers", "an output outside the memory that was granted for it"},
-        {"offset-odd", "numbers", "an output outside the memory that was granted for it"},
-        {"size", "numbers", "an output outside the memory that was granted for it"},
-        {"size-far", "numbers", "an output outside the memory that was granted for it"},
-        {"size-shape", "numbers", "an output whose size or strings do not follow from its shape"},
-        {"dtype", "numbers", "an output with a dtype that its signature does not declare"},
-        {"dtype-resource", "numbers", "an output with a dtype that its signature does not declare"},
-        {"rank", "numbers", "an output with an impossible rank"},
-        {"rank-negative", "numbers", "an output with an impossible rank"},
-        {"dims", "numbers", "an output whose size or strings do not follow from its shape"},
-        {"dims-overflow", "numbers", "an output whose size or strings do not follow from its shape"},
-        {"need-less", "numbers", "a need for memory that makes no sense"},
-        {"need-twice", "numbers", "a need for memory that makes no sense"},
-        {"strings", "texts", "an output whose size or strings do not follow from its shape"},
-        {"flood", "numbers", "it kept waking the server without an answer"},
+        { "slot-free", "numbers", "an answer to a call that was not made" },
+        { "slot-beyond", "numbers", "an answer for a slot that is not there" },
+        { "generation", "numbers", "an answer to a call that was not made" },
+        { "generation-zero", "numbers", "an answer to a call that was not made" },
+        { "op", "numbers", "a message of no known kind" },
+        { "op-run", "numbers", "a message of no known kind" },
+        { "code", "numbers", "a status code that is none" },
+        { "offset-beyond", "numbers", "an output outside the memory that was granted for it" },
+        { "offset-far", "numbers", "an output outside the memory that was granted for it" },
+        { "offset-header", "numbers", "an output outside the memory that was granted for it" },
+        { "offset-input", "numbers", "an output outside the memory that was granted for it" },
+        { "offset-odd", "numbers", "an output outside the memory that was granted for it" },
+        { "size", "numbers", "an output outside the memory that was granted for it" },
+        { "size-far", "numbers", "an output outside the memory that was granted for it" },
+        { "size-shape", "numbers", "an output whose size or strings do not follow from its shape" },
+        { "dtype", "numbers", "an output with a dtype that its signature does not declare" },
+        { "dtype-resource", "numbers", "an output with a dtype that its signature does not declare" },
+        { "rank", "numbers", "an output with an impossible rank" },
+        { "rank-negative", "numbers", "an output with an impossible rank" },
+        { "dims", "numbers", "an output whose size or strings do not follow from its shape" },
+        { "dims-overflow", "numbers", "an output whose size or strings do not follow from its shape" },
+        { "need-less", "numbers", "a need for memory that makes no sense" },
+        { "need-twice", "numbers", "a need for memory that makes no sense" },
+        { "strings", "texts", "an output whose size or strings do not follow from its shape" },
+        { "flood", "numbers", "it kept waking the server without an answer" },
     };
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         struct subject subject;
@@ -152,12 +152,12 @@ static void each_lie_while_loading_is_found(void **state)
         const char *lie;
         const char *text;
     } lies[] = {
-        {"load-garbage", "was killed while loading: it sent a message of no known kind"},
-        {"load-signatures", "was killed while loading: it sent signatures of a wrong size"},
-        {"load-proto", "was killed while loading: it sent broken signatures"},
-        {"load-code", "was killed while loading: it sent a broken message when it had failed"},
-        {"load-empty", "was killed by signal 9 (Killed) while loading"},
-        {"load-close", "while loading"}, /* it may end sooner than we kill it */
+        { "load-garbage", "was killed while loading: it sent a message of no known kind" },
+        { "load-signatures", "was killed while loading: it sent signatures of a wrong size" },
+        { "load-proto", "was killed while loading: it sent broken signatures" },
+        { "load-code", "was killed while loading: it sent a broken message when it had failed" },
+        { "load-empty", "was killed by signal 9 (Killed) while loading" },
+        { "load-close", "while loading" }, /* it may end sooner than we kill it */
     };
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         struct subject subject;
@@ -193,8 +193,8 @@ static void scribbling_harms_only_the_scribbler(void **state)
                 if (asked[i].call != NULL && !asked[i].done)
                     continue;
                 house_end(&asked[i]);
-                const float data[] = {1, 2, 3, 4};
-                const struct el_shape shape = {.rank = 2, .dims = {1, 4}};
+                const float data[] = { 1, 2, 3, 4 };
+                const struct el_shape shape = { .rank = 2, .dims = { 1, 4 } };
                 el_status_free(house_send(&bad, &asked[i], "serving_default", EL_FLOAT, &shape, data, sizeof data,
                                           el_now_ns() + 20 * EL_NS_PER_MS));
             }
@@ -219,7 +219,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_lie_is_found, hostile_setup, house_teardown),
         cmocka_unit_test_setup_teardown(an_answer_given_twice_is_found, hostile_setup, house_teardown),
-        cmocka_unit_test_setup_teardown(strings_that_change_after_the_check_lead_nowhere, hostile_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(strings_that_change_after_the_check_lead_nowhere, hostile_setup,
+                                        house_teardown),
         cmocka_unit_test_setup_teardown(each_lie_while_loading_is_found, hostile_setup, house_teardown),
         cmocka_unit_test_setup_teardown(scribbling_harms_only_the_scribbler, house_setup, house_teardown),
     };

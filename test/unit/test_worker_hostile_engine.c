@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * An engine that knows the layout of the shared memory and lies through it: engine_hostile.so, for test_worker_hostile.c only.
+ * An engine that knows the layout of the shared memory and lies through it: engine_hostile.so, for
+ * test_worker_hostile.c only.
  *
  * The lie stands in the file lie.txt in the version's directory, with the numbers that the test made the worker with:
  *
@@ -26,14 +27,17 @@ struct model {
 };
 
 static const struct everlit_tensor_info input = {
-    .name = "input", .tensor_name = "", .dtype = 1, .rank = 1, .dims = {-1}};
+    .name = "input", .tensor_name = "", .dtype = 1, .rank = 1, .dims = { -1 }
+};
 static const struct everlit_tensor_info numbers = {
-    .name = "output", .tensor_name = "", .dtype = 1, .rank = 1, .dims = {-1}};
+    .name = "output", .tensor_name = "", .dtype = 1, .rank = 1, .dims = { -1 }
+};
 static const struct everlit_tensor_info texts = {
-    .name = "output", .tensor_name = "", .dtype = 7, .rank = 1, .dims = {-1}};
+    .name = "output", .tensor_name = "", .dtype = 7, .rank = 1, .dims = { -1 }
+};
 static const struct everlit_signature signatures[] = {
-    {"numbers", "", &input, &numbers, 1, 1},
-    {"texts", "", &input, &texts, 1, 1},
+    { "numbers", "", &input, &numbers, 1, 1 },
+    { "texts", "", &input, &texts, 1, 1 },
 };
 
 /* A descriptor of this process whose link starts with text, the index-th of them; -1: none. */
@@ -69,7 +73,7 @@ static int complain(struct everlit_error *error, const char *text)
 static void lie_while_loading(const char *lie)
 {
     const int socket = find_fd("socket:", 0);
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     if (strcmp(lie, "load-garbage") == 0) {
         el_buf_text(&packet, "garbage");
     } else if (strcmp(lie, "load-signatures") == 0) {
@@ -167,8 +171,9 @@ static void lie(struct model *model, const struct everlit_run *run)
     struct el_shm_slot *shared = &shm->slots[slot];
     struct el_shm_tensor *output = (struct el_shm_tensor *)(void *)(shm->base + shared->table) + shared->input_count;
     const bool text = run->signature == 1;
-    *output = (struct el_shm_tensor){.offset = shared->output_offset, .size = text ? 24 : 8, .dtype = text ? 7 : 1,
-                                     .rank = 1, .dims = {2}};
+    *output = (struct el_shm_tensor){
+        .offset = shared->output_offset, .size = text ? 24 : 8, .dtype = text ? 7 : 1, .rank = 1, .dims = { 2 }
+    };
     uint64_t *data = (uint64_t *)(void *)(shm->base + output->offset);
     shared->code = 0;
     uint64_t message = el_ring_message(EL_RING_DONE, slot, generation);

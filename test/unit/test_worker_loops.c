@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Several event loops on threads of their own call the same workers while the swap thread kills, stops and replaces them: as a
- * server does. Each call is answered once, rightly or with a reason that lets it be tried elsewhere.
+ * Several event loops on threads of their own call the same workers while the swap thread kills, stops and replaces
+ * them: as a server does. Each call is answered once, rightly or with a reason that lets it be tried elsewhere.
  */
 
 #include "test_worker_support.h"
@@ -43,7 +43,7 @@ struct crowd {
     struct house *house;
     struct member members[LOOPS];
     _Atomic(struct el_worker *) target; /* NULL: nobody */
-    _Atomic unsigned users; /* loops that are just beginning a call */
+    _Atomic unsigned users;             /* loops that are just beginning a call */
     _Atomic bool stop;
     _Atomic uint64_t answers;
 };
@@ -86,19 +86,19 @@ static void begin(struct flight *flight)
     atomic_fetch_add(&crowd->users, 1);
     struct el_worker *worker = atomic_load(&crowd->target);
     struct el_call *call = NULL;
-    struct el_status *status =
-        worker == NULL ? el_status_new(EL_UNAVAILABLE, "nobody") : el_call_begin(worker, member->completions, 1, &call);
+    struct el_status *status = worker == NULL ? el_status_new(EL_UNAVAILABLE, "nobody")
+                                              : el_call_begin(worker, member->completions, 1, &call);
     if (status == NULL) {
         flight->number = (float)(member->right % 1000);
-        const float data[] = {1, 2, 3, flight->number};
-        const struct el_shape shape = {.rank = 2, .dims = {1, 4}};
+        const float data[] = { 1, 2, 3, flight->number };
+        const struct el_shape shape = { .rank = 2, .dims = { 1, 4 } };
         void *memory;
         status = el_call_input(call, 0, EL_FLOAT, &shape, sizeof data, &memory);
         if (status == NULL) {
             memcpy(memory, data, sizeof data);
             member->in_flight++;
             flight->busy = true;
-            status = el_call_submit(call, (const uint32_t[]){0}, 1, el_now_ns() + 60 * EL_NS_PER_S, on_done, flight);
+            status = el_call_submit(call, (const uint32_t[]){ 0 }, 1, el_now_ns() + 60 * EL_NS_PER_S, on_done, flight);
             if (status != NULL) {
                 member->in_flight--;
                 flight->busy = false;
@@ -161,7 +161,7 @@ static void join_in(struct crowd *crowd, uint32_t index)
     /* Made here, before the thread runs: it is the loop's thread that counts, and nobody else uses it yet. */
     assert_null(el_completions_new(crowd->house->workers, index, &member->loop, &member->completions));
     for (unsigned i = 0; i < WIDTH; i++)
-        member->flights[i] = (struct flight){.member = member};
+        member->flights[i] = (struct flight){ .member = member };
     assert_int_equal(pthread_create(&member->thread, NULL, member_main, member), 0);
     uv_async_send(&member->nudge);
 }

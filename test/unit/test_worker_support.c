@@ -48,7 +48,7 @@ void house_open_loops(struct house *house, const char *engine_dir, uint32_t loop
     assert_int_equal(uv_loop_init(&house->loop), 0);
     assert_int_equal(uv_loop_close(&house->loop), 0);
     house->open_fds = house_count_fds();
-    house->log = (struct el_log){.fd = 2, .least = EL_LOG_ERROR};
+    house->log = (struct el_log){ .fd = 2, .least = EL_LOG_ERROR };
     snprintf(house->dir, sizeof house->dir, "/tmp/everlit-test-XXXXXX");
     assert_non_null(mkdtemp(house->dir));
     assert_int_equal(uv_loop_init(&house->loop), 0);
@@ -274,7 +274,7 @@ struct el_status *house_send(struct subject *subject, struct asked *asked, const
     if (status == NULL) {
         assert_int_equal((uintptr_t)memory % 64, 0);
         memcpy(memory, data, size);
-        status = el_call_submit(call, (const uint32_t[]){0}, 1, deadline_ns, on_done, asked);
+        status = el_call_submit(call, (const uint32_t[]){ 0 }, 1, deadline_ns, on_done, asked);
         assert_false(asked->done); /* never from inside */
     }
     if (status != NULL)
@@ -289,8 +289,8 @@ void house_ask(struct subject *subject, struct asked *asked, uint32_t rows, floa
     float *data = malloc(rows * 4 * sizeof *data);
     assert_non_null(data);
     for (uint32_t i = 0; i < rows; i++)
-        memcpy(data + i * 4, (const float[]){1, 2, 3, number}, 4 * sizeof *data);
-    const struct el_shape shape = {.rank = 2, .dims = {rows, 4}};
+        memcpy(data + i * 4, (const float[]){ 1, 2, 3, number }, 4 * sizeof *data);
+    const struct el_shape shape = { .rank = 2, .dims = { rows, 4 } };
     struct el_status *status = house_send(subject, asked, "serving_default", EL_FLOAT, &shape, data,
                                           rows * 4 * sizeof *data, deadline_ns);
     free(data);

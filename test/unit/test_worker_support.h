@@ -3,8 +3,8 @@
 #define TEST_WORKER_SUPPORT_H
 
 /*
- * A house with real workers for tests: one event loop that is both the swap thread and where calls are made, the real helper program,
- * the test engine, and version directories that say how it is to behave.
+ * A house with real workers for tests: one event loop that is both the swap thread and where calls are made, the real
+ * helper program, the test engine, and version directories that say how it is to behave.
  */
 
 #include "base/clock.h"
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #define HOUSE_CALLS 600

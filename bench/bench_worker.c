@@ -5,8 +5,8 @@
  *
  *     bench_worker [--helper everlit-worker] [--engine-dir DIR] [--engine NAME] [--model DIR] [--seconds N] [--inside]
  *
- * Prints the cost of the direct call of the engine in this process; then, through a worker, one call at a time (p50, p99), one at a
- * time with a pause between calls, and the throughput at 16 in flight.
+ * Prints the cost of the direct call of the engine in this process; then, through a worker, one call at a time (p50,
+ * p99), one at a time with a pause between calls, and the throughput at 16 in flight.
  */
 
 #include "base/clock.h"
@@ -100,7 +100,7 @@ static void send_one(struct lane *lane)
     die(el_tensor_bytes(EL_FLOAT, &bench->shape, &size));
     die(el_call_input(call, 0, EL_FLOAT, &bench->shape, size, &data));
     memset(data, 0, size);
-    die(el_call_submit(call, (const uint32_t[]){0}, 1, lane->began_ns + 10 * EL_NS_PER_S, on_done, lane));
+    die(el_call_submit(call, (const uint32_t[]){ 0 }, 1, lane->began_ns + 10 * EL_NS_PER_S, on_done, lane));
     bench->in_flight++;
 }
 
@@ -151,15 +151,15 @@ static void measure_direct(const struct bench *bench, const char *engine_dir, co
 {
     struct el_engine *engine;
     die(el_engine_open(engine_dir, name, &engine));
-    const char *tags[] = {"serve"};
-    const struct everlit_open_options options = {.struct_size = sizeof options,
-                                                 .path = model,
-                                                 .tags = tags,
-                                                 .tag_count = 1,
-                                                 .concurrency = 1,
-                                                 .precision = "f32",
-                                                 .scratch_path = "/tmp"};
-    struct everlit_error error = {.text = ""};
+    const char *tags[] = { "serve" };
+    const struct everlit_open_options options = { .struct_size = sizeof options,
+                                                  .path = model,
+                                                  .tags = tags,
+                                                  .tag_count = 1,
+                                                  .concurrency = 1,
+                                                  .precision = "f32",
+                                                  .scratch_path = "/tmp" };
+    struct everlit_error error = { .text = "" };
     void *opened;
     if (engine->table->open(&options, &opened, &error) != 0)
         die(el_status_new(EL_INTERNAL, "%s", error.text));
@@ -169,17 +169,17 @@ static void measure_direct(const struct bench *bench, const char *engine_dir, co
     if (data == NULL)
         die(el_status_no_memory());
     memset(data, 0, size);
-    struct everlit_tensor input = {.dtype = EL_FLOAT, .rank = bench->shape.rank, .data = data, .size = size};
+    struct everlit_tensor input = { .dtype = EL_FLOAT, .rank = bench->shape.rank, .data = data, .size = size };
     memcpy(input.dims, bench->shape.dims, sizeof input.dims);
-    const uint32_t outputs[] = {0};
-    const struct everlit_run run = {.struct_size = sizeof run,
-                                    .signature = bench->signature,
-                                    .inputs = &input,
-                                    .input_count = 1,
-                                    .outputs = outputs,
-                                    .output_count = 1,
-                                    .deadline_ns = EL_NEVER_NS,
-                                    .output = direct_memory};
+    const uint32_t outputs[] = { 0 };
+    const struct everlit_run run = { .struct_size = sizeof run,
+                                     .signature = bench->signature,
+                                     .inputs = &input,
+                                     .input_count = 1,
+                                     .outputs = outputs,
+                                     .output_count = 1,
+                                     .deadline_ns = EL_NEVER_NS,
+                                     .output = direct_memory };
     static struct el_histogram latency;
     for (int i = 0; i < 20000; i++) {
         const uint64_t start = el_now_ns();
@@ -224,18 +224,20 @@ int main(int argc, char **argv)
             isolation = EL_ISOLATION_NONE;
     }
     uv_loop_init(&bench.loop);
-    const struct el_log log = {.fd = 2, .least = EL_LOG_WARNING};
+    const struct el_log log = { .fd = 2, .least = EL_LOG_WARNING };
     const struct el_workers_options shared = {
-        .uv_loop = &bench.loop, .log = &log, .helper_path = helper, .engine_dir = engine_dir, .loops = 1};
+        .uv_loop = &bench.loop, .log = &log, .helper_path = helper, .engine_dir = engine_dir, .loops = 1
+    };
     die(el_workers_new(&shared, &bench.workers));
     die(el_completions_new(bench.workers, 0, &bench.loop, &bench.completions));
     const struct el_worker_options options = {
-        .model = "bench", .version = 1, .path = model, .engine = engine, .isolation = isolation};
+        .model = "bench", .version = 1, .path = model, .engine = engine, .isolation = isolation
+    };
     die(el_worker_start(bench.workers, &options, on_event, &bench, &bench.worker));
     while (!bench.loaded)
         uv_run(&bench.loop, UV_RUN_ONCE);
-    const struct el_signature *signature =
-        el_signatures_find(el_worker_signatures(bench.worker), "", 0, &bench.signature);
+    const struct el_signature *signature = el_signatures_find(el_worker_signatures(bench.worker), "", 0,
+                                                              &bench.signature);
     if (signature == NULL || signature->inputs[0].shape.rank < 1)
         die(el_status_new(EL_INVALID_ARGUMENT, "the model has no serving_default with one float input"));
     bench.shape = signature->inputs[0].shape;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * A hostile worker, played by the fuzzer: what it writes into shared memory and rings, and what it says on the control socket.
+ * A hostile worker, played by the fuzzer: what it writes into shared memory and rings, and what it says on the
+ * control socket.
  *
- * The input is a list of steps, of one byte each and their arguments. The front's code is the real one; only the process behind the memory is
- * missing. Whatever is written, each call must be answered exactly once, outputs must lie where the call's memory is, and what was taken must come back.
+ * The input is a list of steps, of one byte each and their arguments. The front's code is the real one; only the
+ * process behind the memory is missing. Whatever is written, each call must be answered exactly once, outputs must
+ * lie where the call's memory is, and what was taken must come back.
  */
 
 #include "base/clock.h"
@@ -72,13 +74,23 @@ static void make_signatures(struct el_buf *bytes)
     char number[] = "number";
     char text[] = "text";
     char none[] = "";
-    struct el_tensor_info numbers = {.name = number, .tensor_name = none, .dtype = EL_FLOAT, .shape = {1, {-1}}};
-    struct el_tensor_info texts = {.name = text, .tensor_name = none, .dtype = EL_STRING, .shape = {1, {-1}}};
+    struct el_tensor_info numbers = { .name = number, .tensor_name = none, .dtype = EL_FLOAT, .shape = { 1, { -1 } } };
+    struct el_tensor_info texts = { .name = text, .tensor_name = none, .dtype = EL_STRING, .shape = { 1, { -1 } } };
     struct el_signature list[] = {
-        {.name = number, .method_name = none, .inputs = &numbers, .outputs = &numbers, .input_count = 1, .output_count = 1},
-        {.name = text, .method_name = none, .inputs = &numbers, .outputs = &texts, .input_count = 1, .output_count = 1},
+        { .name = number,
+          .method_name = none,
+          .inputs = &numbers,
+          .outputs = &numbers,
+          .input_count = 1,
+          .output_count = 1 },
+        { .name = text,
+          .method_name = none,
+          .inputs = &numbers,
+          .outputs = &texts,
+          .input_count = 1,
+          .output_count = 1 },
     };
-    const struct el_signatures all = {.list = list, .count = 2};
+    const struct el_signatures all = { .list = list, .count = 2 };
     must(el_signatures_encode(&all, bytes) == NULL);
 }
 
@@ -89,7 +101,8 @@ static struct house *open_house(void)
         return &house;
     must(uv_loop_init(&house.loop) == 0);
     const struct el_workers_options options = {
-        .uv_loop = &house.loop, .helper_path = "/nowhere", .engine_dir = "/nowhere", .loops = 1};
+        .uv_loop = &house.loop, .helper_path = "/nowhere", .engine_dir = "/nowhere", .loops = 1
+    };
     must(el_workers_new(&options, &house.workers) == NULL);
     must(el_completions_new(house.workers, 0, &house.loop, &house.completions) == NULL);
     make_signatures(&house.signatures);
@@ -119,7 +132,7 @@ static void say(struct el_worker *worker, const struct el_buf *packet)
 
 static void load(struct house *house, struct el_worker *worker)
 {
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_SIGNATURES);
     el_packet_u32(&packet, (uint32_t)house->signatures.size);
     el_buf_append(&packet, house->signatures.data, house->signatures.size);
@@ -163,7 +176,7 @@ static void end(struct asked *asked)
     if (asked->call == NULL || asked->answers == 0)
         return;
     el_call_end(asked->call);
-    *asked = (struct asked){0};
+    *asked = (struct asked){ 0 };
 }
 
 static void ask(struct play *play, struct house *house)
@@ -172,18 +185,18 @@ static void ask(struct play *play, struct house *house)
     end(asked);
     if (asked->call != NULL)
         return;
-    struct el_status *status =
-        el_call_begin(play->worker, house->completions, (uint32_t)take(play, 1) % 2, &asked->call);
+    struct el_status *status = el_call_begin(play->worker, house->completions, (uint32_t)take(play, 1) % 2,
+                                             &asked->call);
     if (status != NULL) {
         el_status_free(status);
         asked->call = NULL;
         return;
     }
-    const struct el_shape shape = {.rank = 1, .dims = {(int64_t)(take(play, 2) % 20000)}};
+    const struct el_shape shape = { .rank = 1, .dims = { (int64_t)(take(play, 2) % 20000) } };
     void *data;
     status = el_call_input(asked->call, 0, EL_FLOAT, &shape, (size_t)shape.dims[0] * 4, &data);
     if (status == NULL)
-        status = el_call_submit(asked->call, (const uint32_t[]){0}, 1, EL_NEVER_NS, on_done, asked);
+        status = el_call_submit(asked->call, (const uint32_t[]){ 0 }, 1, EL_NEVER_NS, on_done, asked);
     if (status == NULL)
         return;
     el_status_free(status);
@@ -212,7 +225,7 @@ static void answer(struct play *play)
         .size = plausible(play, text ? (elements + 1) * 8 : elements * 4),
         .dtype = (int32_t)plausible(play, text ? EL_STRING : EL_FLOAT),
         .rank = (int32_t)plausible(play, 1),
-        .dims = {(int64_t)elements},
+        .dims = { (int64_t)elements },
     };
     shared->tensors[1] = output;
     shared->code = (uint32_t)plausible(play, 0);
@@ -300,7 +313,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct house *house = open_house();
-    struct play play = {.at = data, .left = size};
+    struct play play = { .at = data, .left = size };
     play.worker = open_worker(house);
     const uint64_t kind = take(&play, 1);
     if (kind % 4 == 0) {

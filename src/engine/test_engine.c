@@ -22,8 +22,8 @@
  *     text              text string [-1]    →  text string [-1]: each string as it is, with ! behind it
  *     wide              count int64 []      →  wide float [-1]: 0, 1, 2... count - 1
  *
- * `slow` ends early when cancelled or beyond the deadline; `hang` does not. `scribble` overwrites all memory shared with
- * the front with hostile and random numbers, again and again, from a thread of its own.
+ * `slow` ends early when cancelled or beyond the deadline; `hang` does not. `scribble` overwrites all memory shared
+ * with the front with hostile and random numbers, again and again, from a thread of its own.
  */
 
 #include "everlit/engine.h"
@@ -42,8 +42,14 @@
 
 enum { DT_FLOAT = 1, DT_INT32 = 3, DT_STRING = 7, DT_INT64 = 9 };
 enum { FEATURES, SERVING_DEFAULT, TEXT, WIDE, SIGNATURES };
-enum { CODE_CANCELLED = 1, CODE_INVALID = 3, CODE_DEADLINE = 4, CODE_PRECONDITION = 9, CODE_EXHAUSTED = 8,
-       CODE_INTERNAL = 13 };
+enum {
+    CODE_CANCELLED = 1,
+    CODE_INVALID = 3,
+    CODE_DEADLINE = 4,
+    CODE_PRECONDITION = 9,
+    CODE_EXHAUSTED = 8,
+    CODE_INTERNAL = 13
+};
 
 struct orders {
     char open[32], signatures[32], run[32], start[32];
@@ -83,8 +89,10 @@ static void read_orders(const char *path, struct orders *orders)
         const struct {
             const char *name;
             char *to;
-        } texts[] = {{"open", orders->open}, {"signatures", orders->signatures}, {"run", orders->run},
-                     {"start", orders->start}};
+        } texts[] = { { "open", orders->open },
+                      { "signatures", orders->signatures },
+                      { "run", orders->run },
+                      { "start", orders->start } };
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             if (strcmp(line, texts[i].name) == 0)
                 snprintf(texts[i].to, sizeof orders->open, "%s", value);
@@ -115,7 +123,7 @@ static uint64_t now_ns(void)
 
 static void pause_ms(long ms)
 {
-    struct timespec span = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    struct timespec span = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
     while (nanosleep(&span, &span) != 0 && errno == EINTR)
         continue;
 }
@@ -211,31 +219,38 @@ static int test_open(const struct everlit_open_options *options, void **opened, 
 /* ---- signatures ---- */
 
 static const struct everlit_tensor_info input_rows = {
-    .name = "input", .tensor_name = "input:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 4}};
+    .name = "input", .tensor_name = "input:0", .dtype = DT_FLOAT, .rank = 2, .dims = { -1, 4 }
+};
 static const struct everlit_tensor_info features_rows = {
-    .name = "features", .tensor_name = "features:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 4}};
+    .name = "features", .tensor_name = "features:0", .dtype = DT_FLOAT, .rank = 2, .dims = { -1, 4 }
+};
 static const struct everlit_tensor_info prediction_rows = {
-    .name = "prediction", .tensor_name = "prediction:0", .dtype = DT_FLOAT, .rank = 2, .dims = {-1, 2}};
+    .name = "prediction", .tensor_name = "prediction:0", .dtype = DT_FLOAT, .rank = 2, .dims = { -1, 2 }
+};
 static const struct everlit_tensor_info text_list = {
-    .name = "text", .tensor_name = "text:0", .dtype = DT_STRING, .rank = 1, .dims = {-1}};
+    .name = "text", .tensor_name = "text:0", .dtype = DT_STRING, .rank = 1, .dims = { -1 }
+};
 static const struct everlit_tensor_info count_scalar = {
-    .name = "count", .tensor_name = "count:0", .dtype = DT_INT64, .rank = 0, .dims = {0}};
+    .name = "count", .tensor_name = "count:0", .dtype = DT_INT64, .rank = 0, .dims = { 0 }
+};
 static const struct everlit_tensor_info wide_list = {
-    .name = "wide", .tensor_name = "wide:0", .dtype = DT_FLOAT, .rank = 1, .dims = {-1}};
+    .name = "wide", .tensor_name = "wide:0", .dtype = DT_FLOAT, .rank = 1, .dims = { -1 }
+};
 static const struct everlit_tensor_info unnamed = {
-    .name = NULL, .tensor_name = NULL, .dtype = 99, .rank = 40, .dims = {0}};
+    .name = NULL, .tensor_name = NULL, .dtype = 99, .rank = 40, .dims = { 0 }
+};
 
 #define METHOD "tensorflow/serving/predict"
 static const struct everlit_signature signatures[SIGNATURES] = {
-    [FEATURES] = {"features", METHOD, &input_rows, &features_rows, 1, 1},
-    [SERVING_DEFAULT] = {"serving_default", METHOD, &input_rows, &prediction_rows, 1, 1},
-    [TEXT] = {"text", METHOD, &text_list, &text_list, 1, 1},
-    [WIDE] = {"wide", METHOD, &count_scalar, &wide_list, 1, 1},
+    [FEATURES] = { "features", METHOD, &input_rows, &features_rows, 1, 1 },
+    [SERVING_DEFAULT] = { "serving_default", METHOD, &input_rows, &prediction_rows, 1, 1 },
+    [TEXT] = { "text", METHOD, &text_list, &text_list, 1, 1 },
+    [WIDE] = { "wide", METHOD, &count_scalar, &wide_list, 1, 1 },
 };
-static const struct everlit_signature garbage[] = {{"x", NULL, &unnamed, &unnamed, 1, 1}};
+static const struct everlit_signature garbage[] = { { "x", NULL, &unnamed, &unnamed, 1, 1 } };
 static const struct everlit_signature unsorted[] = {
-    {"z", METHOD, &input_rows, &features_rows, 1, 1},
-    {"a", METHOD, &input_rows, &features_rows, 1, 1},
+    { "z", METHOD, &input_rows, &features_rows, 1, 1 },
+    { "a", METHOD, &input_rows, &features_rows, 1, 1 },
 };
 
 /* count signatures, at most COUNT, of as many tensors as one request can carry. */
@@ -250,13 +265,14 @@ static int make_huge(struct model *model, int count, struct everlit_error *error
         return fail(error, CODE_EXHAUSTED, "out of memory");
     for (int i = 0; i < TENSORS; i++) {
         snprintf(names[i], sizeof names[i], "tensor_%04d", i);
-        model->huge_tensors[i] =
-            (struct everlit_tensor_info){.name = names[i], .tensor_name = names[i], .dtype = DT_FLOAT, .rank = 1, .dims = {2}};
+        model->huge_tensors[i] = (struct everlit_tensor_info){
+            .name = names[i], .tensor_name = names[i], .dtype = DT_FLOAT, .rank = 1, .dims = { 2 }
+        };
     }
     for (int i = 0; i < count; i++) {
         snprintf(signature_names[i], sizeof signature_names[i], "sig_%04d", i);
-        model->huge[i] = (struct everlit_signature){signature_names[i],  METHOD,  model->huge_tensors,
-                                                    model->huge_tensors, TENSORS, TENSORS};
+        model->huge[i] = (struct everlit_signature){ signature_names[i],  METHOD,  model->huge_tensors,
+                                                     model->huge_tensors, TENSORS, TENSORS };
     }
     return 0;
 }
@@ -289,8 +305,10 @@ static int test_signatures(void *pointer, const struct everlit_signature **list,
 
 static uint64_t hostile_number(uint64_t *seed)
 {
-    static const uint64_t favourites[] = {0,          1,          UINT64_MAX, INT64_MAX,  0xffffffffu, 0x80000000u,
-                                          0x7fffffffu, 64,         4096,       (1u << 24) | 1, 0x0400000001000000u, 16};
+    static const uint64_t favourites[] = {
+        0,           1,  UINT64_MAX, INT64_MAX,      0xffffffffu,         0x80000000u,
+        0x7fffffffu, 64, 4096,       (1u << 24) | 1, 0x0400000001000000u, 16
+    };
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
@@ -346,7 +364,7 @@ static int run_rows(const struct model *model, const struct orders *orders, cons
         columns = 3;
     if (strcmp(orders->run, "need-more") == 0)
         columns = 1000;
-    struct everlit_tensor output = {.index = 0, .dtype = DT_FLOAT, .rank = 2, .dims = {rows, columns}};
+    struct everlit_tensor output = { .index = 0, .dtype = DT_FLOAT, .rank = 2, .dims = { rows, columns } };
     output.size = (uint64_t)(rows * columns) * sizeof(float);
     if (strcmp(orders->run, "missing") == 0)
         return 0;
@@ -405,7 +423,7 @@ static int run_wide(const struct everlit_run *run, struct everlit_error *error)
     const int64_t count = *(const int64_t *)input->data;
     if (count < 0 || count > (INT64_C(1) << 32))
         return fail(error, CODE_INVALID, "count is out of range");
-    struct everlit_tensor output = {.index = 0, .dtype = DT_FLOAT, .rank = 1, .dims = {count}};
+    struct everlit_tensor output = { .index = 0, .dtype = DT_FLOAT, .rank = 1, .dims = { count } };
     output.size = (uint64_t)count * sizeof(float);
     float *to = run->output(run->host, &output);
     if (to == NULL)
@@ -421,7 +439,8 @@ static int run_huge(const struct everlit_run *run, struct everlit_error *error)
     const float *first = run->input_count > 0 ? run->inputs[0].data : NULL;
     for (uint32_t i = 0; i < run->output_count; i++) {
         const struct everlit_tensor output = {
-            .index = run->outputs[i], .dtype = DT_FLOAT, .rank = 1, .dims = {2}, .size = 2 * sizeof(float)};
+            .index = run->outputs[i], .dtype = DT_FLOAT, .rank = 1, .dims = { 2 }, .size = 2 * sizeof(float)
+        };
         float *to = run->output(run->host, &output);
         if (to == NULL)
             return missing_memory(error);

@@ -3,10 +3,10 @@
 /*
  * Answers: what a worker, possibly a hostile one, wrote about a call.
  *
- * Every word is read once into private memory and checked there: the slot must be in flight on this very lane with this
- * generation, the code must be one, outputs must lie inside the memory that was granted for this call, have the dtype that
- * the signature declares and a size that follows from their shape. Anything else is a lie: the worker is killed, nothing is read from it any more, and
- * its calls end when the process is gone.
+ * Every word is read once into private memory and checked there: the slot must be in flight on this very lane with
+ * this generation, the code must be one, outputs must lie inside the memory that was granted for this call, have the
+ * dtype that the signature declares and a size that follows from their shape. Anything else is a lie: the worker is
+ * killed, nothing is read from it any more, and its calls end when the process is gone.
  */
 
 #include "worker/internal.h"
@@ -90,8 +90,8 @@ static const char *read_output(const struct el_call *call, uint32_t i, struct el
 }
 
 /*
- * The text in the slot, made fit for logs and messages: no control characters but those that TensorFlow lays its texts out
- * with (both escape them), valid UTF-8.
+ * The text in the slot, made fit for logs and messages: no control characters but those that TensorFlow lays its
+ * texts out with (both escape them), valid UTF-8.
  */
 static struct el_status *read_error(const struct el_call *call, enum el_code code)
 {
@@ -185,10 +185,11 @@ static const char *on_need(struct el_call *call)
     call->granted_before = EL_ARENA_FULL;
     send_again(call, EL_RING_DROP);
     if (wanted)
-        el_call_finish(call, el_status_new(EL_RESOURCE_EXHAUSTED,
-                                           "%s version %lld: outputs of %llu bytes do not fit into what is free of %llu",
-                                           worker->model, (long long)worker->options.version,
-                                           (unsigned long long)need, (unsigned long long)worker->shm.arena_size));
+        el_call_finish(call,
+                       el_status_new(EL_RESOURCE_EXHAUSTED,
+                                     "%s version %lld: outputs of %llu bytes do not fit into what is free of %llu",
+                                     worker->model, (long long)worker->options.version, (unsigned long long)need,
+                                     (unsigned long long)worker->shm.arena_size));
     return NULL;
 }
 

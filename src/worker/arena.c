@@ -10,11 +10,12 @@
 
 /*
  * Two levels. The arena is cut into units of 64 KiB. A large block is a run of units; free runs are joined with their
- * neighbours (the first and the last unit of a free run know its length) and hang in bins by the logarithm of
- * their length. A small block, up to 16 KiB, is a part of one unit that holds blocks of one size class only; units with a free block
- * hang in a list of their class.
+ * neighbours (the first and the last unit of a free run know its length) and hang in bins by the logarithm of their
+ * length. A small block, up to 16 KiB, is a part of one unit that holds blocks of one size class only; units with a
+ * free block hang in a list of their class.
  *
- * What it does not do: move blocks. An arena that is full of single small blocks in every unit has no room for a large one.
+ * What it does not do: move blocks. An arena that is full of single small blocks in every unit has no room for a
+ * large one.
  */
 
 #define UNIT_SHIFT 16
@@ -39,11 +40,11 @@ struct unit {
     uint8_t state;
     uint8_t touched; /* its pages may be there although it is free */
     uint8_t class;
-    bool listed;      /* SMALL: is in the list of its class */
-    uint16_t used;    /* SMALL: blocks given out */
-    uint16_t fresh;   /* SMALL: blocks from here on were never given out */
-    uint16_t free;    /* SMALL: newest free block, chained through links; NO_BLOCK: none */
-    uint16_t *links;  /* SMALL: for each block, the next free one */
+    bool listed;     /* SMALL: is in the list of its class */
+    uint16_t used;   /* SMALL: blocks given out */
+    uint16_t fresh;  /* SMALL: blocks from here on were never given out */
+    uint16_t free;   /* SMALL: newest free block, chained through links; NO_BLOCK: none */
+    uint16_t *links; /* SMALL: for each block, the next free one */
 };
 #define NO_BLOCK UINT16_MAX
 
@@ -98,7 +99,7 @@ struct el_status *el_tensor_arena_new(uint8_t *base, uint64_t size, struct el_te
     for (size_t i = 0; i < CLASSES; i++)
         made->classes[i] = NONE;
     struct unit *all = made->units;
-    all[0] = (struct unit){.length = made->unit_count, .prev = NONE, .next = NONE, .state = UNIT_FREE};
+    all[0] = (struct unit){ .length = made->unit_count, .prev = NONE, .next = NONE, .state = UNIT_FREE };
     all[made->unit_count - 1].length = made->unit_count;
     all[made->unit_count - 1].state = UNIT_FREE;
     made->bins[bin_of(made->unit_count)] = 0;
@@ -110,7 +111,7 @@ void el_tensor_arena_destroy(struct el_tensor_arena *arena)
 {
     if (arena == NULL)
         return;
-    for (unsigned class = 0; class < CLASSES; class++)
+    for (unsigned class = 0; class < CLASSES; class ++)
         for (uint32_t u = arena->classes[class]; u != NONE; u = arena->units[u].next)
             free(arena->units[u].links);
     pthread_mutex_destroy(&arena->lock);
@@ -239,7 +240,7 @@ static uint32_t new_small_unit(struct el_tensor_arena *arena, unsigned class)
     }
     struct unit *unit = &arena->units[u];
     unit->state = UNIT_SMALL;
-    unit->class = (uint8_t)class;
+    unit->class = (uint8_t) class;
     unit->used = 0;
     unit->fresh = 0;
     unit->free = NO_BLOCK;
@@ -336,8 +337,7 @@ uint64_t el_tensor_arena_block_size(struct el_tensor_arena *arena, uint64_t offs
 {
     pthread_mutex_lock(&arena->lock);
     const struct unit *unit = &arena->units[offset >> UNIT_SHIFT];
-    const uint64_t size =
-        unit->state == UNIT_SMALL ? class_size(unit->class) : (uint64_t)unit->length << UNIT_SHIFT;
+    const uint64_t size = unit->state == UNIT_SMALL ? class_size(unit->class) : (uint64_t)unit->length << UNIT_SHIFT;
     pthread_mutex_unlock(&arena->lock);
     return size;
 }

@@ -8,9 +8,10 @@
  * Used by the front only; what is taken and what is free stands in the front's private memory, so nothing that a worker
  * writes can mislead it. Any thread: one lock, held for the time of a few loads and stores.
  *
- * Blocks come back in the order last freed, first given, so that a front under steady load touches the same few pages again and
- * again. Memory that is free and was touched is kept up to 8 MiB; beyond that freed blocks of 64 KiB and more give their pages back
- * to the system. When nothing fits the answer is EL_ARENA_FULL at once: there is no waiting.
+ * Blocks come back in the order last freed, first given, so that a front under steady load touches the same few pages
+ * again and again. Memory that is free and was touched is kept up to 8 MiB; beyond that freed blocks of 64 KiB and
+ * more give their pages back to the system. When nothing fits the answer is EL_ARENA_FULL at once: there is no
+ * waiting.
  */
 
 #include "base/status.h"

@@ -92,8 +92,8 @@ struct el_status *el_call_begin(struct el_worker *worker, struct el_completions 
 static struct el_status *arena_full(const struct el_worker *worker, uint64_t size)
 {
     return el_status_new(EL_RESOURCE_EXHAUSTED,
-                         "%s version %lld: %llu bytes for tensors do not fit into what is free of %llu",
-                         worker->model, (long long)worker->options.version, (unsigned long long)size,
+                         "%s version %lld: %llu bytes for tensors do not fit into what is free of %llu", worker->model,
+                         (long long)worker->options.version, (unsigned long long)size,
                          (unsigned long long)worker->shm.arena_size);
 }
 
@@ -143,8 +143,8 @@ static struct el_status *check_input(const struct el_call *call, uint32_t input,
     return NULL;
 }
 
-struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dtype dtype,
-                                const struct el_shape *shape, size_t size, void **data)
+struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dtype dtype, const struct el_shape *shape,
+                                size_t size, void **data)
 {
     EL_TRY(check_input(call, input, dtype, shape, size));
     EL_TRY(grow_inputs(call));
@@ -153,8 +153,9 @@ struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dt
     if (offset == EL_ARENA_FULL)
         return arena_full(worker, size);
     void *memory = worker->shm.base + worker->shm.arena + offset;
-    call->inputs[call->input_count] =
-        (struct el_tensor){.dtype = dtype, .shape = *shape, .data = memory, .size = size};
+    call->inputs[call->input_count] = (struct el_tensor){
+        .dtype = dtype, .shape = *shape, .data = memory, .size = size
+    };
     call->input_indexes[call->input_count] = input;
     call->input_count++;
     *data = memory;
@@ -257,8 +258,8 @@ static void write_slot(struct el_call *call)
 {
     const struct el_shm *shm = &call->worker->shm;
     struct el_shm_slot *slot = &shm->slots[call->slot];
-    const uint64_t table_at =
-        call->table == EL_ARENA_FULL ? el_shm_inline_table(shm, call->slot) : shm->arena + call->table;
+    const uint64_t table_at = call->table == EL_ARENA_FULL ? el_shm_inline_table(shm, call->slot)
+                                                           : shm->arena + call->table;
     struct el_shm_tensor *table = (struct el_shm_tensor *)(void *)(shm->base + table_at);
     for (uint32_t i = 0; i < call->input_count; i++) {
         const struct el_tensor *input = &call->inputs[i];
@@ -312,8 +313,7 @@ struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, 
     call->state = EL_CALL_WAITING;
     call->at_worker = true;
     write_slot(call);
-    atomic_store_explicit(&call->expected, (uint64_t)(lane->index + 1) << 32 | call->generation,
-                          memory_order_relaxed);
+    atomic_store_explicit(&call->expected, (uint64_t)(lane->index + 1) << 32 | call->generation, memory_order_relaxed);
     call->previous = NULL;
     call->next = lane->calls;
     if (lane->calls != NULL)
@@ -358,7 +358,7 @@ void el_call_cancel(struct el_call *call)
     call->cancelled = true;
     atomic_store_explicit(&worker->shm.slots[call->slot].cancelled, call->generation, memory_order_relaxed);
     if (worker->can_cancel) {
-        struct el_buf packet = {0};
+        struct el_buf packet = { 0 };
         el_packet_u32(&packet, EL_MESSAGE_CANCEL);
         el_packet_u32(&packet, call->slot);
         el_packet_u32(&packet, call->generation);

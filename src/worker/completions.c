@@ -3,18 +3,18 @@
 /*
  * Where answers reach an event loop.
  *
- * While calls are at workers, two hooks of the loop are active: "prepare" runs before the loop would sleep, "check" after it slept.
- * Prepare takes the answers that are there. If none is, but one is expected soon, it looks for a few microseconds more
- * and has the loop only peek at its sockets (an active idle handle makes epoll return at once), so that spinning delays nothing
- * that comes from the network. Otherwise it says in each lane's shared memory that the loop is parked, looks once more, and lets the loop
- * sleep; the worker that answers next writes that lane's eventfd. With no call at any worker nothing is active: an idle loop costs
- * nothing.
+ * While calls are at workers, two hooks of the loop are active: "prepare" runs before the loop would sleep, "check"
+ * after it slept. Prepare takes the answers that are there. If none is, but one is expected soon, it looks for a few
+ * microseconds more and has the loop only peek at its sockets (an active idle handle makes epoll return at once), so
+ * that spinning delays nothing that comes from the network. Otherwise it says in each lane's shared memory that the
+ * loop is parked, looks once more, and lets the loop sleep; the worker that answers next writes that lane's eventfd.
+ * With no call at any worker nothing is active: an idle loop costs nothing.
  *
- * Each lane has its own eventfd, so that no worker can swallow what wakes another's answers. A worker that wakes the loop over
- * and over without an answer loses our patience and is killed.
+ * Each lane has its own eventfd, so that no worker can swallow what wakes another's answers. A worker that wakes the
+ * loop over and over without an answer loses our patience and is killed.
  *
- * One timer serves all deadlines: it is set to the earliest one known and looks at all calls when it fires, which under steady load
- * happens once in the time that a deadline is away.
+ * One timer serves all deadlines: it is set to the earliest one known and looks at all calls when it fires, which
+ * under steady load happens once in the time that a deadline is away.
  */
 
 #include "worker/internal.h"
@@ -27,7 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PEEK_NS 3000   /* how long prepare looks before the sockets get a turn */
+#define PEEK_NS 3000 /* how long prepare looks before the sockets get a turn */
 #define PATIENCE 1024
 
 /* ---- taking answers ---- */

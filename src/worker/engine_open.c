@@ -26,9 +26,10 @@ static struct el_status *check_table(const char *name, const char *path, const s
     if (table->struct_size < sizeof *table || table->name == NULL || table->version == NULL || table->start == NULL ||
         table->open == NULL || table->signatures == NULL || table->run == NULL || table->close == NULL ||
         table->stop == NULL)
-        return el_status_new(EL_FAILED_PRECONDITION,
-                             "engine %s: the table of functions that %s gives is not complete (%zu bytes, expected %zu)",
-                             name, path, table->struct_size, sizeof *table);
+        return el_status_new(
+            EL_FAILED_PRECONDITION,
+            "engine %s: the table of functions that %s gives is not complete (%zu bytes, expected %zu)", name, path,
+            table->struct_size, sizeof *table);
     return NULL;
 }
 
@@ -51,7 +52,7 @@ static struct el_status *load(const char *name, const char *path, struct el_engi
     memcpy(&get, &symbol, sizeof get); /* POSIX promises that this works; ISO C has no cast for it */
     engine->table = get(EVERLIT_ENGINE_MAJOR);
     EL_TRY(check_table(name, path, engine->table));
-    struct everlit_error error = {.text = ""};
+    struct everlit_error error = { .text = "" };
     const int code = engine->table->start(&error);
     if (code != 0) {
         error.text[sizeof error.text - 1] = '\0';

@@ -6,8 +6,9 @@
  * Opens an engine plug-in: finds the shared object, loads it, checks that it
  * speaks our version of the interface, and starts it.
  *
- * Called by the zygote (process) and by the front (EL_ISOLATION_NONE, swap thread). Counted references, any thread; the
- * last one stops the engine. The shared object itself stays loaded: libraries like TensorFlow do not survive being unloaded.
+ * Called by the zygote (process) and by the front (EL_ISOLATION_NONE, swap thread). Counted references, any thread;
+ * the last one stops the engine. The shared object itself stays loaded: libraries like TensorFlow do not survive
+ * being unloaded.
  */
 
 #include "base/status.h"

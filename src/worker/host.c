@@ -26,7 +26,7 @@ static void tell(struct el_host *host, struct el_buf *packet)
 
 static void tell_failed(struct el_host *host, struct el_status *status)
 {
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_FAILED);
     el_packet_u32(&packet, el_status_code(status));
     el_packet_text(&packet, el_status_text(status));
@@ -65,7 +65,7 @@ static struct el_status *open_model(struct el_host *host)
         .precision = start->precision,
         .scratch_path = start->scratch_path,
     };
-    struct everlit_error error = {.text = ""};
+    struct everlit_error error = { .text = "" };
     const int code = host->engine->open(&options, &host->model, &error);
     free(tags);
     return code == 0 ? NULL : engine_status(code, &error);
@@ -118,8 +118,7 @@ static struct el_status *copy_tensors(const struct everlit_tensor_info *from, ui
     return NULL;
 }
 
-static struct el_status *copy_signatures(const struct everlit_signature *from, uint32_t count,
-                                         struct el_signatures *to)
+static struct el_status *copy_signatures(const struct everlit_signature *from, uint32_t count, struct el_signatures *to)
 {
     if (count > EL_MAX_SIGNATURES)
         return el_status_new(EL_INTERNAL, "the engine gives %u signatures, at most %d", count, EL_MAX_SIGNATURES);
@@ -143,13 +142,12 @@ static struct el_status *copy_signatures(const struct everlit_signature *from, u
 
 static struct el_status *send_signatures(struct el_host *host)
 {
-    struct everlit_error error = {.text = ""};
-    const int code =
-        host->engine->signatures(host->model, &host->signatures, &host->signature_count, &error);
+    struct everlit_error error = { .text = "" };
+    const int code = host->engine->signatures(host->model, &host->signatures, &host->signature_count, &error);
     if (code != 0)
         return engine_status(code, &error);
-    struct el_signatures signatures = {0};
-    struct el_buf bytes = {0};
+    struct el_signatures signatures = { 0 };
+    struct el_buf bytes = { 0 };
     struct el_status *status = copy_signatures(host->signatures, host->signature_count, &signatures);
     if (status == NULL)
         status = el_signatures_encode(&signatures, &bytes);
@@ -165,7 +163,7 @@ static struct el_status *send_signatures(struct el_host *host)
         status = el_status_prefix(status, "the engine gives signatures that cannot be used");
     }
     for (size_t at = 0; status == NULL && at < bytes.size; at += SIGNATURES_PART) {
-        struct el_buf packet = {0};
+        struct el_buf packet = { 0 };
         el_packet_u32(&packet, EL_MESSAGE_SIGNATURES);
         el_packet_u32(&packet, (uint32_t)bytes.size);
         const size_t left = bytes.size - at;
@@ -200,7 +198,7 @@ static void *loader(void *argument)
         tell_failed(host, status);
         return NULL;
     }
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_LOADED);
     el_packet_u32(&packet, host->engine->cancel != NULL);
     el_packet_text(&packet, host->engine->name);
@@ -243,8 +241,9 @@ static void serve_control(struct el_host *host, uint8_t *bytes)
 }
 
 /*
- * A hard stop far above the limit that the front watches: between two looks of the front a model could otherwise take all
- * memory of the machine. Private memory that is only reserved counts too (thread stacks, allocators' reserves), hence the distance.
+ * A hard stop far above the limit that the front watches: between two looks of the front a model could otherwise take
+ * all memory of the machine. Private memory that is only reserved counts too (thread stacks, allocators' reserves),
+ * hence the distance.
  */
 static void limit_data(uint64_t bytes)
 {
@@ -261,7 +260,7 @@ static void limit_data(uint64_t bytes)
     fclose(status);
     const uint64_t distance = el_after_ns(el_after_ns(bytes, bytes), UINT64_C(2) << 30); /* saturating sums */
     const rlim_t most = el_after_ns(data_kb * 1024, distance);
-    const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+    const struct rlimit limit = { .rlim_cur = most, .rlim_max = most };
     setrlimit(RLIMIT_DATA, &limit);
 }
 

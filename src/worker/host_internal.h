@@ -22,12 +22,12 @@ struct el_host {
     void *model;
     const struct everlit_signature *signatures; /* the engine's; live until close */
     uint32_t signature_count;
-    struct el_runner *runners; /* runner_count of them; runner.c */
+    struct el_runner *runners;     /* runner_count of them; runner.c */
     _Atomic uint32_t runner_count; /* release by the loader, acquire by the control thread: runners are there */
-    struct el_kept **kept; /* for each slot: outputs that wait for memory; owned by who holds the slot */
-    struct el_spin spin;       /* how long a runner looks for requests before it sleeps */
+    struct el_kept **kept;         /* for each slot: outputs that wait for memory; owned by who holds the slot */
+    struct el_spin spin;           /* how long a runner looks for requests before it sleeps */
     _Atomic uint32_t spinning; /* one runner at a time looks; acquire and release only to be tidy: it guards no data */
-    _Atomic bool stopping; /* release by the control thread, acquire by runners: they end */
+    _Atomic bool stopping;     /* release by the control thread, acquire by runners: they end */
 };
 
 /* Starts the runners, after the model is open. On failure none is left. */

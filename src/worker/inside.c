@@ -3,9 +3,10 @@
 /*
  * EL_ISOLATION_NONE: the host on threads of this process.
  *
- * It gets its own descriptors, its own mapping of the shared memory and its own reference to the engine, as a worker process would. So a host
- * whose engine hangs can be left behind: the front forgets it, and it cleans up by itself if its engine ever returns. What cannot be had without
- * a process: surviving a crash, a limit on memory, an end by force.
+ * It gets its own descriptors, its own mapping of the shared memory and its own reference to the engine, as a worker
+ * process would. So a host whose engine hangs can be left behind: the front forgets it, and it cleans up by itself if
+ * its engine ever returns. What cannot be had without a process: surviving a crash, a limit on memory, an end by
+ * force.
  */
 
 #include "worker/internal.h"

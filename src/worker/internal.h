@@ -3,11 +3,12 @@
 #define EL_WORKER_INTERNAL_H
 
 /*
- * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on request), start.c and worker.c
- * (the life of one), load.c (what it says while loading), watch.c (its memory), calls.c and answer.c (calls), completions.c (the event loops).
+ * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on
+ * request), start.c and worker.c (the life of one), load.c (what it says while loading), watch.c (its memory),
+ * calls.c and answer.c (calls), completions.c (the event loops).
  *
- * Fields say which thread they belong to: "swap" is the one of el_workers_new(), "loop" the one of the completion queue. What
- * several threads use is guarded by el_worker.lock or is atomic.
+ * Fields say which thread they belong to: "swap" is the one of el_workers_new(), "loop" the one of the completion
+ * queue. What several threads use is guarded by el_worker.lock or is atomic.
  */
 
 #include "worker/arena.h"
@@ -42,13 +43,13 @@ struct el_call {
      */
     _Atomic uint64_t expected;
     struct el_call *next, *previous; /* in lane->calls, while the worker has it */
-    struct el_call *next_due;         /* while expired calls are answered */
+    struct el_call *next_due;        /* while expired calls are answered */
     uint32_t slot;
     uint32_t generation; /* never 0 */
     uint32_t signature;
     uint8_t state;
-    bool at_worker;  /* the worker may still touch slot and memory */
-    bool ended;      /* el_call_end() was called while it might */
+    bool at_worker; /* the worker may still touch slot and memory */
+    bool ended;     /* el_call_end() was called while it might */
     bool cancelled;
     bool delivering; /* NEED was answered */
     bool died;
@@ -78,16 +79,16 @@ struct el_lane {
     uint32_t index;
     bool open; /* guarded by worker->lock: poll is in use, deaths are to be told */
     /* loop */
-    uv_poll_t poll; /* the eventfd that the worker writes when we are parked */
+    uv_poll_t poll;                                /* the eventfd that the worker writes when we are parked */
     struct el_lane *next, *previous;               /* in completions->lanes */
     struct el_lane *next_active, *previous_active; /* in completions->active */
     bool active;
-    bool dead; /* the process is gone */
-    bool lied; /* it wrote nonsense: nothing is read from it any more */
-    uint64_t head; /* of the completion ring */
+    bool dead;          /* the process is gone */
+    bool lied;          /* it wrote nonsense: nothing is read from it any more */
+    uint64_t head;      /* of the completion ring */
     uint32_t at_worker; /* calls in the list below */
     struct el_call *calls;
-    int32_t patience; /* wake-ups without an answer that are still believed to be chance */
+    int32_t patience;     /* wake-ups without an answer that are still believed to be chance */
     struct el_spin spin;  /* how long answers take, from submit to completion */
     uint64_t look_until;  /* an answer is expected until then; 0: it is not worth looking */
     uint64_t answered_ns; /* when the last answer was taken */
@@ -141,7 +142,7 @@ struct el_worker {
     /* swap */
     el_worker_on_event *on_event;
     void *argument;
-    struct el_zygote *zygote; /* the one that reports its end; NULL: none will */
+    struct el_zygote *zygote;       /* the one that reports its end; NULL: none will */
     struct el_worker *next_pending; /* in zygote->pending */
     bool pending;
     unsigned spawn_tries;
@@ -154,7 +155,7 @@ struct el_worker {
     bool loaded, failed_told, hung_up, stopping, told_to_end, forced, ended, lanes_told, died_told, closing;
     bool exited; /* wait_status is known */
     int wait_status;
-    bool cause_late; /* do not wait for the cause any longer */
+    bool cause_late;              /* do not wait for the cause any longer */
     struct el_status *last_words; /* what the calls of a dead worker are told; read by loops after it is gone */
     uint64_t memory_at_fork;
     pid_t *threads_before; /* with EL_ISOLATION_NONE: threads that are not this worker's */
@@ -182,7 +183,7 @@ struct el_workers {
     struct el_zygote *zygotes;
     struct el_shared_engine *engines; /* opened in this process, for EL_ISOLATION_NONE */
     uint64_t last_id;
-    bool idle_cpu;  /* idle priority can be left again */
+    bool idle_cpu; /* idle priority can be left again */
     bool freeing;
     unsigned open_handles;
     uint8_t packet[EL_PACKET_MAX]; /* where messages are received */
@@ -272,7 +273,8 @@ void el_zygotes_free(struct el_workers *workers);
 /* ---- workers.c ---- */
 
 /* The engine, opened in this process. A reference for the caller. */
-struct el_status *el_workers_engine(struct el_workers *workers, const char *name, struct el_engine **engine) EL_MUST_USE;
+struct el_status *el_workers_engine(struct el_workers *workers, const char *name,
+                                    struct el_engine **engine) EL_MUST_USE;
 /* A uv handle of the swap thread was closed. */
 void el_workers_handle_closed(struct el_workers *workers);
 

@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EL_SHM_ALIGN 64 /* of tensors; a cache line */
+#define EL_SHM_ALIGN 64    /* of tensors; a cache line */
 #define EL_SLOT_TENSORS 12 /* descriptors inside the slot; a call with more has its table in the arena */
 #define EL_SLOT_ERROR_SIZE 1984
 #define EL_MAX_QUEUE_SLOTS 32768
@@ -52,7 +52,7 @@ struct el_shm_slot {
     uint32_t signature;
     uint32_t input_count;
     uint32_t output_count;
-    uint32_t lane; /* which completion ring the answer goes to */
+    uint32_t lane;                           /* which completion ring the answer goes to */
     _Alignas(64) _Atomic uint32_t cancelled; /* the generation that the front does not want any more; 0: none */
     /* Written by the worker before a completion message. */
     uint64_t need;         /* NEED: bytes that the outputs take */

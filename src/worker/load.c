@@ -31,8 +31,8 @@ static struct el_status *on_loaded(struct el_worker *worker, struct el_packet *p
         free(version);
         return el_status_new(EL_INTERNAL, "it sent a broken message when it had loaded");
     }
-    struct el_status *status =
-        el_signatures_decode(worker->signature_bytes.data, worker->signature_bytes.size, &worker->signatures);
+    struct el_status *status = el_signatures_decode(worker->signature_bytes.data, worker->signature_bytes.size,
+                                                    &worker->signatures);
     el_buf_free(&worker->signature_bytes);
     struct el_learned *learned = NULL;
     if (status == NULL) {

@@ -6,8 +6,8 @@
  * Work for another thread's event loop: any thread posts a letter, the loop's
  * thread opens it soon.
  *
- * A letter is embedded in what it is about and may be under way once: posting it again before it was opened does nothing.
- * Whoever owns it keeps it until it was opened. Opening comes in the order of posting.
+ * A letter is embedded in what it is about and may be under way once: posting it again before it was opened does
+ * nothing. Whoever owns it keeps it until it was opened. Opening comes in the order of posting.
  */
 
 #include "base/status.h"
@@ -23,7 +23,7 @@ struct el_letter {
 };
 
 struct el_mailbox {
-    uv_async_t async; /* its data is free for the owner, who closes it */
+    uv_async_t async;     /* its data is free for the owner, who closes it */
     pthread_mutex_t lock; /* guards the list and `posted` of the letters in it; nothing else is taken under it */
     struct el_letter *first, *last;
 };

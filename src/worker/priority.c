@@ -22,7 +22,7 @@ static void set_io(pid_t thread, int class)
 
 static bool set_cpu(pid_t thread, int policy)
 {
-    const struct sched_param none = {.sched_priority = 0};
+    const struct sched_param none = { .sched_priority = 0 };
     return sched_setscheduler(thread, policy, &none) == 0;
 }
 

@@ -7,9 +7,10 @@
  * that it takes only what serving leaves; back to normal when it is ready.
  *
  * Priorities belong to threads and are inherited by the threads they start, so the thread that loads goes idle, and
- * at the end each thread of the process is lifted. Leaving SCHED_IDLE needs CAP_SYS_NICE or RLIMIT_NICE of 20 and more
- * ("ulimit -e 20", systemd "LimitNICE=0"); where neither is there, el_priority_can_return() says so and loads keep the normal CPU priority
- * (and still use idle I/O): a version that could never leave idle priority would serve badly for ever.
+ * at the end each thread of the process is lifted. Leaving SCHED_IDLE needs CAP_SYS_NICE or RLIMIT_NICE of 20 and
+ * more ("ulimit -e 20", systemd "LimitNICE=0"); where neither is there, el_priority_can_return() says so and loads
+ * keep the normal CPU priority (and still use idle I/O): a version that could never leave idle priority would serve
+ * badly for ever.
  */
 
 #include <stdbool.h>
@@ -29,8 +30,8 @@ pid_t *el_priority_threads(pid_t pid, size_t *count);
 size_t el_priority_modest(pid_t pid);
 
 /*
- * Lifts every idle or modest thread of a process (0: this one) to normal, except those listed. Threads that appear meanwhile are
- * found by looking again. Returns how many were lifted.
+ * Lifts every idle or modest thread of a process (0: this one) to normal, except those listed. Threads that appear
+ * meanwhile are found by looking again. Returns how many were lifted.
  */
 size_t el_priority_normal(pid_t pid, const pid_t *except, size_t except_count);
 

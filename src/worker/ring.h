@@ -17,18 +17,19 @@
  * messages under way than slots, and a ring has at least as many cells. A cell is filled again only after its message
  * was taken, that is after `head` moved past it (requests) or the loop's private head did (completions).
  *
- * Why a taker reads before it claims. A runner reads a cell's message first and then moves head by compare-and-swap. If the swap
- * succeeds nobody else took the message, and, by the paragraph above, nobody overwrote it in between. If runners claimed first, one that is
- * stopped between claiming and reading would find its cell overwritten a lap later.
+ * Why a taker reads before it claims. A runner reads a cell's message first and then moves head by compare-and-swap.
+ * If the swap succeeds nobody else took the message, and, by the paragraph above, nobody overwrote it in between. If
+ * runners claimed first, one that is stopped between claiming and reading would find its cell overwritten a lap
+ * later.
  *
- * Memory order. Putting stores turn with seq_cst (which includes release: slot contents and message are visible to who sees
- * the turn) and taking loads it with seq_cst (includes acquire). Sequential consistency is needed for sleeping: a side that
- * is about to sleep announces it and looks at the ring once more, the other puts and then looks for the announcement;
- * in the single order of these four at least one sees the other.
+ * Memory order. Putting stores turn with seq_cst (which includes release: slot contents and message are visible to
+ * who sees the turn) and taking loads it with seq_cst (includes acquire). Sequential consistency is needed for
+ * sleeping: a side that is about to sleep announces it and looks at the ring once more, the other puts and then looks
+ * for the announcement; in the single order of these four at least one sees the other.
  *
- * Trust. The front's positions (tail of requests, head of completions) are in private memory. What a worker writes into turn, message, head or
- * tail can make it miss its own requests or send nonsense, which el_answer checks; it cannot make the front wait, loop or
- * leave the ring.
+ * Trust. The front's positions (tail of requests, head of completions) are in private memory. What a worker writes
+ * into turn, message, head or tail can make it miss its own requests or send nonsense, which el_answer checks; it
+ * cannot make the front wait, loop or leave the ring.
  */
 
 #include "worker/layout.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Runners: threads that take requests from the ring, let the engine run them and put the answers into the memory that the front granted.
+ * Runners: threads that take requests from the ring, let the engine run them and put the answers into the memory that
+ * the front granted.
  *
- * Outputs are written by the engine where they are read by the front. When they do not fit, those that did not are kept in
- * private memory and the front is told what all of them take (NEED); it grants that much and says DELIVER, or DROP.
+ * Outputs are written by the engine where they are read by the front. When they do not fit, those that did not are
+ * kept in private memory and the front is told what all of them take (NEED); it grants that much and says DELIVER, or
+ * DROP.
  *
  * A runner that runs dry spins, if requests have been following each other closely, and then sleeps: see doorbell.h.
  * Nothing here checks what the front wrote: the front is who the worker works for. What the engine gave is checked, so
@@ -43,9 +45,9 @@ struct el_runner {
     struct output *outputs;
     uint32_t input_room, output_room; /* how many fit */
     uint32_t output_count;
-    uint32_t *wanted;   /* output_room indexes */
-    uint64_t used;      /* bytes of the granted memory that were given out */
-    uint64_t need;      /* bytes of all outputs */
+    uint32_t *wanted; /* output_room indexes */
+    uint64_t used;    /* bytes of the granted memory that were given out */
+    uint64_t need;    /* bytes of all outputs */
     bool kept_some;
     const char *broken; /* what the engine did wrong when it asked for memory; NULL: nothing */
 
@@ -102,10 +104,9 @@ static int by_index(const void *key, const void *element)
 static void *give_memory(void *pointer, const struct everlit_tensor *tensor)
 {
     struct el_runner *runner = pointer;
-    struct output *output =
-        bsearch(&tensor->index, runner->outputs, runner->output_count, sizeof *output, by_index);
+    struct output *output = bsearch(&tensor->index, runner->outputs, runner->output_count, sizeof *output, by_index);
     if (output == NULL || output->given || tensor->rank < 0 || tensor->rank > EVERLIT_MAX_RANK) {
-        runner->broken = output == NULL ? "the engine gave an output that was not asked for"
+        runner->broken = output == NULL  ? "the engine gave an output that was not asked for"
                          : output->given ? "the engine gave an output twice"
                                          : "the engine gave an output whose rank is not between 0 and 16";
         return NULL;
@@ -175,7 +176,7 @@ static void read_call(struct el_runner *runner)
     }
     for (uint32_t i = 0; i < slot->output_count; i++) {
         runner->wanted[i] = table[slot->input_count + i].index;
-        runner->outputs[i] = (struct output){.meta.index = runner->wanted[i]};
+        runner->outputs[i] = (struct output){ .meta.index = runner->wanted[i] };
     }
     runner->output_count = slot->output_count;
     runner->used = 0;
@@ -198,11 +199,11 @@ static bool check_output(const struct el_runner *runner, const struct output *ou
                  el_dtype_name((enum el_dtype)output->meta.dtype), el_dtype_name((enum el_dtype)declared->dtype));
         return false;
     }
-    struct el_tensor tensor = {.dtype = (enum el_dtype)output->meta.dtype,
-                               .shape.rank = output->meta.rank,
-                               .data = output->kept != NULL ? output->kept
-                                                            : runner->host->shm.base + output->meta.offset,
-                               .size = output->meta.size};
+    struct el_tensor tensor = { .dtype = (enum el_dtype)output->meta.dtype,
+                                .shape.rank = output->meta.rank,
+                                .data = output->kept != NULL ? output->kept
+                                                             : runner->host->shm.base + output->meta.offset,
+                                .size = output->meta.size };
     memcpy(tensor.shape.dims, output->meta.dims, sizeof tensor.shape.dims);
     struct el_status *status = el_tensor_check(&tensor);
     if (status != NULL)
@@ -277,8 +278,9 @@ static bool unwanted(struct el_runner *runner, uint32_t slot, uint32_t generatio
 }
 
 /*
- * What another runner wrote into the slot when it last answered there is older than what the front wrote since: the order goes through
- * the front's process. This acquire says the same within this process, where ThreadSanitizer can see it; the line is needed soon anyway.
+ * What another runner wrote into the slot when it last answered there is older than what the front wrote since: the
+ * order goes through the front's process. This acquire says the same within this process, where ThreadSanitizer can
+ * see it; the line is needed soon anyway.
  */
 static void follow_last_answer(const struct el_host *host, uint32_t slot)
 {

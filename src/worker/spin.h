@@ -5,13 +5,13 @@
 /*
  * How long to look before sleeping.
  *
- * Waking a thread that sleeps costs some 50 µs where its CPU went to sleep with it (a virtual machine); looking costs the CPU. Who
- * waits learns how long it has been waiting lately (a moving average over about 8 waits) and looks for up to twice that, if the average
- * is within a limit. Where looking was in vain, say because the other side gets no CPU while we look, it sleeps at once the next
- * time, then the next 2, 4... 64 times, until looking succeeds again.
+ * Waking a thread that sleeps costs some 50 µs where its CPU went to sleep with it (a virtual machine); looking costs
+ * the CPU. Who waits learns how long it has been waiting lately (a moving average over about 8 waits) and looks for
+ * up to twice that, if the average is within a limit. Where looking was in vain, say because the other side gets no
+ * CPU while we look, it sleeps at once the next time, then the next 2, 4... 64 times, until looking succeeds again.
  *
- * Two sides that sleep see each other as slow, and would for ever: so what a runner learns is not how long it waited but how
- * long the front took from its last answer to the next request, which leaves the time that waking takes out.
+ * Two sides that sleep see each other as slow, and would for ever: so what a runner learns is not how long it waited
+ * but how long the front took from its last answer to the next request, which leaves the time that waking takes out.
  *
  * Relaxed atomics: estimates, which several runners may change at once.
  */

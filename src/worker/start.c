@@ -69,7 +69,7 @@ static struct el_status *send_start(struct el_worker *worker)
         .precision = worker->precision,
         .scratch_path = worker->scratch_path,
     };
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_start(&packet, &start);
     struct el_status *status = el_send(worker->control, &packet, NULL, 0);
     el_buf_free(&packet);
@@ -80,8 +80,8 @@ static struct el_status *prepare(struct el_worker *worker, const struct el_worke
 {
     EL_TRY(copy_options(worker, options));
     EL_TRY(el_scratch_new(&worker->scratch_path));
-    EL_TRY(el_worker_parts_new(worker, worker->options.queue_slots, worker->workers->loops,
-                               worker->options.arena_bytes, &worker->memory));
+    EL_TRY(el_worker_parts_new(worker, worker->options.queue_slots, worker->workers->loops, worker->options.arena_bytes,
+                               &worker->memory));
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return el_status_errno(errno, "a socket to the worker cannot be made");

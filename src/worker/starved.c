@@ -43,6 +43,6 @@ bool el_starved_look(struct el_starved *starved, pid_t pid)
     /* A thread that ended took its figures along: then a sum may have shrunk, and this span tells nothing. */
     const bool known = starved->since_ns != 0 && ran >= starved->ran_ns && waited >= starved->waited_ns;
     const uint64_t ran_now = ran - starved->ran_ns, waited_now = waited - starved->waited_ns;
-    *starved = (struct el_starved){.since_ns = now, .ran_ns = ran, .waited_ns = waited};
+    *starved = (struct el_starved){ .since_ns = now, .ran_ns = ran, .waited_ns = waited };
     return known && waited_now >= LEAST_WAIT_NS && waited_now / TIMES >= ran_now;
 }

@@ -20,8 +20,8 @@
 
 /* Zero-initialise to start. */
 struct el_starved {
-    uint64_t since_ns;           /* when the span that is looked at began; 0: not yet */
-    uint64_t ran_ns, waited_ns;  /* of all threads, at that time */
+    uint64_t since_ns;          /* when the span that is looked at began; 0: not yet */
+    uint64_t ran_ns, waited_ns; /* of all threads, at that time */
 };
 
 /* True if pid was starved in the span that ends now; spans last a second. */

@@ -3,9 +3,11 @@
 /*
  * The memory of workers: what they hold, read from /proc, and the end of those that hold more than they may.
  *
- * The limit is on anonymous memory of the process beyond what it had when it was forked (the zygote's pages, which it shares): RssAnon in
- * /proc/PID/status costs some 20 µs whatever the size of the process. It is looked at every 100 ms until the version is promoted and
- * every second afterwards, and only where there is a limit (or, while it loads, a priority that may starve it: starved.h). What a model takes between two looks is stopped by RLIMIT_DATA, far above: see host.c.
+ * The limit is on anonymous memory of the process beyond what it had when it was forked (the zygote's pages, which it
+ * shares): RssAnon in /proc/PID/status costs some 20 µs whatever the size of the process. It is looked at every 100
+ * ms until the version is promoted and every second afterwards, and only where there is a limit (or, while it loads,
+ * a priority that may starve it: starved.h). What a model takes between two looks is stopped by RLIMIT_DATA, far
+ * above: see host.c.
  */
 
 #include "worker/internal.h"
@@ -41,7 +43,7 @@ static void read_lines(pid_t pid, const char *file_name, const char *const *name
 
 uint64_t el_watch_private_bytes(pid_t pid)
 {
-    static const char *const names[] = {"RssAnon:", "VmSwap:"};
+    static const char *const names[] = { "RssAnon:", "VmSwap:" };
     uint64_t bytes[2];
     read_lines(pid, "status", names, 2, bytes);
     return bytes[0] + bytes[1];
@@ -49,9 +51,9 @@ uint64_t el_watch_private_bytes(pid_t pid)
 
 uint64_t el_worker_resident_bytes(const struct el_worker *worker)
 {
-    static const char *const names[] = {"VmRSS:"};
+    static const char *const names[] = { "VmRSS:" };
     const pid_t pid = el_worker_pid(worker);
-    uint64_t bytes[1] = {0};
+    uint64_t bytes[1] = { 0 };
     if (pid != 0)
         read_lines(pid, "status", names, 1, bytes);
     return bytes[0];
@@ -63,7 +65,7 @@ void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *m
     const pid_t pid = el_worker_pid(worker);
     if (pid == 0)
         return;
-    static const char *const names[] = {"Rss:", "Private_Clean:", "Private_Dirty:", "Swap:"};
+    static const char *const names[] = { "Rss:", "Private_Clean:", "Private_Dirty:", "Swap:" };
     uint64_t bytes[4];
     read_lines(pid, "smaps_rollup", names, 4, bytes);
     memory->resident_bytes = bytes[0];

@@ -47,7 +47,7 @@ void el_packet_start(struct el_buf *buf, const struct el_start *start)
 
 struct el_packet el_packet_open(const uint8_t *bytes, size_t size)
 {
-    return (struct el_packet){.at = bytes, .left = size};
+    return (struct el_packet){ .at = bytes, .left = size };
 }
 
 static bool take(struct el_packet *packet, void *to, size_t size)
@@ -102,7 +102,7 @@ static void free_text(const char *text)
     union {
         const char *borrowed;
         char *owned;
-    } same = {.borrowed = text};
+    } same = { .borrowed = text };
     free(same.owned);
 }
 
@@ -151,8 +151,8 @@ struct el_status *el_send(int socket, const struct el_buf *packet, const int *fd
     if (packet->size > EL_PACKET_MAX || fd_count > EL_PACKET_FDS)
         return el_status_new(EL_INVALID_ARGUMENT, "a message of %zu bytes with %zu descriptors: at most %d and %d",
                              packet->size, fd_count, EL_PACKET_MAX, EL_PACKET_FDS);
-    struct iovec bytes = {.iov_base = packet->data, .iov_len = packet->size};
-    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+    struct iovec bytes = { .iov_base = packet->data, .iov_len = packet->size };
+    struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
     union control control;
     if (fd_count > 0) {
         memset(&control, 0, sizeof control);
@@ -176,10 +176,11 @@ struct el_status *el_send(int socket, const struct el_buf *packet, const int *fd
 
 long el_receive(int socket, uint8_t *bytes, int *fds, size_t *fd_count, bool wait)
 {
-    struct iovec room = {.iov_base = bytes, .iov_len = EL_PACKET_MAX};
+    struct iovec room = { .iov_base = bytes, .iov_len = EL_PACKET_MAX };
     union control control;
     struct msghdr message = {
-        .msg_iov = &room, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        .msg_iov = &room, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+    };
     ssize_t size;
     do {
         size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));

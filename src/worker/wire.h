@@ -6,8 +6,9 @@
  * The messages on the sockets between front, zygote and worker.
  *
  * Each is one packet of a Unix SOCK_SEQPACKET socket, at most EL_PACKET_MAX bytes: a number that says which, then its
- * fields in the machine's byte order (both ends run on one machine), texts as length and bytes. Descriptors travel beside it. Reading is
- * checked: what is too short, too long or unknown is a status, never a crash; el_packet_read_done() makes sure that nothing was left over.
+ * fields in the machine's byte order (both ends run on one machine), texts as length and bytes. Descriptors travel
+ * beside it. Reading is checked: what is too short, too long or unknown is a status, never a crash;
+ * el_packet_read_done() makes sure that nothing was left over.
  *
  *     front → zygote    SPAWN
  *     zygote → front    READY or BROKEN; SPAWNED or SPAWN_FAILED; EXITED
@@ -23,7 +24,7 @@
 #include <stdint.h>
 
 #define EL_PACKET_MAX 65536
-#define EL_PACKET_FDS 80        /* descriptors in one message: control, memory, an eventfd for each lane */
+#define EL_PACKET_FDS 80              /* descriptors in one message: control, memory, an eventfd for each lane */
 #define EL_SIGNATURES_MAX (16u << 20) /* bytes of all signatures of a model */
 
 enum el_message_type {
@@ -86,9 +87,9 @@ void el_start_free(struct el_start *start);
 struct el_status *el_send(int socket, const struct el_buf *packet, const int *fds, size_t fd_count) EL_MUST_USE;
 
 /*
- * Receives one packet into bytes (EL_PACKET_MAX). Descriptors that came with it are close-on-exec and belong to the caller;
- * those beyond *fd_count's initial value are closed. Returns the size; 0 at the end of the stream; -1 with errno.
- * A packet that was cut off is -1 with EMSGSIZE.
+ * Receives one packet into bytes (EL_PACKET_MAX). Descriptors that came with it are close-on-exec and belong to the
+ * caller; those beyond *fd_count's initial value are closed. Returns the size; 0 at the end of the stream; -1 with
+ * errno. A packet that was cut off is -1 with EMSGSIZE.
  */
 long el_receive(int socket, uint8_t *bytes, int *fds, size_t *fd_count, bool wait);
 

@@ -3,8 +3,8 @@
 /*
  * The life of one worker, as the front sees it: all on the swap thread.
  *
- * What happens (messages, deaths, timers, other threads' letters) only notes what is now true; el_worker_step() looks at all of it and
- * does what follows, in this order:
+ * What happens (messages, deaths, timers, other threads' letters) only notes what is now true; el_worker_step() looks
+ * at all of it and does what follows, in this order:
  *
  *     it could not load            → FAILED, and it is told to end
  *     stop was asked, no call left → it is told to end (its control socket ends)
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define FAILED_GRACE_MS 2000 /* for a process that could not load to end by itself */
-#define CAUSE_WAIT_MS 3000 /* how long the zygote may take to say how a worker ended */
+#define CAUSE_WAIT_MS 3000   /* how long the zygote may take to say how a worker ended */
 
 static bool inside(const struct el_worker *worker)
 {
@@ -51,8 +51,9 @@ static void on_letter(struct el_letter *letter)
 
 static void emit(struct el_worker *worker, enum el_worker_event_type type, const struct el_status *status)
 {
-    const struct el_worker_event event = {
-        .type = type, .status = status, .load_ms = (double)(el_now_ns() - worker->started_ns) / 1e6};
+    const struct el_worker_event event = { .type = type,
+                                           .status = status,
+                                           .load_ms = (double)(el_now_ns() - worker->started_ns) / 1e6 };
     worker->on_event(worker, &event, worker->argument);
 }
 
@@ -75,12 +76,13 @@ static void note_gone(struct el_worker *worker)
     if (!worker->gone) {
         worker->gone = true;
         worker->accepting = false;
-        worker->last_words =
-            worker->kill_reason != NULL
-                ? el_status_new(EL_UNAVAILABLE, "the worker of %s version %lld was killed: %s", worker->model,
-                                (long long)worker->options.version, el_status_text(worker->kill_reason))
-                : el_status_new(EL_UNAVAILABLE, "the worker of %s version %lld ended while it ran the request",
-                                worker->model, (long long)worker->options.version);
+        worker->last_words = worker->kill_reason != NULL
+                                 ? el_status_new(EL_UNAVAILABLE, "the worker of %s version %lld was killed: %s",
+                                                 worker->model, (long long)worker->options.version,
+                                                 el_status_text(worker->kill_reason))
+                                 : el_status_new(EL_UNAVAILABLE,
+                                                 "the worker of %s version %lld ended while it ran the request",
+                                                 worker->model, (long long)worker->options.version);
     }
     pthread_mutex_unlock(&worker->lock);
     atomic_store(&worker->pid, 0);
@@ -101,10 +103,9 @@ static void on_timer(uv_timer_t *timer)
             note_gone(worker); /* its threads keep their own mapping and end when the engine lets them */
         el_worker_notify(worker);
     } else {
-        el_worker_fail(worker,
-                       el_status_new(EL_DEADLINE_EXCEEDED, "%s version %lld was not loaded within %u ms and was given up",
-                                     worker->model, (long long)worker->options.version,
-                                     worker->options.load_timeout_ms));
+        el_worker_fail(
+            worker, el_status_new(EL_DEADLINE_EXCEEDED, "%s version %lld was not loaded within %u ms and was given up",
+                                  worker->model, (long long)worker->options.version, worker->options.load_timeout_ms));
         worker->forced = true;
     }
 }

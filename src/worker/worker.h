@@ -34,27 +34,31 @@
 #include <sys/types.h>
 #include <uv.h>
 
-struct el_workers;    /* zygotes, and what all workers share */
-struct el_worker;     /* one version, being loaded or ready to run */
+struct el_workers;     /* zygotes, and what all workers share */
+struct el_worker;      /* one version, being loaded or ready to run */
 struct el_completions; /* one per event loop: where answers arrive */
-struct el_call;       /* one run of one signature */
+struct el_call;        /* one run of one signature */
 
 #define EL_MAX_LOOPS 64 /* completion queues per el_workers */
 
 enum el_isolation { EL_ISOLATION_PROCESS, EL_ISOLATION_NONE };
 
 struct el_workers_options {
-    uv_loop_t *uv_loop;      /* the swap thread's */
+    uv_loop_t *uv_loop;       /* the swap thread's */
     const struct el_log *log; /* may be NULL; outlives the workers */
-    const char *helper_path; /* the program everlit-worker; NULL: beside the running program, then the installed place */
-    const char *engine_dir;  /* directory of the plug-ins ("engine_openvino.so"...); NULL: beside the helper, then the installed place */
-    const char *tags;        /* of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers */
-    uint32_t loops;          /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
+    /* The program everlit-worker; NULL: beside the running program, then the installed place. */
+    const char *helper_path;
+    /* Directory of the plug-ins ("engine_openvino.so"...); NULL: beside the helper, then the installed place. */
+    const char *engine_dir;
+    /* Of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers. */
+    const char *tags;
+    uint32_t loops; /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
 };
 
 struct el_status *el_workers_new(const struct el_workers_options *options, struct el_workers **workers) EL_MUST_USE;
 
-/* Ends the zygotes. All workers are freed and all completion queues closed before. Swap thread. */
+/* Ends the zygotes. All workers are freed and all completion queues closed before. The memory goes when the swap loop has
+ * turned once more and let go of the handles. Swap thread. */
 void el_workers_free(struct el_workers *workers);
 
 /*
@@ -68,18 +72,19 @@ struct el_status *el_completions_new(struct el_workers *workers, uint32_t index,
 void el_completions_close(struct el_completions *completions, void (*closed)(void *argument), void *argument);
 
 struct el_worker_options {
-    const char *model;       /* for messages */
+    const char *model; /* for messages */
     int64_t version;
-    const char *path;        /* the version's directory */
-    const char *engine;      /* plug-in name: "tensorflow", "openvino", "test" */
+    const char *path;   /* the version's directory */
+    const char *engine; /* plug-in name: "tensorflow", "openvino", "test" */
     enum el_isolation isolation;
-    const char *tags;        /* comma list of SavedModel tags; NULL: those of the workers' options */
-    const char *precision;   /* NULL: "f32" */
-    uint32_t concurrency;    /* runs at the same time: runner threads; 0: chosen (1 on up to 2 CPUs, else half of them) */
+    const char *tags;      /* comma list of SavedModel tags; NULL: those of the workers' options */
+    const char *precision; /* NULL: "f32" */
+    uint32_t concurrency;  /* runs at the same time: runner threads; 0: chosen (1 on up to 2 CPUs, else half of them) */
     uint32_t intra_op_threads, inter_op_threads; /* 0: the engine decides */
-    uint32_t queue_slots;    /* calls in flight and waiting, at most; 0: 512 */
-    uint64_t arena_bytes;    /* shared memory for tensors, given out lazily; 0: 1 GiB. One message of 64 MiB must fit. */
-    uint64_t memory_limit_bytes; /* private memory of the process beyond what it had at fork; 0: none. A worker beyond it is killed. */
+    uint32_t queue_slots;                        /* calls in flight and waiting, at most; 0: 512 */
+    uint64_t arena_bytes; /* shared memory for tensors, given out lazily; 0: 1 GiB. One message of 64 MiB must fit. */
+    /* Private memory of the process beyond what it had at fork; 0: none. A worker beyond it is killed. */
+    uint64_t memory_limit_bytes;
     uint32_t load_timeout_ms; /* 0: none. Beyond it the worker is killed and the load has failed. */
     bool idle_priority;       /* SCHED_IDLE and idle I/O until el_worker_promote() */
 };
@@ -87,8 +92,10 @@ struct el_worker_options {
 enum el_worker_event_type {
     EL_WORKER_LOADED, /* it can run; el_worker_signatures() is there */
     EL_WORKER_FAILED, /* it could not load (status says why); GONE follows */
-    EL_WORKER_DIED,   /* it ended by itself or was killed (status: "worker of digits version 2 was killed by signal 6 (Aborted) while loading") ; GONE follows */
-    EL_WORKER_GONE,   /* the process is gone and no call is left: free it */
+    /* It ended by itself or was killed ("worker of digits version 2 was killed by signal 6 (Aborted) while loading"); GONE
+     * follows. Calls are told at once, this waits up to 3 s for the zygote to say how the process ended. */
+    EL_WORKER_DIED,
+    EL_WORKER_GONE, /* the process is gone and no call is left: free it */
 };
 
 struct el_worker_event {
@@ -146,8 +153,9 @@ struct el_status *el_call_begin(struct el_worker *worker, struct el_completions 
                                 struct el_call **call) EL_MUST_USE;
 
 /*
- * Memory for one input in the arena, 64-byte aligned, to be filled by the caller before submit. size: for numeric tensors
- * el_tensor_bytes(), for strings the size of the packed form. Each input at most once. RESOURCE_EXHAUSTED: arena full.
+ * Memory for one input in the arena, 64-byte aligned, to be filled by the caller before submit. size: for numeric
+ * tensors el_tensor_bytes(), for strings the size of the packed form. Each input at most once. RESOURCE_EXHAUSTED:
+ * arena full.
  */
 struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dtype dtype, const struct el_shape *shape,
                                 size_t size, void **data) EL_MUST_USE;
@@ -159,7 +167,8 @@ struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dt
 struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, uint32_t output_count,
                                  uint64_t deadline_ns, el_call_done *done, void *argument) EL_MUST_USE;
 
-/* Inputs as given (for a replay elsewhere) : tensors and their indexes, until el_call_end(). */
+/* Inputs as given (for a replay elsewhere): tensors and their indexes, until el_call_end(). A hostile worker may have changed
+ * the data, never where it lies: strings are read with el_tensor_string() or checked again. */
 uint32_t el_call_inputs(const struct el_call *call, const struct el_tensor **tensors, const uint32_t **indexes);
 
 /* The outputs asked for, in that order, after done without a status; checked views into the arena, until el_call_end(). */

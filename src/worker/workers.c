@@ -61,10 +61,11 @@ static struct el_status *find_helper(char **found)
     *found = path;
     struct el_status *status = NULL;
     if (path == NULL)
-        status = el_status_new(EL_FAILED_PRECONDITION,
-                               "the program everlit-worker is neither in %s nor in %s; type `make` in Everlit's source to "
-                               "build it, or install the package again",
-                               program == NULL ? "the program's folder" : program, EVERLIT_LIBEXEC_DIR);
+        status = el_status_new(
+            EL_FAILED_PRECONDITION,
+            "the program everlit-worker is neither in %s nor in %s; type `make` in Everlit's source to "
+            "build it, or install the package again",
+            program == NULL ? "the program's folder" : program, EVERLIT_LIBEXEC_DIR);
     free(program);
     return status;
 }
@@ -126,8 +127,8 @@ struct el_status *el_workers_new(const struct el_workers_options *options, struc
     else if ((made->helper_path = strdup(options->helper_path)) == NULL)
         status = el_status_no_memory();
     if (status == NULL) {
-        made->engine_dir =
-            options->engine_dir != NULL ? strdup(options->engine_dir) : find_engine_dir(made->helper_path);
+        made->engine_dir = options->engine_dir != NULL ? strdup(options->engine_dir)
+                                                       : find_engine_dir(made->helper_path);
         if (made->engine_dir == NULL)
             status = el_status_no_memory();
     }

@@ -3,9 +3,10 @@
 /*
  * The front's end of the zygotes: one per engine, started when its first worker is.
  *
- * Each worker that waits to be forked is in its zygote's list. A zygote that could not open its engine says why: those that wait have failed with that text, and the next worker
- * makes another attempt. One that dies later is started again for those that wait, at once the first time, then with a pause that doubles up to
- * 10 s for as long as it keeps dying within 10 s; a worker that three zygotes died on is given up.
+ * Each worker that waits to be forked is in its zygote's list. A zygote that could not open its engine says why:
+ * those that wait have failed with that text, and the next worker makes another attempt. One that dies later is
+ * started again for those that wait, at once the first time, then with a pause that doubles up to 10 s for as long as
+ * it keeps dying within 10 s; a worker that three zygotes died on is given up.
  */
 
 #include "worker/internal.h"
@@ -40,10 +41,10 @@ struct el_zygote {
     pid_t pid;
     bool closing_poll;
     unsigned open_handles;
-    bool ready;                /* its engine is open */
-    struct el_status *broken;  /* what it said before it ended */
+    bool ready;               /* its engine is open */
+    struct el_status *broken; /* what it said before it ended */
     uint64_t started_ns;
-    uint64_t pause_ms;         /* before the next start */
+    uint64_t pause_ms; /* before the next start */
     char engine[];
 };
 
@@ -100,7 +101,7 @@ static struct el_status *ask(struct el_zygote *zygote, struct el_worker *worker)
         fds[2 + i] = worker->eventfds[i];
     char name[16];
     snprintf(name, sizeof name, "el:%.8s/%lld", worker->model, (long long)worker->options.version);
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_SPAWN);
     el_packet_u64(&packet, worker->id);
     el_packet_text(&packet, name);
@@ -171,8 +172,8 @@ static void on_spawn_failed(struct el_zygote *zygote, struct el_packet *packet)
         return;
     remove_pending(zygote, worker);
     worker->zygote = NULL;
-    el_worker_fail(worker, el_status_errno((int)error, "a process for %s version %lld cannot be started",
-                                           worker->model, (long long)worker->options.version));
+    el_worker_fail(worker, el_status_errno((int)error, "a process for %s version %lld cannot be started", worker->model,
+                                           (long long)worker->options.version));
 }
 
 static void on_exited(struct el_zygote *zygote, struct el_packet *packet)
@@ -209,8 +210,9 @@ static struct el_status *how_it_ended(const struct el_zygote *zygote, int status
                              zygote->engine, WTERMSIG(status), strsignal(WTERMSIG(status)), when,
                              zygote->workers->engine_dir, zygote->engine);
     if (WEXITSTATUS(status) == 127)
-        return el_status_new(EL_FAILED_PRECONDITION, "%s cannot be started; type `make` in Everlit's source to build "
-                                                     "it, or install the package again",
+        return el_status_new(EL_FAILED_PRECONDITION,
+                             "%s cannot be started; type `make` in Everlit's source to build "
+                             "it, or install the package again",
                              zygote->workers->helper_path);
     return el_status_new(EL_FAILED_PRECONDITION, "the zygote of engine %s (%s) ended with exit status %d%s",
                          zygote->engine, zygote->workers->helper_path, WEXITSTATUS(status), when);
@@ -329,8 +331,8 @@ static void on_message(uv_poll_t *poll, int error, int events)
 /* Runs the helper with the socket as descriptor 3, in a process group of its own: Ctrl-C at the terminal is for the front. */
 static int run_helper(const struct el_zygote *zygote, int socket, pid_t *pid)
 {
-    const char *const arguments[] = {zygote->workers->helper_path,    "--zygote", zygote->engine, "--engine-dir",
-                                     zygote->workers->engine_dir, NULL};
+    const char *const arguments[] = { zygote->workers->helper_path, "--zygote", zygote->engine, "--engine-dir",
+                                      zygote->workers->engine_dir,  NULL };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
@@ -357,7 +359,7 @@ static int run_helper(const struct el_zygote *zygote, int socket, pid_t *pid)
     union {
         const char *const *constant;
         char *const *argv;
-    } same = {.constant = arguments}; /* posix_spawn does not change them, but its type does not say so */
+    } same = { .constant = arguments }; /* posix_spawn does not change them, but its type does not say so */
     if (error == 0)
         error = posix_spawn(pid, zygote->workers->helper_path, &actions, &attributes, same.argv, environ);
     posix_spawnattr_destroy(&attributes);

@@ -6,13 +6,13 @@
  *     everlit-worker --zygote ENGINE --engine-dir DIR      (the front's socket is descriptor 3)
  *
  * Loads the engine's library once, which takes up to a second, and then forks a worker for each request in a few
- * milliseconds, with the library's pages shared. It stays single-threaded, so that a fork copies all there is. It tells the
- * front each worker's pid and pidfd (taken before the worker can be reaped, so it is never somebody else's), and how each ended.
- * When the front closes its end, it ends; the workers see the end of their own sockets. Workers outlive a zygote that dies: the front
- * starts another one when it needs it.
+ * milliseconds, with the library's pages shared. It stays single-threaded, so that a fork copies all there is. It
+ * tells the front each worker's pid and pidfd (taken before the worker can be reaped, so it is never somebody
+ * else's), and how each ended. When the front closes its end, it ends; the workers see the end of their own sockets.
+ * Workers outlive a zygote that dies: the front starts another one when it needs it.
  *
- * SIGINT, SIGTERM and SIGHUP are ignored here and in the workers: a terminal or a service manager sends them to all processes, but
- * the front answers what is in flight first and ends us by closing the sockets.
+ * SIGINT, SIGTERM and SIGHUP are ignored here and in the workers: a terminal or a service manager sends them to all
+ * processes, but the front answers what is in flight first and ends us by closing the sockets.
  */
 
 #include "base/status.h"
@@ -37,7 +37,7 @@
 
 struct zygote {
     struct el_engine *engine;
-    int deaths; /* signalfd for SIGCHLD */
+    int deaths;    /* signalfd for SIGCHLD */
     sigset_t mask; /* of signals, as it was before SIGCHLD was blocked */
     uint8_t bytes[EL_PACKET_MAX];
 };
@@ -54,7 +54,7 @@ static bool tell(struct el_buf *packet, const int *fd)
 
 static void tell_broken(struct el_status *status)
 {
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_BROKEN);
     el_packet_u32(&packet, el_status_code(status));
     el_packet_text(&packet, el_status_text(status));
@@ -97,7 +97,7 @@ _Noreturn static void be_worker(struct zygote *zygote, const char *name, const i
 
 static bool answer_spawn(uint64_t id, pid_t pid, int error)
 {
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
     if (pid >= 0 && pidfd < 0) {
         error = errno;
@@ -158,7 +158,7 @@ static bool reap(struct zygote *zygote)
         const pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid <= 0)
             return true;
-        struct el_buf packet = {0};
+        struct el_buf packet = { 0 };
         el_packet_u32(&packet, EL_MESSAGE_EXITED);
         el_packet_u32(&packet, (uint32_t)pid);
         el_packet_u32(&packet, (uint32_t)status);
@@ -169,7 +169,7 @@ static bool reap(struct zygote *zygote)
 
 static void serve(struct zygote *zygote)
 {
-    struct pollfd polled[] = {{.fd = FRONT, .events = POLLIN}, {.fd = zygote->deaths, .events = POLLIN}};
+    struct pollfd polled[] = { { .fd = FRONT, .events = POLLIN }, { .fd = zygote->deaths, .events = POLLIN } };
     for (;;) {
         if (poll(polled, 2, -1) < 0 && errno != EINTR)
             return;
@@ -219,7 +219,7 @@ static int run(const char *engine, const char *dir)
         free(zygote);
         return 1;
     }
-    struct el_buf packet = {0};
+    struct el_buf packet = { 0 };
     el_packet_u32(&packet, EL_MESSAGE_READY);
     if (tell(&packet, NULL))
         serve(zygote);

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import http.client
 import json
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -228,29 +229,21 @@ def predict_request(model, inputs, signature="", version=None, outputs=()):
     return request
 
 
-class Traffic:
-    """Clients that ask without pause, from several threads, over gRPC and REST, and check every answer.
+class Clients:
+    """Clients that ask without pause, from several threads, over gRPC and REST, and check every answer. In a process of
+    their own (see Traffic), so that they and the test do not wait for each other's turn in one interpreter."""
 
-    `expected` maps a version to the predictions that it alone may give for `inputs`. What is neither is recorded in
-    `wrong`, what failed in `failed`; `answers` counts by version.
-    """
-
-    def __init__(self, server, inputs, expected, model="digits", grpc_threads=8, rest_threads=8):
-        self.server, self.inputs, self.expected, self.model = server, inputs, expected, model
+    def __init__(self, ports, inputs, expected, model, done, total):
+        self.ports, self.inputs, self.expected, self.model = ports, inputs, expected, model
+        self.done, self.total_answers = done, total
         self.answers, self.failed, self.wrong = collections.Counter(), [], []
         self.lock = threading.Lock()
-        self.done = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(kind, i), daemon=True) for i, kind in enumerate(
-            [self.grpc_client] * grpc_threads + [self.rest_client] * rest_threads)]
 
-    def __enter__(self):
-        for thread in self.threads:
+    def run_all(self, kinds):
+        threads = [threading.Thread(target=self.run, args=(getattr(self, kind), i)) for i, kind in enumerate(kinds)]
+        for thread in threads:
             thread.start()
-        return self
-
-    def __exit__(self, *unused):
-        self.done.set()
-        for thread in self.threads:
+        for thread in threads:
             thread.join()
 
     def run(self, kind, number):
@@ -267,7 +260,7 @@ class Traffic:
     def grpc_client(self):
         requests = [predict_request(self.model, {"input": x[None]}) for x in self.inputs]
         options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
-        with grpc.insecure_channel(f"localhost:{self.server.grpc_port}", options=options) as channel:
+        with grpc.insecure_channel(f"localhost:{self.ports[0]}", options=options) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
             def ask(i):
@@ -277,7 +270,7 @@ class Traffic:
 
     def rest_client(self):
         bodies = [json.dumps({"instances": [x.tolist()]}) for x in self.inputs]
-        connection = http.client.HTTPConnection("localhost", self.server.rest_port, timeout=LIMIT_S)
+        connection = http.client.HTTPConnection("localhost", self.ports[1], timeout=LIMIT_S)
 
         def ask(i):
             connection.request("POST", f"/v1/models/{self.model}:predict", body=bodies[i])
@@ -291,25 +284,58 @@ class Traffic:
 
     def check(self, i, answer):
         prediction, said = answer
-        versions = [v for v, table in self.expected.items() if np.allclose(prediction, table[i], rtol=1e-4, atol=1e-5)]
+        candidates = self.expected if said is None else {said: self.expected.get(said)}
+        version = next((v for v, table in candidates.items()
+                        if table is not None and np.allclose(prediction, table[i], rtol=1e-4, atol=1e-5)), None)
         with self.lock:
-            if not versions or (said is not None and said not in versions):
+            if version is None:
                 self.wrong.append(f"input {i}: {prediction}, said to be of version {said}")
             else:
-                self.answers[versions[0]] += 1
+                self.answers[version] += 1
+                self.total_answers.value += 1
+
+
+def run_clients(ports, inputs, expected, model, kinds, done, total, results):
+    clients = Clients(ports, inputs, expected, model, done, total)
+    clients.run_all(kinds)
+    results.put((clients.answers, clients.failed[:1000], len(clients.failed), clients.wrong[:1000], len(clients.wrong)))
+
+
+class Traffic:
+    """Clients on a server for the time of a `with`. `expected` maps a version to the predictions that it alone may give
+    for `inputs`. Afterwards: `answers` by version, `failed` and `wrong` as texts."""
+
+    def __init__(self, server, inputs, expected, model="digits", grpc_threads=8, rest_threads=8):
+        self.server, self.inputs, self.expected, self.model = server, inputs, expected, model
+        self.kinds = ["grpc_client"] * grpc_threads + ["rest_client"] * rest_threads
+        context = multiprocessing.get_context("spawn")
+        self.done, self.total_answers, self.results = context.Event(), context.Value("Q", lock=False), context.Queue()
+        self.context = context
+
+    def __enter__(self):
+        self.process = self.context.Process(target=run_clients, daemon=True, args=(
+            (self.server.grpc_port, self.server.rest_port), self.inputs, self.expected, self.model, self.kinds, self.done,
+            self.total_answers, self.results))
+        self.process.start()
+        self.wait_more(1)
+        return self
+
+    def __exit__(self, *unused):
+        self.done.set()
+        self.answers, self.failed, self.failures, self.wrong, self.wrongs = self.results.get(timeout=4 * LIMIT_S)
+        self.process.join(LIMIT_S)
 
     def total(self):
-        with self.lock:
-            return sum(self.answers.values())
+        return self.total_answers.value
 
     def wait_more(self, count):
         """Until `count` more answers came: traffic flows now."""
         before = self.total()
-        wait_for(lambda: f"{count} more answers; failed: {self.failed[:3]}", lambda: self.total() >= before + count)
+        wait_for(f"{count} more answers; {before} came until then", lambda: self.total() >= before + count)
 
     def assert_clean(self):
-        assert not self.failed, f"{len(self.failed)} requests failed, first: {self.failed[:3]}"
-        assert not self.wrong, f"{len(self.wrong)} wrong answers, first: {self.wrong[:3]}"
+        assert not self.failed, f"{self.failures} requests failed, first: {self.failed[:3]}"
+        assert not self.wrong, f"{self.wrongs} wrong answers, first: {self.wrong[:3]}"
         assert self.total() > 0
 
 

@@ -184,7 +184,7 @@ int main(int count, char **arguments)
     }
     struct el_buf out = { 0 };
     put_message(document.root, &out);
-    const bool written = fwrite(out.data, 1, out.size, stdout) == out.size;
+    const bool written = out.size == 0 || fwrite(out.data, 1, out.size, stdout) == out.size;
     el_buf_free(&out);
     el_text_free(&document);
     return written && fflush(stdout) == 0 ? 0 : 2;

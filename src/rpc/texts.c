@@ -116,6 +116,8 @@ bool el_rpc_text_lists(const char *list, const char *token)
 
 const char *el_rpc_text_header(const uint8_t *headers, size_t size, const char *name)
 {
+    if (size == 0) /* then there may be no memory at all */
+        return NULL;
     const char *at = (const char *)headers, *end = at + size;
     while (at < end) {
         const char *name_end = memchr(at, 0, (size_t)(end - at));

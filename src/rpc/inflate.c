@@ -37,7 +37,7 @@ enum el_inflated el_inflate(const uint8_t *from, size_t size, size_t limit, stru
         }
         stream.next_out = out;
         stream.avail_out = at_most_uint(room);
-        stream.next_in = from + taken;
+        stream.next_in = size == 0 ? from : from + taken; /* from may be NULL then */
         stream.avail_in = at_most_uint(size - taken);
         uInt had_in = stream.avail_in, had_out = stream.avail_out;
         int status = inflate(&stream, Z_NO_FLUSH);

@@ -19,11 +19,6 @@
 #define JSON "application/json"
 #define JSON_LINES "application/x-ndjson"
 
-static uint64_t relaxed(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 static double ms(uint64_t ns)
 {
     return (double)ns / 1e6;
@@ -48,11 +43,11 @@ static json_t *version_json(const struct el_version_view *version, int64_t now_u
     if (json == NULL || stats == NULL)
         return json;
     json_t *figures =
-        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "requests", (json_int_t)relaxed(&stats->requests), "errors",
-                  (json_int_t)relaxed(&stats->errors), "replayed", (json_int_t)relaxed(&stats->replayed),
-                  "worker_deaths", (json_int_t)relaxed(&stats->worker_deaths), "p50_ms",
+        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "requests", (json_int_t)el_api_count(&stats->requests), "errors",
+                  (json_int_t)el_api_count(&stats->errors), "replayed", (json_int_t)el_api_count(&stats->replayed),
+                  "worker_deaths", (json_int_t)el_api_count(&stats->worker_deaths), "p50_ms",
                   ms(el_histogram_quantile(&stats->latency, 0.5)), "p99_ms",
-                  ms(el_histogram_quantile(&stats->latency, 0.99)), "max_ms", ms(relaxed(&stats->latency.max_ns)));
+                  ms(el_histogram_quantile(&stats->latency, 0.99)), "max_ms", ms(el_api_count(&stats->latency.max_ns)));
     json_object_update_new(json, figures);
     return json;
 }
@@ -76,12 +71,6 @@ static json_t *server_json(struct el_api *api, bool ready)
                      "rest_port", rest_port);
 }
 
-static int append_text(const char *text, size_t size, void *buf)
-{
-    el_buf_append(buf, text, size);
-    return 0;
-}
-
 static void answer_status(struct el_http_request *request, struct el_api *api)
 {
     const int64_t now_us = el_calendar_us();
@@ -93,7 +82,7 @@ static void answer_status(struct el_http_request *request, struct el_api *api)
     el_view_put(api->options.swap, view);
     json_t *all = json_pack("{s:o, s:o}", "server", server_json(api, ready), "models", models);
     if (all == NULL ||
-        json_dump_callback(all, append_text, el_http_reply_buf(request), JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
+        json_dump_callback(all, el_api_append_json, el_http_reply_buf(request), JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
         struct el_status *status = el_status_no_memory();
         el_api_rest_fail(request, status);
     } else {
@@ -123,7 +112,7 @@ static void put_event(const struct el_event *event, void *argument)
     json_t *json = json_pack("{s:I, s:I, s:s, s:s, s:I, s:s}", "id", (json_int_t)event->id, "time_us",
                              (json_int_t)event->time_us, "event", event->event, "model", event->model, "version",
                              (json_int_t)event->version, "text", event->text);
-    if (json != NULL && json_dump_callback(json, append_text, lines->buf, JSON_COMPACT) == 0)
+    if (json != NULL && json_dump_callback(json, el_api_append_json, lines->buf, JSON_COMPACT) == 0)
         el_buf_byte(lines->buf, '\n');
     json_decref(json);
     lines->last = event->id;

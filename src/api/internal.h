@@ -61,6 +61,19 @@ static inline struct el_api_loop *el_api_http_loop(struct el_http_request *reque
     return el_http_loop(request)->user;
 }
 
+/* A counter's value now: a reader wants recent figures, not an instant's. */
+static inline uint64_t el_api_count(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* For json_dump_callback(): appends to the el_buf; what is lost shows there. */
+static inline int el_api_append_json(const char *text, size_t size, void *buf)
+{
+    el_buf_append(buf, text, size);
+    return 0;
+}
+
 /* TensorFlow Serving's ModelVersionStatus.State for a state of ours. */
 enum el_tfs_state {
     EL_TFS_UNKNOWN = 0,

@@ -45,31 +45,26 @@ static void put_name(struct el_buf *out, const char *metric, const struct el_mod
     el_buf_printf(out, ",version=\"%" PRId64 "\"", version->version);
 }
 
-static uint64_t relaxed(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 typedef uint64_t version_figure(const struct el_version_view *version);
 
 static uint64_t requests(const struct el_version_view *version)
 {
-    return relaxed(&version->stats->requests);
+    return el_api_count(&version->stats->requests);
 }
 
 static uint64_t errors(const struct el_version_view *version)
 {
-    return relaxed(&version->stats->errors);
+    return el_api_count(&version->stats->errors);
 }
 
 static uint64_t replayed(const struct el_version_view *version)
 {
-    return relaxed(&version->stats->replayed);
+    return el_api_count(&version->stats->replayed);
 }
 
 static uint64_t deaths(const struct el_version_view *version)
 {
-    return relaxed(&version->stats->worker_deaths);
+    return el_api_count(&version->stats->worker_deaths);
 }
 
 static uint64_t memory(const struct el_version_view *version)
@@ -129,7 +124,7 @@ static void put_latency(struct el_buf *out, const struct el_model_view *model, c
     el_buf_printf(out, ",le=\"+Inf\"} %" PRIu64 "\n", count);
     el_buf_text(out, name);
     put_name(out, "_sum", model, version);
-    el_buf_printf(out, "} %g\n", (double)relaxed(&histogram->sum_ns) / 1e9);
+    el_buf_printf(out, "} %g\n", (double)el_api_count(&histogram->sum_ns) / 1e9);
     el_buf_text(out, name);
     put_name(out, "_count", model, version);
     el_buf_printf(out, "} %" PRIu64 "\n", count);

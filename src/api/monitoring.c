@@ -31,11 +31,6 @@ static void put_label(struct el_buf *out, const char *name, const char *value)
     el_buf_byte(out, '"');
 }
 
-static uint64_t relaxed(const _Atomic uint64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
 /* Runs of all the model's versions that took at most ns. */
 static uint64_t at_most(const struct el_model_view *model, uint64_t ns)
 {
@@ -84,7 +79,7 @@ static void put_runtime_latency(struct el_buf *out, const struct el_view *view)
         uint64_t sum_ns = 0;
         for (size_t i = 0; i < model->version_count; i++)
             if (model->versions[i].stats != NULL)
-                sum_ns += relaxed(&model->versions[i].stats->latency.sum_ns);
+                sum_ns += el_api_count(&model->versions[i].stats->latency.sum_ns);
         put_runtime(out, "_sum", model);
         el_buf_printf(out, "} %g\n", (double)sum_ns / 1e3);
         put_runtime(out, "_count", model);

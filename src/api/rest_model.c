@@ -14,15 +14,9 @@
 
 #define JSON "application/json"
 
-static int append_text(const char *text, size_t size, void *buf)
-{
-    el_buf_append(buf, text, size);
-    return 0;
-}
-
 static bool put_json(struct el_buf *buf, const json_t *json)
 {
-    return json != NULL && json_dump_callback(json, append_text, buf, JSON_INDENT(1)) == 0;
+    return json != NULL && json_dump_callback(json, el_api_append_json, buf, JSON_INDENT(1)) == 0;
 }
 
 /* Names come from models and URLs: any bytes. */

@@ -215,6 +215,10 @@ static struct el_status *check_files(int dir_fd, struct el_version_check *check)
     status = check_variables(dir_fd, has_variables, check);
     for (uint32_t i = 0; status == NULL && check->text == NULL && i < model.graph_count; i++)
         status = check_assets(dir_fd, &model.graphs[i], check);
+    for (uint32_t i = 0; i < model.graph_count && check->state_op == NULL; i++) {
+        check->state_op = model.graphs[i].state_op;
+        model.graphs[i].state_op = NULL;
+    }
     el_saved_model_free(&model);
     return status;
 }
@@ -259,5 +263,6 @@ struct el_status *el_version_check(const char *path, struct el_version_check *ch
 void el_version_check_free(struct el_version_check *check)
 {
     free(check->text);
+    free(check->state_op);
     *check = (struct el_version_check){ 0 };
 }

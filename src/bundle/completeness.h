@@ -28,6 +28,7 @@ struct el_version_check {
     uint64_t fingerprint; /* see el_version_fingerprint() */
     uint64_t file_count;
     uint64_t bytes; /* of all regular files */
+    char *state_op; /* WHOLE: see el_meta_graph; of any meta graph; NULL: none */
 };
 
 /*

@@ -6,17 +6,16 @@
  *     SavedModel    schema_version=1 meta_graphs=2
  *     MetaGraphDef  meta_info_def=1 {tags=4 tensorflow_version=5} graph_def=2 saver_def=3 {restore_op_name=3}
  *                   signature_def=5 asset_file_def=6 {filename=2}
- *     GraphDef      node=1 library=2 {function=1 {node_def=3}}
- *     NodeDef       op=2
+ *
+ * What is in graph_def is read by graph.c.
  *
  * Each level is a function; none calls itself, so that a hostile file cannot
  * make the stack grow.
  */
 #include "bundle/saved_model.h"
 
-#include "bundle/proto_file.h"
+#include "bundle/graph.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,8 +24,6 @@
 
 #define MAX_TAGS 64u
 #define MAX_ASSETS 65536u
-#define MAX_OPS 8192u                          /* different ones; TensorFlow has about 1,500 */
-#define MAX_TEXT ((size_t)64 * 1024)           /* a tag, a file name, an op */
 #define MAX_SIGNATURE_BYTES ((size_t)64 << 20) /* all signatures of a meta graph */
 
 static void free_texts(char **texts, uint32_t count)
@@ -45,6 +42,7 @@ static void free_graph(struct el_meta_graph *graph)
     for (uint32_t i = 0; i < graph->op_count; i++)
         free(graph->ops[i].op);
     free(graph->ops);
+    free(graph->state_op);
 }
 
 void el_saved_model_free(struct el_saved_model *model)
@@ -63,27 +61,6 @@ static void *grow(void *list, uint32_t count, size_t element)
     return reallocarray(list, count == 0 ? 1 : 2 * (size_t)count, element);
 }
 
-static struct el_status *read_text(struct el_proto_file *file, const struct el_proto_part *part, const char *what,
-                                   char **text)
-{
-    EL_TRY(el_proto_file_want_bytes(file, part, what));
-    struct el_buf buf = { 0 };
-    struct el_status *status = el_proto_file_read(file, part->span, MAX_TEXT, &buf);
-    if (status == NULL && buf.size > 0 && memchr(buf.data, 0, buf.size) != NULL)
-        status = el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: %s has a NUL byte inside", file->name,
-                               (unsigned long long)part->span.at, what);
-    if (status != NULL) {
-        el_buf_free(&buf);
-        return status;
-    }
-    char *taken = el_buf_take_text(&buf);
-    if (taken == NULL)
-        return el_status_no_memory();
-    free(*text);
-    *text = taken;
-    return NULL;
-}
-
 static struct el_status *add_text(struct el_proto_file *file, const struct el_proto_part *part, const char *what,
                                   uint32_t limit, char ***texts, uint32_t *count)
 {
@@ -95,105 +72,9 @@ static struct el_status *add_text(struct el_proto_file *file, const struct el_pr
         return el_status_no_memory();
     *texts = grown;
     char *text = NULL;
-    EL_TRY(read_text(file, part, what, &text));
+    EL_TRY(el_proto_file_text(file, part, what, &text));
     grown[(*count)++] = text;
     return NULL;
-}
-
-/* ---- the graph: nodes are counted by op ---- */
-
-static struct el_status *count_op(struct el_proto_file *file, const struct el_proto_part *part,
-                                  struct el_meta_graph *graph)
-{
-    char *op = NULL;
-    EL_TRY(read_text(file, part, "the op of a node", &op));
-    assert(op != NULL);
-    uint32_t from = 0, to = graph->op_count;
-    while (from < to) {
-        const uint32_t middle = from + (to - from) / 2;
-        const int order = strcmp(op, graph->ops[middle].op);
-        if (order == 0) {
-            graph->ops[middle].count++;
-            free(op);
-            return NULL;
-        }
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    if (graph->op_count == MAX_OPS) {
-        free(op);
-        return el_status_new(EL_INVALID_ARGUMENT, "%s: offset %llu: more than %u different ops", file->name,
-                             (unsigned long long)part->span.at, MAX_OPS);
-    }
-    struct el_op_count *grown = grow(graph->ops, graph->op_count, sizeof *grown);
-    if (grown == NULL) {
-        free(op);
-        return el_status_no_memory();
-    }
-    graph->ops = grown;
-    memmove(&grown[from + 1], &grown[from], (graph->op_count - from) * sizeof *grown);
-    grown[from] = (struct el_op_count){ .op = op, .count = 1 };
-    graph->op_count++;
-    return NULL;
-}
-
-static struct el_status *read_node(struct el_proto_file *file, const struct el_proto_part *part,
-                                   struct el_meta_graph *graph)
-{
-    EL_TRY(el_proto_file_want_bytes(file, part, "a node"));
-    struct el_proto_span node = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &node, &inner, &status))
-        if (inner.number == 2)
-            status = count_op(file, &inner, graph);
-    graph->node_count++;
-    return status;
-}
-
-static struct el_status *read_function(struct el_proto_file *file, const struct el_proto_part *part,
-                                       struct el_meta_graph *graph)
-{
-    EL_TRY(el_proto_file_want_bytes(file, part, "a function"));
-    struct el_proto_span function = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &function, &inner, &status))
-        if (inner.number == 3)
-            status = read_node(file, &inner, graph);
-    graph->function_count++;
-    return status;
-}
-
-static struct el_status *read_library(struct el_proto_file *file, const struct el_proto_part *part,
-                                      struct el_meta_graph *graph)
-{
-    EL_TRY(el_proto_file_want_bytes(file, part, "the library of functions"));
-    struct el_proto_span library = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &library, &inner, &status))
-        if (inner.number == 1)
-            status = read_function(file, &inner, graph);
-    return status;
-}
-
-static struct el_status *read_graph(struct el_proto_file *file, const struct el_proto_part *part,
-                                    struct el_meta_graph *graph)
-{
-    EL_TRY(el_proto_file_want_bytes(file, part, "the graph"));
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &span, &inner, &status)) {
-        if (inner.number == 1)
-            status = read_node(file, &inner, graph);
-        else if (inner.number == 2)
-            status = read_library(file, &inner, graph);
-    }
-    return status;
 }
 
 /* ---- the meta graph ---- */
@@ -209,7 +90,7 @@ static struct el_status *read_meta_info(struct el_proto_file *file, const struct
         if (inner.number == 4)
             status = add_text(file, &inner, "a tag", MAX_TAGS, &graph->tags, &graph->tag_count);
         else if (inner.number == 5)
-            status = read_text(file, &inner, "the version of TensorFlow", &graph->tensorflow_version);
+            status = el_proto_file_text(file, &inner, "the version of TensorFlow", &graph->tensorflow_version);
     }
     return status;
 }
@@ -268,6 +149,7 @@ static struct el_status *read_meta_graph(struct el_proto_file *file, const struc
 {
     struct el_proto_span span = part->span;
     struct el_buf signatures = { 0 };
+    struct el_reach reach = { 0 };
     struct el_proto_part inner;
     struct el_status *status = NULL;
     bool restores = false;
@@ -283,7 +165,7 @@ static struct el_status *read_meta_graph(struct el_proto_file *file, const struc
             status = read_meta_info(file, &inner, graph);
             break;
         case 2:
-            status = read_graph(file, &inner, graph);
+            status = el_graph_read(file, &inner, graph, &reach);
             break;
         case 3:
             status = read_saver(file, &inner, &restores);
@@ -305,6 +187,9 @@ static struct el_status *read_meta_graph(struct el_proto_file *file, const struc
         status = el_status_prefix(el_signatures_decode(signatures.data, signatures.size, &graph->signatures),
                                   "%s: the signatures of meta graph at offset %llu", file->name,
                                   (unsigned long long)graph->offset);
+    if (status == NULL)
+        status = el_graph_find_state(graph, &reach);
+    el_reach_free(&reach);
     el_buf_free(&signatures);
     return status;
 }

@@ -24,6 +24,7 @@
 struct el_op_count {
     char *op; /* e.g. "MatMul" */
     uint64_t count;
+    bool changes_state; /* see state_ops.h */
 };
 
 struct el_meta_graph {
@@ -38,6 +39,7 @@ struct el_meta_graph {
     uint64_t node_count;     /* all nodes, those inside functions too */
     uint64_t function_count;
     bool has_variables; /* a node holds a variable, and a saver is there to restore it: variables/ is needed */
+    char *state_op;     /* an op that runs with some signature and changes what later runs see; NULL: none does */
     uint64_t offset;    /* of the MetaGraphDef in the file */
     uint64_t size;
 };

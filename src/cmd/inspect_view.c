@@ -94,6 +94,11 @@ static void put_graph(const struct el_meta_graph *graph, const struct el_cli_sty
     el_buf_printf(out, "\n  %" PRIu64 " nodes in the graph and %" PRIu64 " functions, %" PRIu32 " kinds of ops; %s\n",
                   graph->node_count, graph->function_count, graph->op_count,
                   graph->has_variables ? "with variables" : "no variables");
+    if (graph->state_op != NULL) {
+        el_buf_text(out, "  A run changes what later ones see (");
+        el_cli_clean(graph->state_op, out);
+        el_buf_text(out, "): it is loaded twice, once for the probe and once to serve.\n");
+    }
     uint32_t shown = 0;
     for (uint32_t i = 0; i < graph->signatures.count; i++) {
         if (strcmp(graph->signatures.list[i].name, INIT_OP) == 0)

@@ -13,6 +13,7 @@
  *     run=ok | fail | abort | segv | exit | hang | slow MS | nan | shape | dtype | missing | twice | scribble | need-more
  *     value=NUMBER        what the second column of prediction holds (default 1)
  *     reread=1            read the file again at each run
+ *     tally=PATH          each run appends its process id, one a line
  *     start=fail | abort  in the file that the environment variable EVERLIT_TEST_ENGINE names, read by start()
  *
  * The model (signatures and tensors sorted by name):
@@ -52,7 +53,7 @@ enum {
 };
 
 struct orders {
-    char open[32], signatures[32], run[32], start[32];
+    char open[32], signatures[32], run[32], start[32], tally[32];
     double value;
     unsigned threads, memory_mib;
     bool reread;
@@ -92,7 +93,8 @@ static void read_orders(const char *path, struct orders *orders)
         } texts[] = { { "open", orders->open },
                       { "signatures", orders->signatures },
                       { "run", orders->run },
-                      { "start", orders->start } };
+                      { "start", orders->start },
+                      { "tally", orders->tally } };
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             if (strcmp(line, texts[i].name) == 0)
                 snprintf(texts[i].to, sizeof orders->open, "%s", value);
@@ -464,6 +466,15 @@ static int slowly(struct model *model, const struct everlit_run *run, long ms, s
     return 0;
 }
 
+static void count_run(const char *path)
+{
+    FILE *file = fopen(path, "ae");
+    if (file == NULL)
+        return;
+    fprintf(file, "%d\n", (int)getpid());
+    fclose(file);
+}
+
 static int test_run(void *pointer, const struct everlit_run *run, struct everlit_error *error)
 {
     struct model *model = pointer;
@@ -473,6 +484,8 @@ static int test_run(void *pointer, const struct everlit_run *run, struct everlit
         read_orders(model->path, &reread);
         orders = &reread;
     }
+    if (orders->tally[0] != '\0')
+        count_run(orders->tally);
     if (orders->run[0] != '\0') {
         obey_harshly(orders->run);
         if (strcmp(orders->run, "fail") == 0)

@@ -17,6 +17,7 @@ void el_source_versions_free(struct el_source_version *versions, size_t count)
         free(versions[i].path);
         free(versions[i].text);
         free(versions[i].seen_text);
+        free(versions[i].state_op);
     }
     free(versions);
 }
@@ -61,11 +62,17 @@ static bool is_unchanged(const struct el_scan *scan, struct el_source_version *v
         return false;
     }
     char *text = before->seen_text != NULL ? strdup(before->seen_text) : NULL;
-    if (before->seen_text != NULL && text == NULL)
+    char *state_op = before->state_op != NULL ? strdup(before->state_op) : NULL;
+    if ((before->seen_text != NULL && text == NULL) || (before->state_op != NULL && state_op == NULL)) {
+        free(text);
+        free(state_op);
         return false;
+    }
     version->fingerprint = fingerprint;
     version->seen = before->seen;
     version->seen_text = text;
+    version->bytes = before->bytes;
+    version->state_op = state_op;
     return true;
 }
 
@@ -90,7 +97,9 @@ static bool examine(const struct el_scan *scan, struct el_source_version *versio
                     : check.result == EL_VERSION_NOT_YET ? EL_SEEN_NOT_YET
                                                          : EL_SEEN_BAD;
     version->seen_text = check.text;
-    check.text = NULL;
+    version->bytes = check.bytes;
+    version->state_op = check.state_op;
+    check.text = check.state_op = NULL;
     el_version_check_free(&check);
     return true;
 }
@@ -119,6 +128,7 @@ static struct el_status *examine_all(struct el_scan *scan, const struct el_listi
         } else {
             free(version.path);
             free(version.seen_text);
+            free(version.state_op);
         }
     }
     return NULL;

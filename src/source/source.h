@@ -42,6 +42,8 @@ struct el_source_version {
     char *text;              /* NULL for WHOLE */
     uint64_t fingerprint;    /* another number means other files */
     uint64_t whole_since_ns; /* when the files were first seen as they are now */
+    uint64_t bytes;          /* of all its files */
+    char *state_op;          /* an op by which a run changes what later ones see; NULL: none */
 
     /* The source's own. */
     enum { EL_SEEN_NOT_YET, EL_SEEN_WHOLE, EL_SEEN_BAD } seen;

@@ -78,7 +78,12 @@ static void verify(struct el_version *version, const struct el_source_version *s
 {
     version->fingerprint = seen->fingerprint;
     version->whole_since_ns = seen->whole_since_ns;
+    version->bytes = seen->bytes;
     version->whole = seen->state == EL_SOURCE_WHOLE;
+    free(version->state_op);
+    version->state_op = seen->state_op != NULL ? strdup(seen->state_op) : NULL;
+    if (seen->state_op != NULL && version->state_op == NULL)
+        version->whole = false; /* no memory: at the next look */
     if (strcmp(version->path, seen->path) != 0) {
         char *path = strdup(seen->path);
         if (path != NULL) {

@@ -7,6 +7,8 @@
  *     PROBING   TensorFlow's worker first (its answers are the measure), then OpenVINO's on the same inputs
  *     ASKING    only if a pass failed or was not finite: is the serving version any better on these inputs?
  *     MEASURING latency beside the serving version, at normal priority
+ *     RENEWING  only if a run changes what later ones see: the worker that was probed is thrown away, and another one
+ *               serves, whose first run is a client's
  *
  * A worker that dies at any step but the other engine's ends the load.
  */
@@ -77,13 +79,17 @@ static bool anything_serves(const struct el_swap *swap)
     return false;
 }
 
-static void start_attempt(struct el_load *load, const char *engine)
+void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const char *engine)
 {
-    struct el_attempt *attempt = &load->attempts[load->attempt_count++];
     *attempt = (struct el_attempt){ .load = load, .engine = engine };
     const bool idle = anything_serves(swap_of(load));
     attempt->failed = el_hosted_start(load->version, engine, idle, on_event, attempt, &attempt->hosted);
     attempt->decided = attempt->failed != NULL;
+}
+
+static void start_attempt(struct el_load *load, const char *engine)
+{
+    el_attempt_start(load, &load->attempts[load->attempt_count++], engine);
 }
 
 void el_load_begin(struct el_version *version)
@@ -101,9 +107,18 @@ void el_load_begin(struct el_version *version)
         start_attempt(load, load->engine);
     } else {
         start_attempt(load, TENSORFLOW);
-        start_attempt(load, OPENVINO);
+        if (version->state_op == NULL) /* OpenVINO makes constants of variables */
+            start_attempt(load, OPENVINO);
     }
     el_swap_touch(version->model->swap);
+}
+
+static void end_attempt(struct el_attempt *attempt)
+{
+    el_probe_free(attempt->probe);
+    if (attempt->hosted != NULL)
+        el_hosted_kill(attempt->hosted, el_status_new(EL_CANCELLED, "its version is not loaded any further"));
+    el_status_free(attempt->failed);
 }
 
 void el_load_end(struct el_load *load)
@@ -112,13 +127,9 @@ void el_load_end(struct el_load *load)
         return;
     struct el_swap *swap = swap_of(load);
     swap->loads--;
-    for (unsigned i = 0; i < load->attempt_count; i++) {
-        struct el_attempt *attempt = &load->attempts[i];
-        el_probe_free(attempt->probe);
-        if (attempt->hosted != NULL)
-            el_hosted_kill(attempt->hosted, el_status_new(EL_CANCELLED, "its version is not loaded any further"));
-        el_status_free(attempt->failed);
-    }
+    for (unsigned i = 0; i < load->attempt_count; i++)
+        end_attempt(&load->attempts[i]);
+    end_attempt(&load->fresh);
     el_probe_free(load->serving_probe);
     el_latency_free(load->latency);
     el_status_free(load->measure_failed);
@@ -134,7 +145,7 @@ const struct el_hosted *el_load_hosted(const struct el_load *load)
     for (unsigned i = 0; load != NULL && i < load->attempt_count; i++)
         if (load->attempts[i].hosted != NULL)
             return load->attempts[i].hosted;
-    return NULL;
+    return load != NULL ? load->fresh.hosted : NULL;
 }
 
 static void set_engine_reason(struct el_version *version, const char *text)
@@ -170,6 +181,10 @@ static struct el_status *loading_failed(const struct el_load *load)
 
 static bool tick_starting(struct el_load *load)
 {
+    /* auto, with the one engine that keeps state missing: better the other one than none. */
+    if (load->attempt_count == 1 && strcmp(load->engine, "auto") == 0 && load->attempts[0].decided &&
+        load->attempts[0].failed != NULL && is_missing_engine(&load->attempts[0]))
+        start_attempt(load, OPENVINO);
     for (unsigned i = 0; i < load->attempt_count; i++)
         if (!load->attempts[i].decided)
             return false;
@@ -230,7 +245,10 @@ static struct el_attempt *choose(struct el_load *load, struct el_status **failed
     struct el_version *version = load->version;
     char text[1200];
     *failed = NULL;
-    if (load->attempt_count == 1) {
+    if (load->attempt_count == 1 && strcmp(load->engine, "auto") == 0) {
+        snprintf(text, sizeof text, "a run changes what later ones see (%s): only " TENSORFLOW " keeps that",
+                 version->state_op);
+    } else if (load->attempt_count == 1) {
         snprintf(text, sizeof text, "asked for");
     } else if (is_in(first) && is_in(second)) {
         struct el_buf reason = { 0 };
@@ -278,6 +296,7 @@ static struct el_status *settle_engine(struct el_load *load)
         other->hosted = NULL;
     }
     EL_TRY(el_servable_learn(version->servable, el_worker_signatures(load->chosen->hosted->worker)));
+    version->servable->keeps_state = version->state_op != NULL;
     version->model->swap->unpublished = true;
     find_serving(load);
     if (load->serving == NULL)
@@ -319,7 +338,7 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
     bool more = true;
     while (more && version->load != NULL) {
         struct el_load *load = version->load;
-        if (load->chosen != NULL && load->chosen->failed != NULL) {
+        if (load->chosen != NULL && load->chosen->failed != NULL && load->step != EL_LOAD_RENEWING) {
             el_version_quarantine(version, el_status_copy(load->chosen->failed));
             return;
         }
@@ -335,6 +354,9 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
             break;
         case EL_LOAD_MEASURING:
             more = el_load_measure(load, now_ns);
+            break;
+        case EL_LOAD_RENEWING:
+            more = el_load_renew(load);
             break;
         }
     }

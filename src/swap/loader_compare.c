@@ -49,7 +49,8 @@ static void ask_serving(struct el_load *load)
 bool el_load_ask(struct el_load *load, uint64_t now_ns)
 {
     struct el_judged candidate = el_attempt_judged(load->chosen), serving = { 0 };
-    if (!load->entered && load->serving != NULL && el_probe_suspicious(&candidate))
+    const bool askable = load->serving != NULL && !load->serving->keeps_state;
+    if (!load->entered && askable && el_probe_suspicious(&candidate))
         ask_serving(load);
     else if (!load->entered)
         load->serving_probed = true;
@@ -105,9 +106,9 @@ static const struct el_pass *pass_to_measure(const struct el_load *load, uint32_
 static void measure(struct el_load *load)
 {
     uint32_t old_index = 0;
-    const struct el_pass *pass = load->serving != NULL && update_of(load)->max_latency_ratio >= 0
-                                     ? pass_to_measure(load, &old_index)
-                                     : NULL;
+    const bool askable = load->serving != NULL && !load->serving->keeps_state;
+    const struct el_pass *pass = askable && update_of(load)->max_latency_ratio >= 0 ? pass_to_measure(load, &old_index)
+                                                                                    : NULL;
     load->measured_done = pass == NULL;
     if (pass == NULL)
         return;
@@ -129,11 +130,11 @@ static void measure(struct el_load *load)
     el_status_free(status);
 }
 
-static void ready(struct el_load *load)
+static void ready(struct el_load *load, struct el_attempt *attempt)
 {
     struct el_version *version = load->version;
-    struct el_hosted *hosted = load->chosen->hosted;
-    load->chosen->hosted = NULL;
+    struct el_hosted *hosted = attempt->hosted;
+    attempt->hosted = NULL;
     char speed[120] = "", warning[800] = "";
     if (load->measured.runs > 0)
         snprintf(speed, sizeof speed, "; median answer %.3g ms, the serving version's %.3g ms",
@@ -163,9 +164,49 @@ bool el_load_measure(struct el_load *load, uint64_t now_ns)
     load->measure_failed = NULL;
     if (failed == NULL)
         failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
-    if (failed != NULL)
+    if (failed != NULL) {
         el_version_quarantine(load->version, failed);
-    else
-        ready(load);
+        return false;
+    }
+    if (load->version->state_op == NULL) {
+        ready(load, load->chosen);
+        return false;
+    }
+    load->step = EL_LOAD_RENEWING;
+    load->entered = false;
+    return true;
+}
+
+/* ---- RENEWING ---- */
+
+bool el_load_renew(struct el_load *load)
+{
+    struct el_attempt *fresh = &load->fresh;
+    if (!load->entered) {
+        load->entered = true;
+        el_worker_stop(load->chosen->hosted->worker, 0);
+    }
+    if (load->chosen->hosted != NULL)
+        return false; /* its memory is given back first */
+    if (fresh->load == NULL) {
+        el_tell(swap_of(load), EL_LOG_INFO, "loading", load->version->model, load->version,
+                "once more: its runs change what later ones see (%s), and the probe has run it",
+                load->version->state_op);
+        el_attempt_start(load, fresh, load->chosen->engine);
+        load->version->model->swap->unpublished = true;
+    }
+    if (!fresh->decided)
+        return false;
+    struct el_status *failed = fresh->failed;
+    fresh->failed = NULL;
+    if (failed == NULL)
+        failed = el_servable_expect(load->version->servable, el_worker_signatures(fresh->hosted->worker),
+                                    load->version->path);
+    if (failed != NULL) {
+        el_version_quarantine(load->version, el_status_prefix(failed, "loading it once more, after its probe"));
+        return false;
+    }
+    el_worker_promote(fresh->hosted->worker);
+    ready(load, fresh);
     return false;
 }

@@ -7,7 +7,7 @@
 #include "swap/latency.h"
 #include "swap/probe_judge.h"
 
-enum el_load_step { EL_LOAD_STARTING, EL_LOAD_PROBING, EL_LOAD_ASKING, EL_LOAD_MEASURING };
+enum el_load_step { EL_LOAD_STARTING, EL_LOAD_PROBING, EL_LOAD_ASKING, EL_LOAD_MEASURING, EL_LOAD_RENEWING };
 
 /* One engine's try. */
 struct el_attempt {
@@ -37,13 +37,18 @@ struct el_load {
     struct el_status *measure_failed;
     bool measured_done;
     struct el_buf warning;
+    struct el_attempt fresh; /* RENEWING: what serves in place of the worker that was probed */
 };
 
 /* What the attempt's worker offers and answered. It is in, and was probed. */
 struct el_judged el_attempt_judged(const struct el_attempt *attempt);
 
-/* The steps ASKING and MEASURING; true: the next step can be taken at once. load may be gone otherwise. */
+/* Starts a worker for it; on failure attempt->failed says why. */
+void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const char *engine);
+
+/* The steps ASKING, MEASURING and RENEWING; true: the next step can be taken at once. load may be gone otherwise. */
 bool el_load_ask(struct el_load *load, uint64_t now_ns);
 bool el_load_measure(struct el_load *load, uint64_t now_ns);
+bool el_load_renew(struct el_load *load);
 
 #endif

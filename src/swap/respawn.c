@@ -28,6 +28,7 @@ struct el_respawn {
     struct el_hosted *hosted; /* the replacement under way */
     struct el_probe *probe;
     bool loaded, probed, changed;
+    bool proved; /* changed files of a version that keeps state were probed, in a worker that is thrown away */
     struct el_status *failed;
 };
 
@@ -185,22 +186,6 @@ static void on_probed(struct el_probe *probe, void *argument)
     el_swap_touch(respawn->version->model->swap);
 }
 
-/* The files may have been replaced since: a worker that offers something else does not continue this life. */
-static struct el_status *check_signatures(const struct el_respawn *respawn)
-{
-    struct el_buf was = { 0 }, is = { 0 };
-    struct el_status *status = el_signatures_encode(&respawn->version->servable->signatures, &was);
-    if (status == NULL)
-        status = el_signatures_encode(el_worker_signatures(respawn->hosted->worker), &is);
-    if (status == NULL && (was.size != is.size || memcmp(was.data, is.data, is.size) != 0))
-        status = el_status_new(EL_FAILED_PRECONDITION,
-                               "the files in %s have other signatures now than when they were loaded",
-                               respawn->version->path);
-    el_buf_free(&was);
-    el_buf_free(&is);
-    return status;
-}
-
 static void start(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
@@ -214,9 +199,15 @@ static void start_probe(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
     respawn->changed = files_changed(version);
-    respawn->failed = check_signatures(respawn);
+    /* The files may have been replaced since: a worker that offers something else does not continue this life. */
+    respawn->failed = el_servable_expect(version->servable, el_worker_signatures(respawn->hosted->worker),
+                                         version->path);
     if (respawn->failed != NULL)
         return;
+    if (version->servable->keeps_state && (!respawn->changed || respawn->proved)) {
+        respawn->probed = true; /* a run would leave something behind; that it loads is all that is asked for */
+        return;
+    }
     const struct el_probe_options options = {
         .swap = version->model->swap,
         .worker = respawn->hosted->worker,
@@ -235,6 +226,7 @@ static void take_over(struct el_respawn *respawn)
     struct el_version *version = respawn->version;
     struct el_hosted *hosted = respawn->hosted;
     respawn->hosted = NULL;
+    respawn->proved = false;
     respawn->hosted_ns = el_now_ns();
     el_worker_promote(hosted->worker);
     el_version_host(version, hosted);
@@ -253,6 +245,7 @@ static void fail(struct el_respawn *respawn)
             el_status_text(why));
     el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it is replaced by another"));
     respawn->hosted = NULL;
+    respawn->proved = false;
     respawn->brief++;
     if (!give_up(version, respawn, why)) {
         el_version_set_reason(version, el_status_text(why));
@@ -285,9 +278,15 @@ void el_respawn_tick(struct el_version *version, uint64_t now_ns)
         el_probe_tick(respawn->probe, now_ns);
     if (respawn->failed == NULL && !respawn->probed)
         return;
+    const bool ran = respawn->probe != NULL;
     el_probe_free(respawn->probe);
     respawn->probe = NULL;
-    if (respawn->failed == NULL)
+    if (respawn->failed == NULL && ran && version->servable->keeps_state) {
+        el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it was there for the probe"));
+        respawn->proved = true;
+        start(respawn);
+        el_swap_touch(version->model->swap);
+    } else if (respawn->failed == NULL)
         take_over(respawn);
     else
         fail(respawn);

@@ -8,8 +8,8 @@
  * The first replacement is started at once, the next ones after 100 ms, doubling to 10 s;
  * a worker that lived for 60 s makes it start over. A replacement opens the same
  * files with the same engine, must offer the same signatures, and shows with one
- * forward pass (a whole probe, where the files have changed) that it answers; it
- * does not queue behind loads. Requests wait meanwhile, in their loops.
+ * forward pass (a whole probe, where the files have changed; none, where a run
+ * would leave something behind) that it answers; it does not queue behind loads. Requests wait meanwhile, in their loops.
  *
  * A version is given up for an older one when its workers keep dying: 3 deaths
  * within 60 s of becoming SERVING while another version is WARM, or 5

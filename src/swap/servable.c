@@ -2,6 +2,7 @@
 #include "swap/servable.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define AWAITED (UINT64_C(1) << 63)
 #define LOBBY_MODEL (UINT32_C(1) << 31)
@@ -24,6 +25,21 @@ struct el_status *el_servable_learn(struct el_servable *servable, const struct e
         status = el_signatures_decode(bytes.data, bytes.size, &servable->signatures);
     el_buf_free(&bytes);
     servable->has_signatures = status == NULL;
+    return status;
+}
+
+struct el_status *el_servable_expect(const struct el_servable *servable, const struct el_signatures *signatures,
+                                     const char *path)
+{
+    struct el_buf was = { 0 }, is = { 0 };
+    struct el_status *status = el_signatures_encode(&servable->signatures, &was);
+    if (status == NULL)
+        status = el_signatures_encode(signatures, &is);
+    if (status == NULL && (was.size != is.size || memcmp(was.data, is.data, is.size) != 0))
+        status = el_status_new(EL_FAILED_PRECONDITION,
+                               "the files in %s have other signatures now than when they were loaded", path);
+    el_buf_free(&was);
+    el_buf_free(&is);
     return status;
 }
 

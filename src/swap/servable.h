@@ -28,6 +28,7 @@ struct el_servable {
     unsigned owners;             /* swap thread */
     struct el_list in_lingering; /* swap thread; owners is 0 and pins are left */
     bool has_signatures;         /* set before any request is led here */
+    bool keeps_state;            /* likewise; only clients may run it while it serves */
     struct el_signatures signatures;
     struct el_version_stats stats;
     _Atomic(struct el_worker *) worker; /* NULL: it died and another is being started */
@@ -38,6 +39,10 @@ struct el_servable *el_servable_new(int64_t version);
 
 /* Takes a copy of what a worker can be asked. Swap thread, once, before the servable is routed to. */
 struct el_status *el_servable_learn(struct el_servable *servable, const struct el_signatures *signatures) EL_MUST_USE;
+
+/* FAILED_PRECONDITION unless signatures are the ones it has learned: another worker may go on for it. path: for the message. */
+struct el_status *el_servable_expect(const struct el_servable *servable, const struct el_signatures *signatures,
+                                     const char *path) EL_MUST_USE;
 
 void el_servable_own(struct el_servable *servable);
 

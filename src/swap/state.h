@@ -55,6 +55,9 @@ struct el_version {
     char *path;
     uint64_t fingerprint;
     uint64_t whole_since_ns;
+    uint64_t bytes; /* of its files */
+    char *
+        state_op; /* not NULL: what its runs change is seen by later runs, so no probe may run on the worker that serves */
 
     enum el_life_state state;
     enum el_code code;

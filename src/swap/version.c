@@ -47,6 +47,7 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     version->path = path;
     version->fingerprint = seen->fingerprint;
     version->whole_since_ns = seen->whole_since_ns;
+    version->bytes = seen->bytes;
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
     version->isolation = strcmp(model->settings.update.isolation, "none") == 0 ? "none" : "process";
@@ -71,6 +72,7 @@ void el_version_free(struct el_version *version)
     free(version->path);
     free(version->reason);
     free(version->engine_reason);
+    free(version->state_op);
     free(version);
     swap->unpublished = true;
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories of the swapper with versions that need care: that keep state, hang, need memory, or fail for no fault of their own. */
+#include "test_swap_support.h"
+
+#include "base/clock.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- versions that keep state ---- */
+
+/* A version whose graph adds to a variable, for the test engine; every run's process is written down in t. */
+static void put_counter(struct stage *stage, int64_t version)
+{
+    stage_shell(stage,
+                "cp -r %s/../test/conformance/models/counter/1 .put && "
+                "printf 'tally=%s/t\\nvalue=%lld\\n' > .put/test_engine.txt && mv .put m/%lld",
+                TEST_MODELS, stage->dir, (long long)version, (long long)version);
+}
+
+/* True if the process has run the model. */
+static bool has_run(struct stage *stage, pid_t pid)
+{
+    char command[160];
+    snprintf(command, sizeof command, "grep -qx %d %s/t", (int)pid, stage->dir);
+    return system(command) == 0; /* NOLINT: a shell is what tests use for files */
+}
+
+static void the_worker_of_a_version_that_keeps_state_is_run_by_clients_only(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    put_counter(&stage, 1);
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    stage_shell(&stage, "test -s t"); /* it was probed, */
+    pid_t first = stage_see(&stage, 1).pid;
+    assert_false(has_run(&stage, first)); /* but by another process */
+    assert_int_equal(stage_count_events(&stage, "loading", 1), 2);
+
+    assert_int_equal(kill(first, SIGKILL), 0);
+    stage_wait_event(&stage, "respawned", 1, "");
+    assert_false(has_run(&stage, stage_see(&stage, 1).pid));
+
+    stage_put(&stage, 2, ""); /* nor is it run to have something to compare with */
+    stage_wait_serving(&stage, 2);
+    assert_false(has_run(&stage, stage_see(&stage, 1).pid));
+    assert_int_equal(stage_count_events(&stage, "loading", 2), 1);
+    stage_close(&stage);
+}
+
+static void changed_files_that_keep_state_are_probed_apart(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    put_counter(&stage, 1);
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    stage_shell(&stage, "printf 'tally=%s/t\\nvalue=1\\n#changed\\n' > m/1/test_engine.txt && rm t", stage.dir);
+    stage_run_for(&stage, 300); /* a scan sees it */
+    assert_int_equal(kill(stage_see(&stage, 1).pid, SIGKILL), 0);
+    stage_wait_event(&stage, "respawned", 1, "");
+    stage_shell(&stage, "test -s t");
+    assert_false(has_run(&stage, stage_see(&stage, 1).pid));
+    stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_worker_of_a_version_that_keeps_state_is_run_by_clients_only),
+        cmocka_unit_test(changed_files_that_keep_state_are_probed_apart),
+    };
+    if (getenv("TEST_FILTER") != NULL)
+        cmocka_set_test_filter(getenv("TEST_FILTER"));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    uv_library_shutdown(); /* the pool's threads end before the libraries that they have used */
+    return failed;
+}

@@ -3,7 +3,7 @@
  * The first byte chooses: an Input message (Classify, Regress, MultiInference), or a body of :classify. What is not
  * refused becomes packed strings that pass the tensor's check, each of them an Example.
  */
-#include "api/examples.h"
+#include "tensor/examples.h"
 #include "tensor/tensor.h"
 
 #include <stdlib.h>

@@ -54,7 +54,7 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
         return el_status_new(EL_CANCELLED, "the client is gone");
     EL_TRY(el_api_check_predict_method(predict->loop, signature));
     struct el_predict_request *message = &predict->message;
-    const struct el_predict_signature names = el_api_signature_names(signature);
+    const struct el_predict_signature names = el_predict_names(signature);
     EL_TRY(el_predict_request_match(message, &names, EL_API_MAX_INPUT_BYTES, outputs, output_count));
     uint32_t next = 0; /* the request's inputs, sorted as the signature's are */
     for (uint32_t i = 0; i < signature->input_count; i++) {

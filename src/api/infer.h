@@ -12,15 +12,10 @@
  * once `done` came (or at once, if it was never started).
  */
 
-#include "api/examples.h"
 #include "api/internal.h"
+#include "tensor/examples.h"
 
-#include "bundle/signature.h"
-
-enum el_infer_method { EL_CLASSIFY, EL_REGRESS };
-
-/* "tensorflow/serving/classify", "tensorflow/serving/regress" */
-const char *el_infer_method_name(enum el_infer_method method);
+#include "bundle/infer_rules.h"
 
 struct el_infer;
 
@@ -57,24 +52,9 @@ void el_infer_start(struct el_infer *infer, const struct el_request *spec);
 /* The client is gone: done comes, with CANCELLED or not. */
 void el_infer_cancel(struct el_infer *infer);
 
-/* ---- what a method asks of a signature, and what it makes of the outputs (infer_result.c) ---- */
-
-/*
- * INVALID_ARGUMENT if the signature cannot be asked so. outputs: those to fetch, ascending; room for two. check_method:
- * --enable_signature_method_name_check.
- */
-struct el_status *el_infer_check(enum el_infer_method method, const struct el_signature *signature, bool check_method,
-                                 uint32_t outputs[2], uint32_t *output_count) EL_MUST_USE;
+/* ---- the answer (infer_result.c) ---- */
 
 /* The outputs of a task that ended well, checked. */
-struct el_infer_result {
-    enum el_infer_method method;
-    const struct el_tensor *classes; /* CLASSIFY: [count, columns] strings; NULL: "" each */
-    const struct el_tensor
-        *scores;  /* CLASSIFY: [count, columns] floats; NULL: 0 each. REGRESS: [count] or [count, 1] */
-    size_t count; /* examples */
-    size_t columns;
-};
 struct el_status *el_infer_result(const struct el_infer_task *task, struct el_infer_result *result) EL_MUST_USE;
 
 /* Appends field `field`: a ClassificationResult or RegressionResult. */
@@ -85,8 +65,5 @@ void el_infer_put_json(struct el_buf *buf, const struct el_infer_result *result)
 
 /* Appends the ModelSpec of a task that ended well as field `field`. */
 void el_infer_put_spec(struct el_buf *buf, uint32_t field, const struct el_infer_task *task);
-
-/* Appends what protobuf's DebugString() prints of the SignatureDef (signature_debug.c). */
-void el_signature_debug(struct el_buf *buf, const struct el_signature *signature);
 
 #endif

@@ -4,16 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct el_predict_signature el_api_signature_names(const struct el_signature *signature)
-{
-    return (struct el_predict_signature){
-        .inputs = EL_NAMES(signature->inputs, signature->input_count, name),
-        .input_tensors = EL_NAMES(signature->inputs, signature->input_count, tensor_name),
-        .defaults = {signature->defaults, sizeof signature->defaults[0], signature->default_count},
-        .outputs = EL_NAMES(signature->outputs, signature->output_count, name),
-    };
-}
-
 struct el_status *el_api_check_predict_method(const struct el_api_loop *loop, const struct el_signature *signature)
 {
     static const char *const methods[] = {"tensorflow/serving/predict", "tensorflow/serving/classify",
@@ -30,11 +20,8 @@ struct el_status *el_api_check_predict_method(const struct el_api_loop *loop, co
 
 struct el_status *el_api_put_default(const struct el_signature *signature, uint32_t index, struct el_call *call)
 {
-    const struct el_tensor_info *input = &signature->inputs[index];
     struct el_tensor_proto tensor;
-    if (!el_tensor_proto_scan(input->default_value, input->default_size, &tensor))
-        return el_status_new(EL_INTERNAL, "the default of input \"%s\" is no tensor", input->name);
-    EL_TRY(el_tensor_proto_head(&tensor, input->name, strlen(input->name), EL_API_MAX_INPUT_BYTES));
+    EL_TRY(el_predict_default(signature, index, EL_API_MAX_INPUT_BYTES, &tensor));
     void *data;
     EL_TRY(el_call_input(call, index, tensor.dtype, &tensor.shape, tensor.size, &data));
     el_tensor_proto_decode(&tensor, data);

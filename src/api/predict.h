@@ -5,14 +5,11 @@
 /* What Predict over gRPC and :predict over REST share. */
 
 #include "api/internal.h"
-#include "bundle/signature.h"
+#include "bundle/infer_rules.h"
 #include "swap/swap.h"
 #include "tensor/predict_proto.h"
 
 #define EL_API_MAX_INPUT_BYTES ((size_t)1 << 31) /* all inputs of one request; the arena's own limit is usually nearer */
-
-/* A signature as the codecs of src/tensor see it; a view. */
-struct el_predict_signature el_api_signature_names(const struct el_signature *signature);
 
 /* INTERNAL if method names are checked (--enable_signature_method_name_check) and signature is not of Predict's kind. */
 struct el_status *el_api_check_predict_method(const struct el_api_loop *loop,

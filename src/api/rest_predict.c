@@ -54,7 +54,7 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
         return el_status_new(EL_CANCELLED, "the client is gone");
     EL_TRY(el_api_check_predict_method(el_api_http_loop(predict->http), signature));
     struct el_predict_json *json = &predict->json;
-    const struct el_predict_signature names = el_api_signature_names(signature);
+    const struct el_predict_signature names = el_predict_names(signature);
     EL_TRY(el_predict_json_begin(json, &names));
     for (uint32_t i = 0; i < json->input_count; i++)
         json->inputs[i].dtype = signature->inputs[i].dtype;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bundle/variables_index.h"
 
+#include "base/crc32c.h"
 #include "bundle/proto_file.h"
 
 #include <errno.h>
@@ -39,22 +40,6 @@ static uint32_t read_u32(const uint8_t *bytes)
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/* CRC-32C, four bits at a time, as LevelDB masks it. */
-static uint32_t masked_crc(const uint8_t *bytes, size_t size)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-    };
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        crc = crc >> 4 ^ table[(crc ^ bytes[i]) & 15];
-        crc = crc >> 4 ^ table[(crc ^ bytes[i] >> 4) & 15];
-    }
-    crc = ~crc;
-    return (crc >> 15 | crc << 17) + 0xa282ead8u;
-}
-
 /* Reads one varint from *at on, which must end before limit. */
 static struct el_status *read_varint(const struct table *table, size_t *at, size_t limit, uint64_t *value)
 {
@@ -82,7 +67,7 @@ static struct el_status *read_handle(const struct table *table, size_t *at, size
 static struct el_status *check_block(const struct table *table, struct block block)
 {
     const uint8_t *trailer = table->bytes + block.offset + block.size;
-    if (masked_crc(table->bytes + block.offset, block.size + 1) != read_u32(trailer + 1))
+    if (el_crc32c_masked(table->bytes + block.offset, block.size + 1) != read_u32(trailer + 1))
         return broken(block.offset, "the checksum of a block does not fit its content");
     if (trailer[0] != 0)
         return el_status_new(EL_UNIMPLEMENTED, NAME ": offset %zu: a block is compressed (method %d)", block.offset,

@@ -4,7 +4,7 @@
  * is refused as a whole; a field of another wire type than declared is an unknown
  * field, and those are passed over.
  */
-#include "api/examples.h"
+#include "tensor/examples.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A signature in text format, as TensorFlow Serving shows one in its messages. */
-#include "api/infer.h"
+#include "bundle/infer_rules.h"
 
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef EL_API_EXAMPLES_H
-#define EL_API_EXAMPLES_H
+#ifndef EL_TENSOR_EXAMPLES_H
+#define EL_TENSOR_EXAMPLES_H
 
 /*
  * The tf.Examples of a Classify, Regress or MultiInference request, on their

@@ -5,7 +5,7 @@
  * exponent are floats, the others int64s, as are booleans; strings are bytes.
  * Rules and texts are those of TensorFlow Serving's util/json_tensor.cc.
  */
-#include "api/examples.h"
+#include "tensor/examples.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef EL_CONFIG_SERVER_TYPES_H
+#define EL_CONFIG_SERVER_TYPES_H
+
+/*
+ * The messages of the other files that the command line names, as tables for the text-format parser: those of
+ * proto/server_files.proto, which a test compares. Constant; any thread. Used inside the room only.
+ */
+
+#include "config/text.h"
+
+enum {
+    EL_BATCHING_MAX_BATCH_SIZE = 1,
+    EL_BATCHING_TIMEOUT_MICROS = 2,
+    EL_BATCHING_MAX_ENQUEUED = 3,
+    EL_BATCHING_THREADS = 4,
+    EL_BATCHING_POOL_NAME = 5,
+    EL_BATCHING_ALLOWED_SIZES = 6,
+    EL_BATCHING_PAD = 7,
+    EL_BATCHING_SPLIT = 8,
+    EL_BATCHING_MAX_EXECUTION = 9,
+};
+enum { EL_WRAPPED_VALUE = 1 }; /* of google.protobuf.Int64Value and its like */
+enum { EL_SSL_SERVER_KEY = 1, EL_SSL_SERVER_CERT = 2, EL_SSL_CUSTOM_CA = 3, EL_SSL_CLIENT_VERIFY = 4 };
+
+extern const struct el_text_type el_type_batching_parameters;
+extern const struct el_text_type el_type_ssl_config;
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files beside the models' config: BatchingParameters and SSLConfig. What they mean, and what is refused with which words. */
+#include "config/batching.h"
+#include "config/ssl.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- a file that is there for one test ---- */
+
+static char directory[] = "/tmp/everlit-test-config-XXXXXX";
+static char path[128];
+
+static void write_file(const char *name, const char *text)
+{
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int make_directory(void **unused)
+{
+    (void)unused;
+    return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
+static int remove_directory(void **unused)
+{
+    (void)unused;
+    return rmdir(directory);
+}
+
+/* ---- batching ---- */
+
+static struct el_batching_params batching(const char *text)
+{
+    struct el_batching_params params;
+    struct el_status *status = el_batching_parse("b.params", text, strlen(text), &params);
+    if (status != NULL)
+        fail_msg("%s\nis refused: %s", text, el_status_text(status));
+    return params;
+}
+
+static void what_is_not_given_is_the_default(void **unused)
+{
+    (void)unused;
+    struct el_batching_params params = batching("# nothing\n");
+    assert_int_equal(params.max_batch_size, 1000);
+    assert_int_equal(params.batch_timeout_micros, 0);
+    assert_int_equal(params.max_enqueued_batches, 10);
+    assert_int_equal(params.num_batch_threads, sysconf(_SC_NPROCESSORS_ONLN));
+    assert_string_equal(params.thread_pool_name, "batch_threads");
+    assert_int_equal(params.allowed_batch_size_count, 0);
+    assert_false(params.pad_variable_length_inputs);
+    assert_false(params.enable_large_batch_splitting);
+    assert_int_equal(params.max_execution_batch_size, 1000);
+    el_batching_free(&params);
+
+    assert_null(el_batching_defaults(&params));
+    assert_string_equal(params.thread_pool_name, "model_server_batch_threads");
+    assert_int_equal(params.max_execution_batch_size, 1000);
+    el_batching_free(&params);
+}
+
+static void every_parameter_is_read(void **unused)
+{
+    (void)unused;
+    struct el_batching_params params = batching("max_batch_size { value: 16 } batch_timeout_micros: { value: 500 }\n"
+                                                "max_enqueued_batches < value: 0 > num_batch_threads { value: 3 }\n"
+                                                "thread_pool_name { value: 'pool' } pad_variable_length_inputs: true\n"
+                                                "allowed_batch_sizes: [2, 8], allowed_batch_sizes: 4\n"
+                                                "allowed_batch_sizes: 8 allowed_batch_sizes: 16\n"
+                                                "enable_large_batch_splitting { value: true }\n"
+                                                "max_execution_batch_size { value: 8 }\n");
+    assert_int_equal(params.max_batch_size, 16);
+    assert_int_equal(params.batch_timeout_micros, 500);
+    assert_int_equal(params.max_enqueued_batches, 0);
+    assert_int_equal(params.num_batch_threads, 3);
+    assert_string_equal(params.thread_pool_name, "pool");
+    assert_true(params.pad_variable_length_inputs);
+    assert_true(params.enable_large_batch_splitting);
+    assert_int_equal(params.max_execution_batch_size, 8);
+    const int64_t sizes[] = { 2, 4, 8, 16 };
+    assert_int_equal(params.allowed_batch_size_count, 4);
+    assert_memory_equal(params.allowed_batch_sizes, sizes, sizeof sizes);
+    el_batching_free(&params);
+
+    params = batching("max_batch_size { value: 16 } max_execution_batch_size { value: 8 }");
+    assert_int_equal(params.max_execution_batch_size, 16); /* nothing is split */
+    el_batching_free(&params);
+}
+
+static void a_bad_parameter_is_named_with_its_place(void **unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {
+        { "max_batch_size: 4", "1:17: Expected \"{\", found \"4\"." },
+        { "max_batch_size { value: 0 }", "1:16: max_batch_size must be positive; was 0" },
+        { "max_batch_size {}", "1:16: max_batch_size must be positive; was 0" },
+        { "max_batch_size { value: 2147483648 }", "1:16: max_batch_size is 2147483648; expected at most 2147483647" },
+        { "batch_timeout_micros { value: -1 }", "1:22: batch_timeout_micros must be non-negative; was -1" },
+        { "max_enqueued_batches { value: -1 }", "1:22: max_enqueued_batches must be non-negative; was -1" },
+        { "num_batch_threads { value: 0 }", "1:19: num_batch_threads must be positive; was 0" },
+        { "max_batch_size { value: 8 } allowed_batch_sizes: [2, 4]",
+          "1:54: Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8" },
+        { "max_batch_size { value: 8 } allowed_batch_sizes: [0, 8]",
+          "1:51: allowed_batch_sizes entry is 0; expected 1 to max_batch_size, 8" },
+        { "max_batch_size { value: 8 } enable_large_batch_splitting { value: true }\n"
+          "max_execution_batch_size { value: 9 }",
+          "2:26: max_execution_batch_size is 9; expected at most max_batch_size, 8" },
+        { "max_batchsize { value: 8 }",
+          "1:15: Message type \"tensorflow.serving.BatchingParameters\" has no field named \"max_batchsize\". (did you "
+          "mean \"max_batch_size\"?)" },
+        { "[some.extension]: 1", "1:17: Extension \"some.extension\" is not defined or is not an extension of "
+                                 "\"tensorflow.serving.BatchingParameters\"." },
+        { "thread_pool_name { value: 'a\\0b' }", "1:27: thread_pool_name holds a zero byte, which no name can have" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_batching_params params;
+        struct el_status *status = el_batching_parse("b.params", cases[i][0], strlen(cases[i][0]), &params);
+        char expected[256];
+        snprintf(expected, sizeof expected, "b.params:%s", cases[i][1]);
+        assert_string_equal(el_status_text(status), expected);
+        assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
+        assert_null(params.thread_pool_name);
+        assert_null(params.allowed_batch_sizes);
+        el_status_free(status);
+    }
+}
+
+static void a_version_may_bring_its_own_parameters(void **unused)
+{
+    (void)unused;
+    bool found;
+    struct el_batching_params params;
+    assert_null(el_batching_read_version(directory, &found, &params));
+    assert_false(found);
+    assert_null(params.thread_pool_name);
+
+    write_file("batching_params.pbtxt", "max_batch_size { value: 32 }");
+    assert_null(el_batching_read_version(directory, &found, &params));
+    assert_true(found);
+    assert_int_equal(params.max_batch_size, 32);
+    el_batching_free(&params);
+
+    write_file("batching_params.pbtxt", "max_batch_size { valu: 32 }");
+    struct el_status *status = el_batching_read_version(directory, &found, &params);
+    assert_false(found);
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "Invalid protobuf file: '%s': Error parsing text-format tensorflow.serving.BatchingParameters: 1:22: "
+             "Message type \"google.protobuf.Int64Value\" has no field named \"valu\". (did you mean \"value\"?)",
+             path);
+    assert_string_equal(el_status_text(status), expected);
+    el_status_free(status);
+    unlink(path);
+}
+
+static void a_file_that_cannot_be_read_is_an_error(void **unused)
+{
+    (void)unused;
+    struct el_batching_params params;
+    struct el_status *status = el_batching_read("/nowhere/b.params", &params);
+    assert_string_equal(el_status_text(status), "/nowhere/b.params; No such file or directory");
+    assert_int_equal(el_status_code(status), EL_NOT_FOUND);
+    el_status_free(status);
+    status = el_batching_read("/tmp", &params);
+    assert_string_equal(el_status_text(status), "/tmp; No such device (it is a directory, not a file of text)");
+    el_status_free(status);
+    write_file("empty", "");
+    status = el_batching_read(path, &params);
+    assert_non_null(strstr(el_status_text(status), "; Invalid argument (the file is empty)"));
+    el_status_free(status);
+    unlink(path);
+}
+
+/* ---- TLS ---- */
+
+#define KEY "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\\n"
+#define CERT "-----BEGIN CERTIFICATE-----\\nMIID\\n-----END CERTIFICATE-----\\n"
+
+static void key_and_certificates_are_pem_texts(void **unused)
+{
+    (void)unused;
+    const char *text = "server_key: '" KEY "'\nserver_cert: \"" CERT "\"\ncustom_ca: '" CERT "' client_verify: true";
+    struct el_ssl_config config;
+    assert_null(el_ssl_config_parse("ssl.config", text, strlen(text), &config));
+    assert_string_equal(config.server_key, "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n");
+    assert_string_equal(config.server_cert, "-----BEGIN CERTIFICATE-----\nMIID\n-----END CERTIFICATE-----\n");
+    assert_string_equal(config.custom_ca, config.server_cert);
+    assert_true(config.client_verify);
+    el_ssl_config_free(&config);
+
+    text = "server_key: '" KEY "' server_cert: '" CERT "'";
+    assert_null(el_ssl_config_parse("ssl.config", text, strlen(text), &config));
+    assert_null(config.custom_ca);
+    assert_false(config.client_verify);
+    el_ssl_config_free(&config);
+}
+
+static void a_mistaken_key_is_told_and_not_shown(void **unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {
+        { "server_key: '" KEY "'",
+          "ssl.config: server_cert is missing; expected server_key and server_cert, as PEM text" },
+        { "server_key: '' server_cert: '" CERT "'",
+          "ssl.config: server_key is missing; expected server_key and server_cert, as PEM text" },
+        { "server_key: '/etc/tls/key.pem' server_cert: '" CERT "'",
+          "ssl.config:1:13: server_key is the PEM text itself, not a path; found \"/etc/tls/key.pem\"" },
+        { "server_key: '" CERT "' server_cert: '" CERT "'",
+          "ssl.config:1:13: server_key holds no PEM of the kind \"PRIVATE KEY\"; expected -----BEGIN ...PRIVATE "
+          "KEY-----, the lines joined by \\n" },
+        { "client_verify: true server_key: '" KEY "' server_cert: '" CERT "'",
+          "ssl.config:1:16: client_verify needs custom_ca: no client's certificate could be accepted without it" },
+        { "server_keys: 'x'", "ssl.config:1:12: Message type \"tensorflow.serving.SSLConfig\" has no field named "
+                              "\"server_keys\". (did you mean \"server_key\"?)" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_ssl_config config;
+        struct el_status *status = el_ssl_config_parse("ssl.config", cases[i][0], strlen(cases[i][0]), &config);
+        assert_string_equal(el_status_text(status), cases[i][1]);
+        assert_null(strstr(el_status_text(status), "MII"));
+        assert_null(config.server_key);
+        assert_null(config.server_cert);
+        el_status_free(status);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_given_is_the_default),
+        cmocka_unit_test(every_parameter_is_read),
+        cmocka_unit_test(a_bad_parameter_is_named_with_its_place),
+        cmocka_unit_test(a_version_may_bring_its_own_parameters),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
+        cmocka_unit_test(key_and_certificates_are_pem_texts),
+        cmocka_unit_test(a_mistaken_key_is_told_and_not_shown),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

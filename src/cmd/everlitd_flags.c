@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct el_status *one_of(const char *flag, const char *value, const char *const *words, size_t count, size_t *which)
+#define MOST_DRAIN_SECONDS 86400
+
+static struct el_status *one_of(const char *flag, const char *value, const char *const *words, size_t count,
+                                size_t *which)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(value, words[i]) == 0) {
@@ -33,9 +36,9 @@ static struct el_status *in_range(const char *flag, int64_t value, int64_t least
 
 static struct el_status *check(struct el_everlitd_flags *flags)
 {
-    static const char *const formats[] = {"text", "json"};
-    static const char *const levels[] = {"debug", "info", "warning", "error"};
-    static const char *const isolations[] = {"process", "none"};
+    static const char *const formats[] = { "text", "json" };
+    static const char *const levels[] = { "debug", "info", "warning", "error" };
+    static const char *const isolations[] = { "process", "none" };
     size_t which = 0;
     EL_TRY(one_of("log_format", flags->log_format, formats, 2, &which));
     flags->log_format_value = which == 0 ? EL_LOG_TEXT : EL_LOG_JSON;
@@ -44,28 +47,30 @@ static struct el_status *check(struct el_everlitd_flags *flags)
     if (*flags->isolation != 0)
         EL_TRY(one_of("isolation", flags->isolation, isolations, 2, &which));
     EL_TRY(in_range("port", flags->port, 0, UINT16_MAX));
-    EL_TRY(in_range("rest_api_port", flags->rest_api_port, 0, UINT16_MAX));
+    EL_TRY(in_range("rest_api_port", flags->rest_api_port, INT32_MIN, UINT16_MAX));
     EL_TRY(in_range("event_loops", flags->event_loops, 0, EL_MAX_LOOPS - 1));
     EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 1, 64));
-    EL_TRY(in_range("shutdown_grace_ms", flags->shutdown_grace_ms, 0, INT32_MAX));
+    if (!(flags->drain_seconds >= 0 && flags->drain_seconds <= MOST_DRAIN_SECONDS))
+        return el_status_new(EL_INVALID_ARGUMENT, "--drain_seconds: expected a number from 0 to %d, found %g",
+                             MOST_DRAIN_SECONDS, flags->drain_seconds);
+    flags->drain_ms = (uint32_t)(flags->drain_seconds * 1000);
     EL_TRY(in_range("max_message_bytes", flags->max_message_bytes, 1024, INT32_MAX));
     if (flags->port == 0 && *flags->grpc_socket_path == 0)
-        return el_status_new(EL_INVALID_ARGUMENT,
-                             "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.");
-    if (flags->port != 0 && flags->port == flags->rest_api_port)
-        return el_status_new(EL_INVALID_ARGUMENT, "--port and --rest_api_port are both %d: gRPC and REST need a port each",
-                             flags->port);
+        return el_status_new(
+            EL_INVALID_ARGUMENT,
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.");
     if (*flags->model_base_path == 0 && *flags->model_config_file == 0)
         return el_status_new(EL_INVALID_ARGUMENT,
                              "Both server_options.model_base_path and server_options.model_config_file are empty!");
     if (*flags->model_config_file != 0 && *flags->isolation != 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "--isolation is for --model_base_path: in %s say "
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "--isolation is for --model_base_path: in %s say "
                              "update { isolation: \"...\" } in the model's config",
                              flags->model_config_file);
-    if (*flags->ignored.batching_parameters_file != 0 && !flags->ignored.enable_batching)
+    if (*flags->batching_parameters_file != 0 && !flags->enable_batching)
         return el_status_new(EL_INVALID_ARGUMENT, "server_options.batching_parameters_file is set without setting "
-                             "server_options.enable_batching to true.");
-    if (*flags->ignored.ssl_config_file != 0 && flags->ignored.use_alts_credentials)
+                                                  "server_options.enable_batching to true.");
+    if (*flags->ssl_config_file != 0 && flags->ignored.use_alts_credentials)
         return el_status_new(EL_INVALID_ARGUMENT,
                              "Either use_alts_credentials must be false or ssl_config_file must be empty.");
     if (flags->ignored.tensorflow_session_parallelism > 0 && flags->ignored.tensorflow_intra_op_parallelism > 0 &&
@@ -78,11 +83,11 @@ static struct el_status *check(struct el_everlitd_flags *flags)
 }
 
 struct el_status *el_everlitd_flags_parse(int count, char **arguments, struct el_everlitd_flags *flags,
-                                          struct el_flag table[EL_EVERLITD_FLAGS])
+                                          struct el_flag table[EL_EVERLITD_FLAGS], struct el_unknown *unknown)
 {
     el_everlitd_flags_defaults(flags);
     el_everlitd_flags_table(flags, table);
-    EL_TRY(el_flags_parse(table, EL_EVERLITD_FLAGS, count, arguments));
+    EL_TRY(el_flags_parse(table, EL_EVERLITD_FLAGS, count, arguments, unknown));
     if (flags->help || flags->version)
         return NULL;
     return check(flags);

@@ -22,7 +22,9 @@ struct el_everlitd_flags {
     int32_t rest_api_timeout_in_ms;
     int32_t max_concurrent_loads;
     int32_t event_loops;
-    int32_t shutdown_grace_ms;
+    double drain_seconds;
+    bool strict_startup;
+    const char *state_dir;
     int64_t max_message_bytes;
     const char *admin_socket;
     const char *log_format, *log_level;
@@ -34,6 +36,8 @@ struct el_everlitd_flags {
     bool enable_signature_method_name_check;
     int32_t model_config_file_poll_wait_seconds;
     const char *monitoring_config_file, *saved_model_tags;
+    bool enable_batching, enable_per_model_batching_parameters;
+    const char *batching_parameters_file, *ssl_config_file;
 
     /* Those that change nothing: read, checked for their type, and warned about when given. */
     struct {
@@ -42,24 +46,25 @@ struct el_everlitd_flags {
         int64_t load_retry_interval_micros;
         int64_t tensorflow_session_parallelism, tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism;
         double per_process_gpu_memory_fraction;
-        bool enable_batching, enable_per_model_batching_parameters, flush_filesystem_caches, use_alts_credentials;
+        bool flush_filesystem_caches, use_alts_credentials;
         bool enable_model_warmup, remove_unused_fields_from_bundle_metagraph, prefer_tflite_model;
         bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
         bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
-        const char *batching_parameters_file, *tensorflow_session_config_file, *ssl_config_file, *platform_config_file;
+        const char *tensorflow_session_config_file, *platform_config_file;
         const char *grpc_channel_arguments, *thread_pool_factory_config_file, *mixed_precision;
     } ignored;
 
     /* From the above, checked. */
     enum el_log_format log_format_value;
     enum el_log_level log_level_value;
+    uint32_t drain_ms;
 };
 
 /* The defaults, from which a table is made. */
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 58
+#define EL_EVERLITD_FLAGS 60
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*
@@ -67,7 +72,8 @@ void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag tab
  * changes nothing here can be told from it.
  */
 struct el_status *el_everlitd_flags_parse(int count, char **arguments, struct el_everlitd_flags *flags,
-                                          struct el_flag table[EL_EVERLITD_FLAGS]) EL_MUST_USE;
+                                          struct el_flag table[EL_EVERLITD_FLAGS],
+                                          struct el_unknown *unknown) EL_MUST_USE;
 
 /* What --help prints. */
 void el_everlitd_flags_print(FILE *out);
@@ -76,6 +82,7 @@ void el_everlitd_flags_print(FILE *out);
 struct el_status *el_everlitd_config(const struct el_everlitd_flags *flags, struct el_config *config) EL_MUST_USE;
 
 /* --engine, for the models whose config leaves the choice to the server: also those of a later config. */
-struct el_status *el_everlitd_choose_engine(const struct el_everlitd_flags *flags, struct el_config *config) EL_MUST_USE;
+struct el_status *el_everlitd_choose_engine(const struct el_everlitd_flags *flags,
+                                            struct el_config *config) EL_MUST_USE;
 
 #endif

@@ -16,6 +16,8 @@
 #define IGNORED "Flags of TensorFlow Serving that are read and change nothing here"
 
 #define FLAG(group, type, name, help) {group, #name, EL_FLAG_##type, &f->name, help, NULL, false}
+/* Read and checked, and used by no part yet. */
+#define UNUSED(type, name, help, why) {IGNORED, #name, EL_FLAG_##type, &f->name, help, why, false}
 #define NO_EFFECT(type, name, help, why) {IGNORED, #name, EL_FLAG_##type, &f->ignored.name, help, why, false}
 
 /* TensorFlow Serving's default for the threads of gRPC and of REST. */
@@ -41,7 +43,10 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .rest_api_timeout_in_ms = 30000,
         .max_concurrent_loads = 1,
         .event_loops = 0,
-        .shutdown_grace_ms = 30000,
+        .drain_seconds = 30,
+        .state_dir = "",
+        .batching_parameters_file = "",
+        .ssl_config_file = "",
         .max_message_bytes = INT32_MAX,
         .admin_socket = "",
         .log_format = "text",
@@ -60,9 +65,7 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
                 .enable_model_warmup = true,
                 .remove_unused_fields_from_bundle_metagraph = true,
                 .enable_profiler = true,
-                .batching_parameters_file = "",
                 .tensorflow_session_config_file = "",
-                .ssl_config_file = "",
                 .platform_config_file = "",
                 .grpc_channel_arguments = "",
                 .thread_pool_factory_config_file = "",
@@ -119,8 +122,13 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(OPERATION, STRING, admin_socket,
              "The Unix socket that the command everlit talks to. Default: $EVERLIT_SOCKET, "
              "/run/everlit/everlit.sock, $XDG_RUNTIME_DIR/everlit.sock or /tmp/everlit-UID.sock. none: no socket."),
-        FLAG(OPERATION, INT32, shutdown_grace_ms,
+        FLAG(OPERATION, DOUBLE, drain_seconds,
              "After SIGTERM, the time that running requests may take. A second SIGTERM ends at once."),
+        FLAG(OPERATION, BOOL, strict_startup,
+             "Start as TensorFlow Serving does: the ports open when every model answers, and one that cannot be loaded "
+             "ends the server. Without: what can be served is served."),
+        FLAG(OPERATION, STRING, state_dir,
+             "A directory in which the server remembers the config that a client put in force, for the next start."),
         FLAG(OPERATION, STRING, log_format,
              "text or json, one line per event, on stderr."),
         FLAG(OPERATION, STRING, log_level,
@@ -129,13 +137,13 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
              "Print the version and exit."),
         FLAG(OPERATION, BOOL, help,
              "Print this text and exit."),
-        NO_EFFECT(BOOL, enable_batching,
+        UNUSED(BOOL, enable_batching,
                   "Requests are put together.",
                   "requests run as they come, each by itself"),
-        NO_EFFECT(STRING, batching_parameters_file,
+        UNUSED(STRING, batching_parameters_file,
                   "Text-format BatchingParameters.",
                   "requests run as they come, each by itself"),
-        NO_EFFECT(BOOL, enable_per_model_batching_parameters,
+        UNUSED(BOOL, enable_per_model_batching_parameters,
                   "batching_params.pbtxt of each version.",
                   "requests run as they come, each by itself"),
         NO_EFFECT(INT32, max_num_load_retries,
@@ -174,7 +182,7 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         NO_EFFECT(STRING, grpc_channel_arguments,
                   "gRPC's own settings, name=value with commas between.",
                   "they are settings of gRPC C++, which is not in here"),
-        NO_EFFECT(STRING, ssl_config_file,
+        UNUSED(STRING, ssl_config_file,
                   "Text-format SSLConfig.",
                   "connections are not encrypted: put a proxy in front"),
         NO_EFFECT(BOOL, use_alts_credentials,

@@ -45,23 +45,31 @@ static struct el_flag *find(struct el_flag *flags, size_t flag_count, const char
     return NULL;
 }
 
-static struct el_status *unknown_flag(const struct el_flag *flags, size_t flag_count, const char *argument)
+/* Keeps an argument that is no flag, with the flag whose name is nearest. */
+static void add_unknown(const struct el_flag *flags, size_t flag_count, const char *argument,
+                        struct el_unknown *unknown)
 {
+    if (unknown->count == EL_UNKNOWN_KEPT)
+        return;
     char name[LONGEST_NAME + 1];
-    const size_t size = strcspn(argument, "=");
-    snprintf(name, sizeof name, "%.*s", (int)(size < LONGEST_NAME ? size : LONGEST_NAME), argument);
-    const char *nearest = NULL;
+    const char *bare = argument + strspn(argument, "-");
+    const size_t size = strcspn(bare, "=");
+    snprintf(name, sizeof name, "%.*s", (int)(size < LONGEST_NAME ? size : LONGEST_NAME), bare);
+    struct el_unknown_argument *one = &unknown->arguments[unknown->count++];
+    one->text = argument;
     size_t least = 4; /* a word further away is another word */
-    for (size_t i = 0; i < flag_count; i++) {
+    for (size_t i = 0; i < flag_count && *argument == '-'; i++) {
         const size_t away = distance(name, flags[i].name);
         if (away < least) {
             least = away;
-            nearest = flags[i].name;
+            one->nearest = flags[i].name;
         }
     }
-    if (nearest != NULL)
-        return el_status_new(EL_INVALID_ARGUMENT, "unknown flag --%s: did you mean --%s?", name, nearest);
-    return el_status_new(EL_INVALID_ARGUMENT, "unknown flag --%s: see --help", name);
+}
+
+static struct el_status *bad_value(const struct el_flag *flag, const char *text, const char *why)
+{
+    return el_status_new(EL_INVALID_ARGUMENT, "Couldn't interpret value %s for flag %s. (%s)", text, flag->name, why);
 }
 
 static struct el_status *set_bool(const struct el_flag *flag, const char *text)
@@ -71,7 +79,7 @@ static struct el_status *set_bool(const struct el_flag *flag, const char *text)
     else if (strcasecmp(text, "false") == 0)
         *(bool *)flag->value = false;
     else
-        return el_status_new(EL_INVALID_ARGUMENT, "--%s: expected true or false, found \"%s\"", flag->name, text);
+        return bad_value(flag, text, "expected true or false");
     return NULL;
 }
 
@@ -82,9 +90,9 @@ static struct el_status *set_int(const struct el_flag *flag, const char *text)
     errno = 0;
     const long long number = strtoll(text, &end, 10);
     if (end == text || *end != 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "--%s: expected a whole number, found \"%s\"", flag->name, text);
+        return bad_value(flag, text, "expected a whole number");
     if (errno == ERANGE || (!wide && (number < INT32_MIN || number > INT32_MAX)))
-        return el_status_new(EL_INVALID_ARGUMENT, "--%s: %s does not fit %d bits", flag->name, text, wide ? 64 : 32);
+        return bad_value(flag, text, wide ? "it does not fit 64 bits" : "it does not fit 32 bits");
     if (wide)
         *(int64_t *)flag->value = number;
     else
@@ -97,7 +105,7 @@ static struct el_status *set_double(const struct el_flag *flag, const char *text
     char *end;
     const double number = strtod(text, &end);
     if (end == text || *end != 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "--%s: expected a number, found \"%s\"", flag->name, text);
+        return bad_value(flag, text, "expected a number");
     *(double *)flag->value = number;
     return NULL;
 }
@@ -119,22 +127,24 @@ static struct el_status *set(const struct el_flag *flag, const char *text)
     return el_status_new(EL_INTERNAL, "--%s: its type is none", flag->name);
 }
 
-struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments)
+struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments,
+                                 struct el_unknown *unknown)
 {
     for (int i = 1; i < count; i++) {
         const char *argument = arguments[i];
         if (strcmp(argument, "--") == 0)
             return NULL;
-        if (strncmp(argument, "--", 2) != 0)
-            return el_status_new(EL_INVALID_ARGUMENT, "unexpected argument \"%s\": flags are --name=value", argument);
-        argument += 2;
-        const size_t size = strcspn(argument, "=");
-        struct el_flag *flag = find(flags, flag_count, argument, size);
-        if (flag == NULL)
-            return unknown_flag(flags, flag_count, argument);
+        const bool dashes = strncmp(argument, "--", 2) == 0;
+        const char *name = dashes ? argument + 2 : "";
+        const size_t size = strcspn(name, "=");
+        struct el_flag *flag = find(flags, flag_count, name, size);
+        if (flag == NULL) {
+            add_unknown(flags, flag_count, argument, unknown);
+            continue;
+        }
         flag->given = true;
-        if (argument[size] == '=') {
-            EL_TRY(set(flag, argument + size + 1));
+        if (name[size] == '=') {
+            EL_TRY(set(flag, name + size + 1));
         } else if (flag->type == EL_FLAG_BOOL) {
             *(bool *)flag->value = true;
         } else if (i + 1 < count) {

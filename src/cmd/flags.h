@@ -22,17 +22,29 @@ struct el_flag {
     const char *group; /* heading in --help; the same text for neighbours */
     const char *name;
     enum el_flag_type type;
-    void *value;       /* bool, int32_t, int64_t, double or const char * ; holds the default before parsing */
-    const char *help;  /* wrapped by el_flags_print() */
+    void *value;                /* bool, int32_t, int64_t, double or const char * ; holds the default before parsing */
+    const char *help;           /* wrapped by el_flags_print() */
     const char *without_effect; /* NULL, or why its value is read and changes nothing */
     bool given;                 /* set by el_flags_parse() */
 };
 
+/* Arguments that are no flag of the table, the first so many. */
+#define EL_UNKNOWN_KEPT 8
+struct el_unknown_argument {
+    const char *text;    /* as given */
+    const char *nearest; /* name of the flag that may be meant; NULL: none is near */
+};
+struct el_unknown {
+    struct el_unknown_argument arguments[EL_UNKNOWN_KEPT];
+    size_t count;
+};
+
 /*
- * Sets the values from arguments[1..count). INVALID_ARGUMENT names the flag, what was found and what was expected; for a flag
- * that does not exist the nearest that does. Strings point into arguments.
+ * Sets the values from arguments[1..count). An argument that is no flag is passed over and put into *unknown, as TensorFlow
+ * Serving's parser does; a value that cannot be read is INVALID_ARGUMENT in its words. Strings point into arguments.
  */
-struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments) EL_MUST_USE;
+struct el_status *el_flags_parse(struct el_flag *flags, size_t flag_count, int count, char **arguments,
+                                 struct el_unknown *unknown) EL_MUST_USE;
 
 /* All flags with defaults and help, grouped, in 80 columns. */
 void el_flags_print(const struct el_flag *flags, size_t flag_count, FILE *out);

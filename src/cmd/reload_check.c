@@ -187,3 +187,26 @@ bool el_reload_decided(const struct el_view *view, const struct el_names_list *a
     el_buf_free(&text);
     return decided;
 }
+
+bool el_startup_decided(const struct el_view *view, struct el_status **status)
+{
+    struct el_buf text = { 0 };
+    size_t failures = 0;
+    bool decided = view != NULL;
+    *status = NULL;
+    for (size_t i = 0; decided && i < view->model_count; i++) {
+        const struct el_version_view *version;
+        const enum verdict verdict = judge(&view->models[i], &version);
+        decided = verdict == ANSWERS || verdict == FAILED;
+        if (verdict != FAILED)
+            continue;
+        put_failure(&text, view->models[i].name, &view->models[i], version);
+        failures++;
+    }
+    if (decided && failures > 0)
+        *status = text.failed ? el_status_no_memory()
+                              : el_status_new(EL_UNKNOWN, "%zu servable(s) did not become available: {%.*s}", failures,
+                                              (int)text.size, (const char *)text.data);
+    el_buf_free(&text);
+    return decided;
+}

@@ -30,4 +30,10 @@ struct el_status *el_reload_fresh_names(const struct el_config *current, const s
 bool el_reload_decided(const struct el_view *view, const struct el_names_list *awaited, bool give_up,
                        struct el_names_list *failed, struct el_status **status);
 
+/*
+ * The same at the start, over all models of the view: *status has the text of TensorFlow Serving's start-up. A model of which no
+ * version is there is not decided.
+ */
+bool el_startup_decided(const struct el_view *view, struct el_status **status);
+
 #endif

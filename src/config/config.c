@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
-#include "base/buf.h"
-#include "base/file.h"
 #include "config/model.h"
 #include "config/serving_types.h"
-#include "config/text.h"
+#include "config/text_file.h"
 #include "config/update.h"
 #include "config/wire.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static size_t count_models(const struct el_text_value *list)
 {
@@ -50,11 +46,11 @@ static struct el_status *check_platforms(const char *file, const struct el_text_
         if (old == NULL || platform == NULL || platform->as.string.size == 0 ||
             strcmp(platform->as.string.data, old->platform) == 0)
             continue;
-        struct el_status *status =
-            el_status_new(EL_INVALID_ARGUMENT,
-                          "Illegal to change a model's platform. For model %s platform was %s and new platform "
-                          "requested is %s",
-                          old->name, old->platform, platform->as.string.data);
+        struct el_status *status = el_status_new(
+            EL_INVALID_ARGUMENT,
+            "Illegal to change a model's platform. For model %s platform was %s and new platform "
+            "requested is %s",
+            old->name, old->platform, platform->as.string.data);
         return file == NULL ? status : el_status_prefix(status, "%s:%u:%u", file, platform->line, platform->column);
     }
     return NULL;
@@ -94,27 +90,24 @@ static struct el_status *build(const char *file, const struct el_text_value *fir
     return NULL;
 }
 
-/* current: NULL at the start. */
-static struct el_status *parse(const char *name, const char *text, size_t size, const struct el_config *current,
-                               struct el_config *config)
+/* current: NULL at the start. document is taken over. */
+static struct el_status *take(const char *name, struct el_text *document, const struct el_config *current,
+                              struct el_config *config)
 {
-    *config = (struct el_config){ 0 };
-    struct el_text document;
-    EL_TRY(el_text_parse(name, text, size, &el_type_model_server_config, &document));
     struct el_status *status = NULL;
-    const struct el_text_value *list = el_text_get(document.root, EL_SERVER_CONFIG_LIST);
-    const struct el_text_value *custom = el_text_get(document.root, EL_SERVER_CONFIG_CUSTOM);
+    const struct el_text_value *list = el_text_get(document->root, EL_SERVER_CONFIG_LIST);
+    const struct el_text_value *custom = el_text_get(document->root, EL_SERVER_CONFIG_CUSTOM);
     if (list == NULL && current != NULL)
         status = el_status_new(EL_FAILED_PRECONDITION, "Cannot transition to requested config. It is only legal to "
                                                        "transition from one ModelConfigList to another.");
     else if (custom != NULL)
-        status = el_status_new(EL_UNIMPLEMENTED, "%s:%u:%u: ModelServer does not yet support custom model config.",
-                               name, custom->line, custom->column);
+        status = el_text_error_at(name, custom, EL_UNIMPLEMENTED,
+                                  "ModelServer does not yet support custom model config.");
     else if (list != NULL)
         status = build(name, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), current, config);
     if (status != NULL)
         el_config_free(config);
-    el_text_free(&document);
+    el_text_free(document);
     return status;
 }
 
@@ -125,11 +118,12 @@ struct el_status *el_config_decode(const uint8_t *bytes, size_t size, const stru
     struct el_text document;
     EL_TRY(el_config_wire_parse(bytes, size, &el_type_model_server_config, &document));
     const struct el_text_value *list = el_text_get(document.root, EL_SERVER_CONFIG_LIST);
-    struct el_status *status =
-        list == NULL ? el_status_new(EL_INVALID_ARGUMENT,
-                                     "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
-                                     "ModelConfigList is currently supported")
-                     : build(NULL, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), current, config);
+    struct el_status *status = list == NULL
+                                   ? el_status_new(
+                                         EL_INVALID_ARGUMENT,
+                                         "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                                         "ModelConfigList is currently supported")
+                                   : build(NULL, el_text_get(list->as.message, EL_CONFIG_LIST_CONFIG), current, config);
     if (status != NULL)
         el_config_free(config);
     el_text_free(&document);
@@ -138,26 +132,18 @@ struct el_status *el_config_decode(const uint8_t *bytes, size_t size, const stru
 
 struct el_status *el_config_parse(const char *name, const char *text, size_t size, struct el_config *config)
 {
-    return parse(name, text, size, NULL, config);
+    *config = (struct el_config){ 0 };
+    struct el_text document;
+    EL_TRY(el_text_parse(name, text, size, &el_type_model_server_config, &document));
+    return take(name, &document, NULL, config);
 }
 
 static struct el_status *read_file(const char *path, const struct el_config *current, struct el_config *config)
 {
     *config = (struct el_config){ 0 };
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return el_status_new(errno == ENOENT || errno == ENOTDIR ? EL_NOT_FOUND : EL_PERMISSION_DENIED, "%s; %s", path,
-                             strerror(errno));
-    if (S_ISDIR(info.st_mode))
-        return el_status_new(EL_NOT_FOUND, "%s; No such device (it is a directory, not a config file)", path);
-    struct el_buf text = { 0 };
-    struct el_status *status = el_file_read(path, EL_TEXT_MAX_BYTES, &text);
-    if (status == NULL && text.size == 0)
-        status = el_status_new(EL_INVALID_ARGUMENT, "%s; Invalid argument (the file is empty)", path);
-    if (status == NULL)
-        status = parse(path, (const char *)text.data, text.size, current, config);
-    el_buf_free(&text);
-    return status;
+    struct el_text document;
+    EL_TRY(el_text_read_file(path, &el_type_model_server_config, &document));
+    return take(path, &document, current, config);
 }
 
 struct el_status *el_config_read(const char *path, struct el_config *config)

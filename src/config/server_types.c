@@ -33,3 +33,15 @@ static const struct el_text_field ssl_fields[] = {
     { FIELD("client_verify", EL_SSL_CLIENT_VERIFY, BOOL) },
 };
 const struct el_text_type el_type_ssl_config = { .name = "tensorflow.serving.SSLConfig", FIELDS(ssl_fields) };
+
+static const struct el_text_field prometheus_fields[] = {
+    { FIELD("enable", EL_PROMETHEUS_ENABLE, BOOL) },
+    { FIELD("path", EL_PROMETHEUS_PATH, STRING) },
+};
+static const struct el_text_type prometheus = { .name = "tensorflow.serving.PrometheusConfig",
+                                                FIELDS(prometheus_fields) };
+static const struct el_text_field monitoring_fields[] = {
+    { FIELD("prometheus_config", EL_MONITORING_PROMETHEUS, MESSAGE), .message = &prometheus },
+};
+const struct el_text_type el_type_monitoring_config = { .name = "tensorflow.serving.MonitoringConfig",
+                                                        FIELDS(monitoring_fields) };

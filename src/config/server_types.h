@@ -22,8 +22,11 @@ enum {
 };
 enum { EL_WRAPPED_VALUE = 1 }; /* of google.protobuf.Int64Value and its like */
 enum { EL_SSL_SERVER_KEY = 1, EL_SSL_SERVER_CERT = 2, EL_SSL_CUSTOM_CA = 3, EL_SSL_CLIENT_VERIFY = 4 };
+enum { EL_MONITORING_PROMETHEUS = 1 };
+enum { EL_PROMETHEUS_ENABLE = 1, EL_PROMETHEUS_PATH = 2 };
 
 extern const struct el_text_type el_type_batching_parameters;
 extern const struct el_text_type el_type_ssl_config;
+extern const struct el_text_type el_type_monitoring_config;
 
 #endif

@@ -251,7 +251,9 @@ static void files_that_are_no_config_say_so(void **unused)
     assert_int_equal(write(fd, "this is bad", 11), 11);
     status = el_config_read(path, &config);
     snprintf(expected, sizeof expected,
-             "%s:1:6: Message type \"tensorflow.serving.ModelServerConfig\" has no field named \"this\".", path);
+             "Invalid protobuf file: '%s': Error parsing text-format tensorflow.serving.ModelServerConfig: 1:6: Message "
+             "type \"tensorflow.serving.ModelServerConfig\" has no field named \"this\".",
+             path);
     assert_string_equal(el_status_text(status), expected);
     el_status_free(status);
 

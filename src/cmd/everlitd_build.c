@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/everlitd.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MOST_CONNECTIONS 10000
+#define FILES_KEPT 256 /* descriptors that connections leave to versions: their folders, their workers */
+
+/*
+ * Raises the limit of open files as far as it goes, and leaves connections only a part of it: however many clients
+ * come, a version can still be swapped and a dead worker replaced. Returns the number of connections.
+ */
+static uint32_t share_out_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return MOST_CONNECTIONS;
+    const rlim_t before = files.rlim_cur;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        files.rlim_cur = before;
+    const rlim_t kept = files.rlim_cur / 2 < FILES_KEPT ? files.rlim_cur - files.rlim_cur / 2 : FILES_KEPT;
+    const rlim_t rest = files.rlim_cur - kept;
+    return rest > MOST_CONNECTIONS ? MOST_CONNECTIONS : rest > 0 ? (uint32_t)rest : 1;
+}
+
+struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_config *config)
+{
+    daemon->max_connections = share_out_files();
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    daemon->loops = daemon->flags.event_loops > 0 ? (uint32_t)daemon->flags.event_loops
+                    : cpus > 16                   ? 16
+                    : cpus > 1                    ? (uint32_t)cpus
+                                                  : 1;
+    const struct el_workers_options workers_options = {
+        .uv_loop = &daemon->loop,
+        .log = &daemon->log,
+        .tags = daemon->flags.saved_model_tags,
+        .loops = daemon->loops + 2, /* one more for the admin socket, one for the swapper itself */
+    };
+    EL_TRY(el_workers_new(&workers_options, &daemon->workers));
+    const struct el_swap_options swap_options = {
+        .uv_loop = &daemon->loop,
+        .log = &daemon->log,
+        .workers = daemon->workers,
+        .config = config,
+        .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
+        .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
+        .completions_index = daemon->loops + 1,
+    };
+    EL_TRY(el_swap_new(&swap_options, &daemon->swap));
+    const struct el_reload_options reload_options = {
+        .uv_loop = &daemon->loop,
+        .log = &daemon->log,
+        .swap = daemon->swap,
+        .config = config,
+        .flags = &daemon->flags,
+    };
+    EL_TRY(el_reload_new(&reload_options, &daemon->reload));
+    const struct el_api_options api_options = {
+        .swap = daemon->swap,
+        .workers = daemon->workers,
+        .log = &daemon->log,
+        .rest_timeout_ms = daemon->flags.rest_api_timeout_in_ms > 0 ? (uint32_t)daemon->flags.rest_api_timeout_in_ms
+                                                                    : 0,
+        .monitoring_path = daemon->files.monitoring_path,
+        .allow_origins = daemon->flags.rest_api_enable_cors_support,
+        .check_method_names = daemon->flags.enable_signature_method_name_check,
+        .reload = el_reload_ask,
+        .reload_argument = daemon->reload,
+    };
+    EL_TRY(el_api_new(&api_options, &daemon->api));
+    el_daemon_listen_admin(daemon);
+    return NULL;
+}
+
+static void close_handle(uv_handle_t *handle, void *argument)
+{
+    (void)argument;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void el_daemon_tear_down(struct el_daemon *daemon)
+{
+    el_reload_free(daemon->reload);
+    if (daemon->api != NULL)
+        el_api_free(daemon->api);
+    if (daemon->swap != NULL)
+        el_swap_free(daemon->swap);
+    if (daemon->workers != NULL)
+        el_workers_free(daemon->workers);
+    uv_walk(&daemon->loop, close_handle, NULL);
+    while (uv_run(&daemon->loop, UV_RUN_ONCE) != 0)
+        continue;
+    uv_loop_close(&daemon->loop);
+    if (daemon->admin_path != NULL)
+        unlink(daemon->admin_path);
+    free(daemon->admin_path);
+    el_everlitd_files_free(&daemon->files);
+}

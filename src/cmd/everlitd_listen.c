@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/everlitd.h"
+
+#include "cmd/admin_socket.h"
+
+#include <stdlib.h>
+
+static struct el_rpc_options server_options(struct el_daemon *daemon, struct el_api_place *place,
+                                            const struct el_listener *listeners, size_t listener_count)
+{
+    struct el_rpc_options options = {
+        .log = &daemon->log,
+        .listeners = listeners,
+        .listener_count = listener_count,
+        .max_message_bytes = (size_t)daemon->flags.max_message_bytes,
+        .on_loop_start = el_api_loop_start,
+        .on_loop_drain = el_api_loop_drain,
+        .on_loop_stop = el_api_loop_stop,
+        .argument = place,
+    };
+    return options;
+}
+
+static struct el_status *start_admin_server(struct el_daemon *daemon)
+{
+    EL_TRY(el_admin_socket_path(daemon->flags.admin_socket, &daemon->admin_path));
+    if (daemon->admin_path == NULL)
+        return NULL;
+    EL_TRY(el_admin_socket_take(daemon->admin_path));
+    const struct el_listener listener = {
+        .type = EL_LISTEN_HTTP,
+        .unix_path = daemon->admin_path,
+        .private_mode = true,
+        .handler = el_api_admin_http,
+        .argument = daemon->api,
+    };
+    daemon->admin_place = (struct el_api_place){ .api = daemon->api, .first_index = daemon->loops };
+    struct el_rpc_options options = server_options(daemon, &daemon->admin_place, &listener, 1);
+    options.loops = 1;
+    return el_rpc_server_start(&options, &daemon->admin_server);
+}
+
+void el_daemon_listen_admin(struct el_daemon *daemon)
+{
+    struct el_status *status = start_admin_server(daemon);
+    if (status == NULL)
+        return;
+    el_log(&daemon->log, EL_LOG_WARNING, "no_admin_socket", el_str("code", el_code_name(el_status_code(status))),
+           el_str("reason", el_status_text(status)));
+    el_status_free(status);
+    free(daemon->admin_path);
+    daemon->admin_path = NULL;
+}
+
+/* The public listeners, those of gRPC first; returns how many. */
+static size_t list_listeners(struct el_daemon *daemon, bool with_rest, struct el_listener listeners[3])
+{
+    const struct el_everlitd_flags *flags = &daemon->flags;
+    size_t count = 0;
+    if (flags->port != 0)
+        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_GRPC,
+                                                   .address = "0.0.0.0",
+                                                   .port = (uint16_t)flags->port };
+    if (*flags->grpc_socket_path != 0)
+        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_GRPC, .unix_path = flags->grpc_socket_path };
+    if (with_rest)
+        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_HTTP,
+                                                   .address = "::",
+                                                   .port = (uint16_t)flags->rest_api_port,
+                                                   .handler = el_api_http,
+                                                   .argument = daemon->api };
+    return count;
+}
+
+static struct el_status *start_public_server(struct el_daemon *daemon, bool with_rest)
+{
+    const struct el_everlitd_flags *flags = &daemon->flags;
+    struct el_listener listeners[3];
+    const size_t count = list_listeners(daemon, with_rest, listeners);
+    daemon->public_place = (struct el_api_place){ .api = daemon->api, .first_index = 0 };
+    struct el_rpc_options options = server_options(daemon, &daemon->public_place, listeners, count);
+    options.loops = daemon->loops;
+    options.max_connections = daemon->max_connections;
+    options.methods = el_api_methods(daemon->api, &options.method_count);
+    EL_TRY(el_rpc_server_start(&options, &daemon->public_server));
+    const uint16_t grpc_port = flags->port != 0 ? el_rpc_server_port(daemon->public_server, 0) : 0;
+    const uint16_t rest_port = with_rest ? el_rpc_server_port(daemon->public_server, count - 1) : 0;
+    el_api_set_server(daemon->api, daemon->public_server, grpc_port, rest_port);
+    el_api_set_ready(daemon->api, true);
+    el_log(&daemon->log, EL_LOG_INFO, "listening", el_int("grpc_port", grpc_port), el_int("rest_api_port", rest_port),
+           el_str("grpc_socket_path", flags->grpc_socket_path));
+    return NULL;
+}
+
+/* Whether there is to be REST: one port cannot be both, and TensorFlow Serving takes a negative one for none. */
+static bool wants_rest(const struct el_daemon *daemon)
+{
+    const struct el_everlitd_flags *flags = &daemon->flags;
+    const char *reason = NULL;
+    if (flags->rest_api_port < 0)
+        reason = "--rest_api_port is negative, which is no port; 0 says that there is to be no REST";
+    else if (flags->rest_api_port != 0 && flags->rest_api_port == flags->port)
+        reason = "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API. "
+                 "Skipped exporting HTTP/REST API.";
+    if (reason != NULL)
+        el_log(&daemon->log, EL_LOG_ERROR, "no_rest", el_int("rest_api_port", flags->rest_api_port),
+               el_str("reason", reason));
+    return reason == NULL && flags->rest_api_port != 0;
+}
+
+struct el_status *el_daemon_listen_public(struct el_daemon *daemon)
+{
+    const bool rest = wants_rest(daemon);
+    struct el_status *status = start_public_server(daemon, rest);
+    if (status == NULL || !rest)
+        return el_status_prefix(status, "Failed to BuildAndStart gRPC server");
+    /* One of the ports is not to be had: if it is not gRPC's, there is gRPC. */
+    struct el_status *without = start_public_server(daemon, false);
+    if (without == NULL)
+        el_log(&daemon->log, EL_LOG_ERROR, "no_rest", el_int("rest_api_port", daemon->flags.rest_api_port),
+               el_str("reason", el_status_text(status)));
+    el_status_free(status);
+    return el_status_prefix(without, "Failed to BuildAndStart gRPC server");
+}

@@ -51,6 +51,18 @@ static void forget(struct el_grpc_call *call, void *user)
         waiting_calls[i] = waiting_calls[i] == call ? NULL : waiting_calls[i];
 }
 
+static void each(struct el_grpc_call *call, void *argument)
+{
+    (void)argument;
+    size_t size;
+    const uint8_t *message = el_grpc_message(call, &size);
+    touch(message, size);
+    el_buf_append(el_grpc_reply_buf(call), message, size);
+    el_grpc_send(call);
+    if (size % 5 == 4)
+        el_grpc_fail(call, NULL);
+}
+
 static void later(struct el_grpc_call *call, void *argument)
 {
     for (size_t i = 0; i < MAX_WAITING; i++) {
@@ -121,10 +133,11 @@ static void answer_waiting(void)
 static void set_up(void)
 {
     static const struct el_grpc_method methods[] = {
-        { "/t/now", now, NULL },
-        { "/t/later", later, &settings },
-        { "/t/held", later, NULL },
-        { "/t/stream", stream, &settings },
+        { .path = "/t/now", .handler = now },
+        { .path = "/t/later", .handler = later, .argument = &settings },
+        { .path = "/t/held", .handler = later },
+        { .path = "/t/stream", .handler = stream, .argument = &settings },
+        { .path = "/t/each", .handler = each, .streams = true },
     };
     settings = (struct el_rpc_settings){
         .methods = methods,

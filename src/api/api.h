@@ -9,7 +9,7 @@
  *     grpc_infer.c     PredictionService.Classify, Regress; grpc_multi_inference.c: MultiInference
  *     grpc_model.c     PredictionService.GetModelMetadata, ModelService.GetModelStatus
  *     grpc_reload.c    ModelService.HandleReloadConfigRequest
- *     grpc_health.c    grpc.health.v1.Health
+ *     grpc_health.c    grpc.health.v1.Health; grpc_reflection.c: grpc.reflection.v1 and v1alpha
  *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
  *     metrics.c        /metrics; monitoring.c: the same with TensorFlow Serving's names
  *     admin.c          /admin/v1/..., on the Unix socket only

@@ -26,7 +26,7 @@ struct el_api_loop {
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
 
-#define EL_API_METHODS 9
+#define EL_API_METHODS 11
 
 struct el_api {
     struct el_api_options options;
@@ -99,6 +99,7 @@ void el_api_grpc_get_model_status(struct el_grpc_call *call, void *api);
 void el_api_grpc_reload_config(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_check(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_watch(struct el_grpc_call *call, void *api);
+void el_api_grpc_reflection(struct el_grpc_call *call, void *api);
 
 /* Answers the reloads that came back to the loop. Its thread. */
 void el_api_reloads_answer(struct el_api_loop *loop);

@@ -3,7 +3,7 @@
 #define EL_CONFIG_SERVING_TYPES_H
 
 /*
- * The messages of proto/model_server_config.proto as tables for the text-format parser: names and numbers are
+ * The messages of proto/tensorflow_serving/config/model_server_config.proto as tables for the text-format parser: names and numbers are
  * TensorFlow Serving's, except ModelConfig.update, which is Everlit's. Constant; any thread.
  */
 

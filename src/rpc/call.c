@@ -2,7 +2,6 @@
 #include "rpc/call.h"
 #include "base/clock.h"
 #include "rpc/h2.h"
-#include "rpc/inflate.h"
 #include "rpc/texts.h"
 
 #include <stdio.h>
@@ -10,8 +9,7 @@
 #include <string.h>
 
 #define HEADER_OVERHEAD 32 /* a header's, by RFC 9113, 6.5.2 */
-#define FIRST_MESSAGE_BYTES 4096
-#define UNREAD_TIMEOUTS 2 /* header timeouts without progress until an unread answer is dropped */
+#define UNREAD_TIMEOUTS 2  /* header timeouts without progress until an unread answer is dropped */
 
 /* ---- pool ---- */
 
@@ -188,132 +186,6 @@ void el_call_headers_done(struct el_grpc_call *call)
     }
 }
 
-/* ---- message ---- */
-
-static bool begin_message(struct el_grpc_call *call)
-{
-    size_t size = (size_t)call->prefix[1] << 24 | (size_t)call->prefix[2] << 16 | (size_t)call->prefix[3] << 8 |
-                  (size_t)call->prefix[4];
-    size_t most = call->loop->settings->max_message_bytes;
-    char text[128];
-    if (call->prefix[0] > 1) {
-        el_call_refuse(call, EL_INTERNAL, "invalid flags byte in the prefix of the request message");
-        return false;
-    }
-    if (size > most) {
-        snprintf(text, sizeof(text), "Received message larger than max (%zu vs. %zu)", size, most);
-        el_call_refuse(call, EL_RESOURCE_EXHAUSTED, text);
-        return false;
-    }
-    call->compressed = call->prefix[0] == 1;
-    if (call->compressed && call->encoding != EL_ENCODING_ZLIB) {
-        snprintf(text, sizeof(text), "compressed request message, but grpc-encoding is not one of gzip, deflate");
-        el_call_refuse(call, call->encoding == EL_ENCODING_UNKNOWN ? EL_UNIMPLEMENTED : EL_INTERNAL, text);
-        return false;
-    }
-    call->message_size = size;
-    call->message_done = size == 0;
-    return true;
-}
-
-/* Grows towards the promised size in step with what has really come, so that a promise costs nothing. */
-static bool reserve(struct el_grpc_call *call, size_t more)
-{
-    struct el_buf *message = &call->message;
-    size_t need = message->size + more;
-    if (need <= message->capacity)
-        return true;
-    size_t capacity = message->capacity < FIRST_MESSAGE_BYTES ? FIRST_MESSAGE_BYTES : message->capacity * 2;
-    if (capacity < need)
-        capacity = need;
-    if (capacity > call->message_size)
-        capacity = call->message_size;
-    uint8_t *data = realloc(message->data, capacity);
-    if (data == NULL)
-        return false;
-    message->data = data;
-    message->capacity = capacity;
-    return true;
-}
-
-void el_call_data(struct el_grpc_call *call, const uint8_t *bytes, size_t size)
-{
-    if (size > 0)
-        call->active_ms = uv_now(&call->loop->open.uv);
-    while (size > 0 && call->state == EL_CALL_RECEIVING) {
-        if (call->message_done) {
-            el_call_refuse(call, EL_INTERNAL, "more than one request message");
-            return;
-        }
-        if (call->prefix_size < sizeof(call->prefix)) {
-            call->prefix[call->prefix_size++] = *bytes++;
-            size--;
-            if (call->prefix_size == sizeof(call->prefix) && !begin_message(call))
-                return;
-            continue;
-        }
-        size_t take = call->message_size - call->message.size;
-        if (take > size)
-            take = size;
-        if (!el_call_charge(call, take)) {
-            el_call_refuse(call, EL_RESOURCE_EXHAUSTED, "too many request bytes are in memory already");
-            return;
-        }
-        if (!reserve(call, take)) {
-            el_call_uncharge(call, take); /* forget_message gives back only what is in the buffer */
-            el_call_refuse(call, EL_RESOURCE_EXHAUSTED, "out of memory");
-            return;
-        }
-        memcpy(call->message.data + call->message.size, bytes, take);
-        call->message.size += take;
-        bytes += take;
-        size -= take;
-        call->message_done = call->message.size == call->message_size;
-    }
-}
-
-static bool decompress(struct el_grpc_call *call)
-{
-    size_t most = call->loop->settings->max_inflated_bytes;
-    struct el_buf whole = { 0 };
-    char text[128];
-    enum el_inflated result = el_inflate(call->message.data, call->message.size, most, &whole);
-    if (result == EL_INFLATED && !el_call_charge(call, whole.size))
-        result = EL_INFLATE_NO_MEMORY;
-    if (result != EL_INFLATED) {
-        el_buf_free(&whole);
-        if (result == EL_INFLATE_TOO_BIG) {
-            snprintf(text, sizeof(text), "the request message decompresses to more than %zu bytes", most);
-            el_call_refuse(call, EL_RESOURCE_EXHAUSTED, text);
-        } else if (result == EL_INFLATE_CORRUPT) {
-            el_call_refuse(call, EL_INTERNAL, "the compressed request message is damaged");
-        } else {
-            el_call_refuse(call, EL_RESOURCE_EXHAUSTED, "out of memory");
-        }
-        return false;
-    }
-    el_call_forget_message(call);
-    el_buf_free(&call->message);
-    call->message = whole;
-    return true;
-}
-
-void el_call_ended(struct el_grpc_call *call)
-{
-    call->remote_ended = true;
-    if (call->state != EL_CALL_RECEIVING)
-        return;
-    if (!call->message_done) {
-        el_call_refuse(call, EL_INTERNAL,
-                       call->prefix_size == 0 ? "no request message" : "the request message is cut short");
-        return;
-    }
-    if (call->compressed && call->message_size > 0 && !decompress(call))
-        return;
-    call->state = EL_CALL_RUNNING;
-    call->method->handler(call, call->method->argument);
-}
-
 /* ---- the end ---- */
 
 /* The handler learns that its answer is not wanted any more; or, if it did not say how, will find out. */
@@ -324,7 +196,7 @@ static void tell_handler(struct el_grpc_call *call)
     if (on_cancel != NULL)
         on_cancel(call, call->user);
     else
-        call->held = true;
+        call->held = !call->method->streams; /* a stream's handler works while it is called only */
 }
 
 void el_call_abort(struct el_grpc_call *call, enum el_code code, const char *message)
@@ -383,7 +255,7 @@ void el_grpc_call_release(struct el_grpc_call *call)
 void el_call_tick(struct el_grpc_call *call, uint64_t now_ms)
 {
     uint64_t still_ms = now_ms - call->active_ms, limit_ms = call->loop->settings->header_timeout_ms;
-    if (call->state == EL_CALL_RECEIVING && still_ms > limit_ms)
+    if (call->state == EL_CALL_RECEIVING && still_ms > limit_ms && !el_call_between_messages(call))
         el_call_refuse(call, EL_DEADLINE_EXCEEDED, "the request message did not arrive in time");
     else if (call->state == EL_CALL_ANSWERED && still_ms > limit_ms * UNREAD_TIMEOUTS)
         nghttp2_submit_rst_stream(call->h2->session, NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_CANCEL);

@@ -5,8 +5,8 @@
 /*
  * A gRPC call: one HTTP/2 stream, from its first header to its trailers.
  *
- * Thread: the loop's. h2.c feeds it what nghttp2 found; call.c assembles the
- * request and knows when it ends; reply.c sends. It belongs to its stream and
+ * Thread: the loop's. h2.c feeds it what nghttp2 found; call.c reads the
+ * headers and knows when it ends, message.c assembles what it asks, reply.c sends. It belongs to its stream and
  * goes to the loop's pool when the stream is closed, except when the
  * handler still holds it (it answers later and set no on_cancel): then it waits
  * among the loop's orphans for that answer, which goes nowhere.
@@ -82,6 +82,9 @@ void el_call_header(struct el_grpc_call *call, const uint8_t *name, size_t name_
 void el_call_headers_done(struct el_grpc_call *call);
 void el_call_data(struct el_grpc_call *call, const uint8_t *bytes, size_t size);
 void el_call_ended(struct el_grpc_call *call);
+
+/* True for a stream that waits for its client's next message. */
+bool el_call_between_messages(const struct el_grpc_call *call);
 
 /* The stream is closed: cancels what runs and gives the call back. */
 void el_call_closed(struct el_grpc_call *call);

@@ -312,6 +312,13 @@ static void drain(struct el_conn *conn)
      */
     h2->goaway_ms = uv_now(&conn->loop->open.uv) + (uv_now(&conn->loop->open.uv) == 0);
     nghttp2_submit_shutdown_notice(h2->session);
+    if (conn->loop->phase == EL_LOOP_DRAINING) {
+        struct el_grpc_call *call, *next;
+        el_list_each (call, next, &h2->calls, link) {
+            if (el_call_between_messages(call)) /* it might wait for ever */
+                el_call_abort(call, EL_UNAVAILABLE, "the server is stopping");
+        }
+    }
     el_conn_dirty(conn);
 }
 

@@ -43,11 +43,18 @@ struct el_rpc_loop {
 
 typedef void el_grpc_handler(struct el_grpc_call *call, void *argument);
 
-/* A method. All are called with the first request message complete; replies may be one (unary) or many. */
+/*
+ * A method. The handler is called with the one request message complete; replies may be one (unary) or many. With
+ * `streams` the client may send any number of messages, and the handler is called for each, which is there until it
+ * returns (at most 1 MiB): it sends what it has to say, and the transport ends the call with OK when the client has
+ * said all. Such a handler may end the call earlier; if it works on after it has returned, it sets on_cancel, which then
+ * also tells that the client has said all.
+ */
 struct el_grpc_method {
     const char *path; /* "/tensorflow.serving.PredictionService/Predict" */
     el_grpc_handler *handler;
     void *argument;
+    bool streams;
 };
 
 struct el_rpc_loop *el_grpc_loop(struct el_grpc_call *call);

@@ -353,7 +353,7 @@ def test_every_flag_of_the_daemon_has_its_place_in_the_manual():
 @pytest.mark.parametrize("page", ["docs/config.md", "docs/man/everlitd.8"])
 def test_every_field_of_the_config_is_documented(page):
     text = (ROOT / page).read_text()
-    proto = (ROOT / "proto/model_server_config.proto").read_text()
+    proto = (ROOT / "proto/tensorflow_serving/config/model_server_config.proto").read_text()
     for message in ("ModelConfig", "EverlitUpdate"):
         body = re.search(r"^message %s \{\n(.*?)^\}" % message, proto, re.M | re.S)[1]
         fields = re.findall(r"^  (?:optional )?[\w.<>, ]+ (\w+) = \d+", body, re.M)

@@ -7,7 +7,8 @@
  * prints "grpc PORT http PORT" when it listens, and drains on SIGTERM (grace 10 s).
  *
  * gRPC, service echo.Echo: Unary answers at once; Later after 20 ms, Never when cancelled only; Fail with
- * INVALID_ARGUMENT and the message as text; Stream sends the message 10 times; Cancelled tells how many calls of Never
+ * INVALID_ARGUMENT and the message as text; Stream sends the message 10 times; Each answers each message of a stream until
+ * one is "stop", and fails with that; Cancelled tells how many calls of Never
  * and Later were cancelled, as decimal text. HTTP: the body of a POST, the target of a GET; /later after 20 ms, /stream
  * in three chunks.
  */
@@ -128,6 +129,19 @@ static void stream(struct el_grpc_call *call, void *argument)
     el_grpc_fail(call, NULL);
 }
 
+static void each(struct el_grpc_call *call, void *argument)
+{
+    (void)argument;
+    size_t size;
+    const uint8_t *message = el_grpc_message(call, &size);
+    if (size == 4 && memcmp(message, "stop", 4) == 0) {
+        fail(call, NULL);
+        return;
+    }
+    el_buf_append(el_grpc_reply_buf(call), message, size);
+    el_grpc_send(call);
+}
+
 static void cancelled(struct el_grpc_call *call, void *argument)
 {
     (void)argument;
@@ -175,9 +189,13 @@ int main(int argc, char **argv)
     unsigned loops = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     const struct el_log log = { .fd = 2, .least = EL_LOG_INFO };
     const struct el_grpc_method methods[] = {
-        { "/echo.Echo/Unary", unary, NULL },   { "/echo.Echo/Later", later, NULL },
-        { "/echo.Echo/Never", never, NULL },   { "/echo.Echo/Fail", fail, NULL },
-        { "/echo.Echo/Stream", stream, NULL }, { "/echo.Echo/Cancelled", cancelled, NULL },
+        { .path = "/echo.Echo/Unary", .handler = unary },
+        { .path = "/echo.Echo/Later", .handler = later },
+        { .path = "/echo.Echo/Never", .handler = never },
+        { .path = "/echo.Echo/Fail", .handler = fail },
+        { .path = "/echo.Echo/Stream", .handler = stream },
+        { .path = "/echo.Echo/Cancelled", .handler = cancelled },
+        { .path = "/echo.Echo/Each", .handler = each, .streams = true },
     };
     const struct el_listener listeners[] = {
         { .type = EL_LISTEN_GRPC, .address = "::", .port = (uint16_t)(argc > 2 ? atoi(argv[2]) : 0) },

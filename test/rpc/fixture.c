@@ -173,8 +173,11 @@ void fixture_start(struct fixture *fixture, const struct el_rpc_options *base)
 {
     *fixture = (struct fixture){ 0 };
     const struct el_grpc_method methods[] = {
-        { "/t.T/Echo", echo, fixture },       { "/t.T/Never", never, fixture }, { "/t.T/Held", held, fixture },
-        { "/t.T/Release", release, fixture }, { "/t.T/Flood", flood, fixture },
+        { .path = "/t.T/Echo", .handler = echo, .argument = fixture },
+        { .path = "/t.T/Never", .handler = never, .argument = fixture },
+        { .path = "/t.T/Held", .handler = held, .argument = fixture },
+        { .path = "/t.T/Release", .handler = release, .argument = fixture },
+        { .path = "/t.T/Flood", .handler = flood, .argument = fixture },
     };
     const struct el_listener listeners[] = {
         { .type = EL_LISTEN_GRPC, .address = "127.0.0.1" },

@@ -167,6 +167,64 @@ def test_server_streaming(channel):
         assert list(stream(message, timeout=LIMIT_S)) == [message] * 10
 
 
+def each(channel):
+    return channel.stream_stream("/echo.Echo/Each", request_serializer=identity, response_deserializer=identity)
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_both_directions_stream(channel, compression):
+    messages = [os.urandom(size) for size in (1, 0, 5, 100, 0, 70000, 1 << 20)] + [b"x"] * 1000
+    assert list(each(channel)(iter(messages), timeout=LIMIT_S, compression=compression)) == messages
+    assert list(each(channel)(iter([]), timeout=LIMIT_S)) == []
+
+
+def test_a_stream_is_answered_while_it_goes_on(channel):
+    answered = threading.Semaphore(1)
+
+    def conversation():
+        for i in range(100):
+            assert answered.acquire(timeout=LIMIT_S), f"no answer to message {i - 1}"
+            yield b"%d" % i
+    for i, answer in enumerate(each(channel)(conversation(), timeout=LIMIT_S)):
+        assert answer == b"%d" % i
+        answered.release()
+    assert i == 99
+
+
+def test_a_stream_ends_when_its_handler_says_so(channel):
+    answers = each(channel)(iter([b"go", b"stop", b"go"]), timeout=LIMIT_S)
+    assert next(answers) == b"go"
+    with pytest.raises(grpc.RpcError) as error:
+        next(answers)
+    assert (error.value.code(), error.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "stop")
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+def test_a_message_of_a_stream_has_a_limit(channel, compression):
+    answers = each(channel)(iter([b"go", bytes((1 << 20) + 1)]), timeout=LIMIT_S, compression=compression)
+    assert next(answers) == b"go"
+    with pytest.raises(grpc.RpcError) as error:
+        next(answers)
+    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_waiting_stream_does_not_hold_up_the_end():
+    with Server() as server, server.channel() as channel:
+        talking = threading.Event()
+
+        def conversation():
+            yield b"hello"
+            talking.wait(LIMIT_S)
+        answers = each(channel)(conversation(), timeout=LIMIT_S)
+        assert next(answers) == b"hello"
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as error:
+            next(answers)
+        assert error.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(5) == 0  # its grace is 10 s
+        talking.set()
+
+
 def test_metadata_beyond_the_limit_is_refused_and_the_connection_lives(channel):
     unary = method(channel, "Unary")
     with pytest.raises(grpc.RpcError) as error:

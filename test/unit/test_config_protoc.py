@@ -6,7 +6,7 @@
 
 Both must take or refuse each text; a taken one must mean the same message, a refused one get the same first error at the
 same line and column. Texts: hand-written edges, then random texts grown from a grammar and spoilt. Also: the tables of
-ModelServerConfig against proto/model_server_config.proto. Exit status 77 (skipped) where there is no protoc.
+ModelServerConfig against proto/tensorflow_serving/config/model_server_config.proto. Exit status 77 (skipped) where there is no protoc.
 """
 import argparse
 import concurrent.futures
@@ -178,16 +178,16 @@ def compare(echo, text):
 
 
 def check_tables(echo):
-    """The tables of ModelServerConfig say what proto/model_server_config.proto says."""
+    """The tables of ModelServerConfig say what proto/tensorflow_serving/config/model_server_config.proto says."""
     listed = subprocess.run([echo, "fields"], stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")
     ours = {tuple(line.split()[:3]) for line in listed if line}
     descriptor = subprocess.run(
-        ["protoc", f"-I{ROOT}/proto", f"-I{INCLUDE}", "-o/dev/stdout", "model_server_config.proto"], stdout=subprocess.PIPE, check=True).stdout
+        ["protoc", f"-I{ROOT}/proto", f"-I{INCLUDE}", "-o/dev/stdout", "--include_imports", "tensorflow_serving/config/model_server_config.proto"], stdout=subprocess.PIPE, check=True).stdout
     theirs = {tuple(line.split()) for line in fields_of(descriptor)}
     theirs |= {("google.protobuf.Any", "type_url", "1"), ("google.protobuf.Any", "value", "2")}
     if ours != theirs:
         sys.exit(f"the tables and the .proto file differ\n  only in src/config/serving_types.c: {sorted(ours - theirs)}\n"
-                 f"  only in proto/model_server_config.proto: {sorted(theirs - ours)}")
+                 f"  only in proto/tensorflow_serving/config/model_server_config.proto: {sorted(theirs - ours)}")
     return len(ours)
 
 
@@ -218,11 +218,8 @@ def parts(data):
 
 
 def fields_of(descriptor_set):
-    """"message field number" for each field of the file. In a file 2: package, 4: messages; in a message 1: name, 2: fields, 3:
+    """"message field number" for each field of the files. In a file 2: package, 4: messages; in a message 1: name, 2: fields, 3:
     messages inside it; in a field 1: name, 3: number."""
-    [(_, file)] = parts(descriptor_set)
-    package = dict(parts(file))[2].decode()
-
     def walk(message, prefix):
         name = prefix + "." + dict(parts(message))[1].decode()
         for number, value in parts(message):
@@ -232,9 +229,10 @@ def fields_of(descriptor_set):
             elif number == 3:
                 yield from walk(value, name)
 
-    for number, value in parts(file):
-        if number == 4:
-            yield from walk(value, package)
+    for _, file in parts(descriptor_set):
+        for number, value in parts(file):
+            if number == 4:
+                yield from walk(value, dict(parts(file))[2].decode())
 
 
 def main():

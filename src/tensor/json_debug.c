@@ -144,11 +144,16 @@ static bool in_limit(const struct walk *walk)
     return walk->buf->size - walk->start < LIMIT && !walk->buf->failed;
 }
 
-/* Prints the name of the member at `at` and gives its value; or the element itself. NULL: the limit is reached. */
-static const char *put_entry(struct walk *walk, const char *at)
+/*
+ * Prints the name of the member at `at`, and gives its value; or the element itself, which is then to be printed: the limit is looked
+ * at before what separates a thing from the one before. NULL: it is reached.
+ */
+static const char *put_entry(struct walk *walk, const char *at, bool first)
 {
     if (!in_limit(walk))
         return NULL;
+    if (!first)
+        el_buf_byte(walk->buf, ',');
     new_line(walk->buf, walk->depth);
     if (!walk->object[walk->depth - 1])
         return at;
@@ -163,12 +168,10 @@ static const char *next_entry(struct walk *walk, const char *end)
 {
     while (walk->depth > 0) {
         const char *next = el_json_next_after(end);
+        if (next != NULL)
+            return put_entry(walk, next, false);
         if (!in_limit(walk))
             return NULL;
-        if (next != NULL) {
-            el_buf_byte(walk->buf, ',');
-            return put_entry(walk, next);
-        }
         while (*end != ']' && *end != '}')
             end++; /* white space */
         end++;
@@ -181,7 +184,7 @@ static const char *next_entry(struct walk *walk, const char *end)
 void el_json_print_debug(struct el_buf *buf, const char *value)
 {
     struct walk walk = { .buf = buf, .start = buf->size };
-    while (value != NULL && in_limit(&walk)) {
+    while (value != NULL) {
         bool object = *value == '{';
         if (!object && *value != '[') {
             if (!put_scalar(buf, value, walk.depth == 0))
@@ -191,14 +194,16 @@ void el_json_print_debug(struct el_buf *buf, const char *value)
         }
         const char *first = object ? el_json_first_member(value) : el_json_first(value);
         el_buf_byte(buf, object ? '{' : '[');
-        if (first == NULL) {
-            el_buf_byte(buf, object ? '}' : ']');
-            value = next_entry(&walk, el_json_skip(value));
-        } else {
+        if (first != NULL) {
             if (walk.depth == MAX_DEPTH)
                 return;
             walk.object[walk.depth++] = object;
-            value = put_entry(&walk, first);
+            value = put_entry(&walk, first, true);
+        } else if (in_limit(&walk)) {
+            el_buf_byte(buf, object ? '}' : ']');
+            value = next_entry(&walk, el_json_skip(value));
+        } else {
+            return;
         }
     }
 }

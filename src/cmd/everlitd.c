@@ -46,6 +46,8 @@ static void swap_stopped(void *argument)
     uv_close((uv_handle_t *)&daemon->on_int, NULL);
     uv_close((uv_handle_t *)&daemon->on_hup, NULL);
     uv_close((uv_handle_t *)&daemon->strict, NULL);
+    el_tls_file_end(&daemon->grpc_tls);
+    el_tls_file_end(&daemon->rest_tls);
     uv_stop(&daemon->loop);
 }
 
@@ -100,9 +102,12 @@ static void on_reload_signal(uv_signal_t *handle, int number)
 {
     (void)number;
     struct el_daemon *daemon = handle->data;
-    if (daemon->ending || *daemon->flags.model_config_file == 0)
+    if (daemon->ending)
         return;
-    el_reload_file(daemon->reload);
+    el_tls_file_reload(&daemon->grpc_tls);
+    el_tls_file_reload(&daemon->rest_tls);
+    if (*daemon->flags.model_config_file != 0)
+        el_reload_file(daemon->reload);
 }
 
 /* ---- the start ---- */

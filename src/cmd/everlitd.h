@@ -13,6 +13,7 @@
 #include "cmd/everlitd_files.h"
 #include "cmd/everlitd_flags.h"
 #include "cmd/reload.h"
+#include "cmd/tls_file.h"
 #include "config/config.h"
 #include "rpc/rpc.h"
 #include "swap/swap.h"
@@ -31,6 +32,7 @@ struct el_daemon {
     struct el_swap *swap;
     struct el_api *api;
     struct el_reload *reload;
+    struct el_tls_file grpc_tls, rest_tls;
     struct el_api_place public_place, admin_place;
     struct el_rpc_server *public_server; /* NULL until the models are settled */
     struct el_rpc_server *admin_server;  /* NULL: no admin socket */

@@ -34,6 +34,10 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
                     : cpus > 16                   ? 16
                     : cpus > 1                    ? (uint32_t)cpus
                                                   : 1;
+    EL_TRY(el_tls_file_start(&daemon->grpc_tls, "ssl_config_file", daemon->flags.ssl_config_file, &daemon->loop,
+                             &daemon->log));
+    EL_TRY(el_tls_file_start(&daemon->rest_tls, "rest_api_ssl_config_file", daemon->flags.rest_api_ssl_config_file,
+                             &daemon->loop, &daemon->log));
     const struct el_workers_options workers_options = {
         .uv_loop = &daemon->loop,
         .log = &daemon->log,
@@ -96,6 +100,8 @@ void el_daemon_tear_down(struct el_daemon *daemon)
     while (uv_run(&daemon->loop, UV_RUN_ONCE) != 0)
         continue;
     uv_loop_close(&daemon->loop);
+    el_tls_free(daemon->grpc_tls.tls);
+    el_tls_free(daemon->rest_tls.tls);
     if (daemon->admin_path != NULL)
         unlink(daemon->admin_path);
     free(daemon->admin_path);

@@ -13,10 +13,6 @@ static struct el_status *read_all(const struct el_everlitd_flags *flags, struct 
                    : el_batching_defaults(&files->batching));
         files->has_batching = true;
     }
-    if (*flags->ssl_config_file != '\0') {
-        EL_TRY(el_ssl_config_read(flags->ssl_config_file, &files->ssl));
-        files->has_ssl = true;
-    }
     if (*flags->monitoring_config_file != '\0')
         EL_TRY(el_monitoring_read(flags->monitoring_config_file, &files->monitoring_path));
     return NULL;
@@ -34,7 +30,6 @@ struct el_status *el_everlitd_files_read(const struct el_everlitd_flags *flags, 
 void el_everlitd_files_free(struct el_everlitd_files *files)
 {
     free(files->monitoring_path);
-    el_ssl_config_free(&files->ssl);
     el_batching_free(&files->batching);
     *files = (struct el_everlitd_files){ 0 };
 }

@@ -3,22 +3,19 @@
 #define EL_CMD_EVERLITD_FILES_H
 
 /*
- * What the files say that the command line names, beside the models' own config: read once, at the start, so that a mistake in any
+ * What the files say that the command line names, beside the models' own config and TLS (tls_file.h): read once, at the start, so that a mistake in any
  * of them ends the start with its place and leaves no half of a server. Main thread.
  */
 
 #include "base/status.h"
 #include "cmd/everlitd_flags.h"
 #include "config/batching.h"
-#include "config/ssl.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct el_everlitd_files {
     char *monitoring_path; /* owned: where the metrics with TensorFlow Serving's names are; NULL: nowhere */
-    bool has_ssl;          /* --ssl_config_file */
-    struct el_ssl_config ssl;
     bool has_batching; /* --enable_batching; the defaults without a file */
     struct el_batching_params batching;
 };

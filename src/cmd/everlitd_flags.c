@@ -55,7 +55,7 @@ static struct el_status *check(struct el_everlitd_flags *flags)
                              MOST_DRAIN_SECONDS, flags->drain_seconds);
     flags->drain_ms = (uint32_t)(flags->drain_seconds * 1000);
     EL_TRY(in_range("max_message_bytes", flags->max_message_bytes, 1024, INT32_MAX));
-    if (flags->port == 0 && *flags->grpc_socket_path == 0)
+    if (flags->port == 0 && *flags->grpc_socket_path == 0 && !(flags->rest_api_accept_grpc && flags->rest_api_port > 0))
         return el_status_new(
             EL_INVALID_ARGUMENT,
             "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.");

@@ -37,7 +37,9 @@ struct el_everlitd_flags {
     int32_t model_config_file_poll_wait_seconds;
     const char *monitoring_config_file, *saved_model_tags;
     bool enable_batching, enable_per_model_batching_parameters;
-    const char *batching_parameters_file, *ssl_config_file;
+    const char *batching_parameters_file;
+    const char *ssl_config_file, *rest_api_ssl_config_file, *rest_api_socket_path;
+    bool rest_api_compression, rest_api_accept_grpc;
 
     /* Those that change nothing: read, checked for their type, and warned about when given. */
     struct {
@@ -64,7 +66,7 @@ struct el_everlitd_flags {
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 60
+#define EL_EVERLITD_FLAGS 64
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*

@@ -52,30 +52,47 @@ void el_daemon_listen_admin(struct el_daemon *daemon)
     daemon->admin_path = NULL;
 }
 
-/* The public listeners, those of gRPC first; returns how many. */
-static size_t list_listeners(struct el_daemon *daemon, bool with_rest, struct el_listener listeners[3])
+#define MOST_LISTENERS 4
+
+/* The public listeners: gRPC's port is the first if there is one, REST's the last; returns how many. */
+static size_t list_listeners(struct el_daemon *daemon, bool with_rest, struct el_listener listeners[MOST_LISTENERS])
 {
     const struct el_everlitd_flags *flags = &daemon->flags;
+    const struct el_listener grpc = { .type = EL_LISTEN_GRPC, .tls = daemon->grpc_tls.tls };
+    const struct el_listener rest = {
+        .type = EL_LISTEN_HTTP,
+        .compress = flags->rest_api_compression,
+        .grpc_too = flags->rest_api_accept_grpc,
+        .handler = el_api_http,
+        .argument = daemon->api,
+    };
     size_t count = 0;
-    if (flags->port != 0)
-        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_GRPC,
-                                                   .address = "0.0.0.0",
-                                                   .port = (uint16_t)flags->port };
-    if (*flags->grpc_socket_path != 0)
-        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_GRPC, .unix_path = flags->grpc_socket_path };
-    if (with_rest)
-        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_HTTP,
-                                                   .address = "::",
-                                                   .port = (uint16_t)flags->rest_api_port,
-                                                   .handler = el_api_http,
-                                                   .argument = daemon->api };
+    if (flags->port != 0) {
+        listeners[count] = grpc;
+        listeners[count].address = "0.0.0.0";
+        listeners[count++].port = (uint16_t)flags->port;
+    }
+    if (*flags->grpc_socket_path != 0) {
+        listeners[count] = grpc;
+        listeners[count++].unix_path = flags->grpc_socket_path;
+    }
+    if (*flags->rest_api_socket_path != 0) {
+        listeners[count] = rest;
+        listeners[count++].unix_path = flags->rest_api_socket_path;
+    }
+    if (with_rest) {
+        listeners[count] = rest;
+        listeners[count].tls = daemon->rest_tls.tls;
+        listeners[count].address = "::";
+        listeners[count++].port = (uint16_t)flags->rest_api_port;
+    }
     return count;
 }
 
 static struct el_status *start_public_server(struct el_daemon *daemon, bool with_rest)
 {
     const struct el_everlitd_flags *flags = &daemon->flags;
-    struct el_listener listeners[3];
+    struct el_listener listeners[MOST_LISTENERS];
     const size_t count = list_listeners(daemon, with_rest, listeners);
     daemon->public_place = (struct el_api_place){ .api = daemon->api, .first_index = 0 };
     struct el_rpc_options options = server_options(daemon, &daemon->public_place, listeners, count);
@@ -112,7 +129,8 @@ struct el_status *el_daemon_listen_public(struct el_daemon *daemon)
 {
     const bool rest = wants_rest(daemon);
     struct el_status *status = start_public_server(daemon, rest);
-    if (status == NULL || !rest)
+    struct el_listener others[MOST_LISTENERS];
+    if (status == NULL || !rest || list_listeners(daemon, false, others) == 0)
         return el_status_prefix(status, "Failed to BuildAndStart gRPC server");
     /* One of the ports is not to be had: if it is not gRPC's, there is gRPC. */
     struct el_status *without = start_public_server(daemon, false);

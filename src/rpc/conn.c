@@ -7,6 +7,7 @@
  * reader costs at most one such buffer here.
  */
 #include "rpc/conn.h"
+#include "rpc/tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -42,6 +43,7 @@ static void tear_down(struct el_conn *conn)
     atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
     atomic_store_explicit(&loop->counters.open, loop->conn_count, memory_order_relaxed);
     uv_close((uv_handle_t *)&conn->poll, free_conn);
+    el_tls_session_free(conn->tls);
     close(conn->fd);
 }
 
@@ -49,7 +51,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void update_poll(struct el_conn *conn, bool blocked)
 {
-    int events = blocked ? UV_WRITABLE : 0;
+    int events = blocked || conn->tls_wants_write ? UV_WRITABLE : 0;
     if (!conn->reading_paused && !conn->input_ended)
         events |= UV_READABLE;
     if (events == conn->events)
@@ -65,7 +67,8 @@ static size_t send_some(struct el_conn *conn, const uint8_t *bytes, size_t size)
 {
     size_t sent = 0;
     while (sent < size) {
-        ssize_t taken = send(conn->fd, bytes + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t taken = conn->tls == NULL ? send(conn->fd, bytes + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                          : el_tls_write(conn->tls, bytes + sent, size - sent);
         if (taken < 0) {
             if (errno == EINTR)
                 continue;
@@ -135,6 +138,8 @@ void el_conn_flush(struct el_conn *conn)
     conn->is_dirty = false;
     bool blocked = conn->state == EL_CONN_CLOSING ? false : write_turn(conn);
     if (conn->state == EL_CONN_FINISHING && !blocked) {
+        if (conn->tls != NULL)
+            el_tls_close(conn->tls);
         shutdown(conn->fd, SHUT_WR);
         conn->state = EL_CONN_LINGERING;
         conn->linger_ms = uv_now(&conn->loop->open.uv) + LINGER_MS;
@@ -155,7 +160,9 @@ static void read_turn(struct el_conn *conn)
 {
     struct el_loop *loop = conn->loop;
     for (int i = 0; i < READS_PER_TURN && conn->state != EL_CONN_CLOSING && !conn->reading_paused; i++) {
-        ssize_t got = recv(conn->fd, loop->read_buffer, EL_READ_BYTES, MSG_DONTWAIT);
+        ssize_t got = conn->tls == NULL
+                          ? recv(conn->fd, loop->read_buffer, EL_READ_BYTES, MSG_DONTWAIT)
+                          : el_tls_read(conn->tls, loop->read_buffer, EL_READ_BYTES, &conn->tls_wants_write);
         if (got < 0) {
             if (errno == EINTR)
                 continue;
@@ -194,7 +201,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if ((events & UV_WRITABLE) != 0)
         el_conn_dirty(conn);
+    if (conn->tls_wants_write) {
+        conn->tls_wants_write = false;
+        events |= UV_READABLE;
+    }
     if ((events & UV_READABLE) != 0)
+        read_turn(conn);
+}
+
+void el_conn_begin(struct el_conn *conn, const uint8_t *early, size_t size)
+{
+    if (size > 0 && conn->state == EL_CONN_OPEN)
+        conn->protocol->received(conn, early, size);
+    if (conn->tls != NULL && el_tls_pending(conn->tls) > 0) /* the socket will not tell of it */
         read_turn(conn);
 }
 

@@ -60,6 +60,8 @@ struct el_conn {
     uint64_t linger_ms;
     size_t linger_left;   /* bytes that are thrown away while lingering, before patience ends */
     size_t charged_bytes; /* of the loop's buffered_bytes */
+    struct ssl_st *tls;   /* NULL: plain. Owned */
+    bool tls_wants_write; /* a read goes on when the socket takes bytes */
     struct el_buf rest;   /* what the socket did not take */
     size_t rest_sent;
 };
@@ -67,6 +69,9 @@ struct el_conn {
 /* Starts to serve fd, which it then owns. False: no memory; the caller closes fd and frees conn. */
 bool el_conn_open(struct el_conn *conn, struct el_loop *loop, int fd, const struct el_listener *listener,
                   const struct el_conn_protocol *protocol);
+
+/* Gives the protocol the bytes that were read before it was known, and what the session has of more. */
+void el_conn_begin(struct el_conn *conn, const uint8_t *early, size_t size);
 
 /* There is output: write it at the end of this turn. */
 void el_conn_dirty(struct el_conn *conn);

@@ -4,6 +4,7 @@
 #include "rpc/call.h"
 #include "rpc/conn.h"
 #include "rpc/listen.h"
+#include "rpc/porch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,8 +97,12 @@ void el_loop_adopt(struct el_loop *loop, int fd, const struct el_listener *liste
 {
     uint32_t open = atomic_fetch_add_explicit(loop->connections, 1, memory_order_relaxed);
     struct el_conn *conn = NULL;
-    if (open < loop->settings->max_connections)
+    if (open < loop->settings->max_connections && el_porch_needed(listener)) {
+        if (el_porch_enter(loop, fd, listener))
+            return;
+    } else if (open < loop->settings->max_connections) {
         conn = listener->type == EL_LISTEN_GRPC ? el_h2_open(loop, fd, listener) : el_h1_open(loop, fd, listener);
+    }
     if (conn == NULL) {
         atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
         close(fd);
@@ -213,6 +218,7 @@ static void on_sweep(uv_timer_t *timer)
     struct el_conn *conn, *next;
     el_list_each (conn, next, &loop->conns, in_loop)
         el_conn_tick(conn, now_ms);
+    el_porch_tick(loop, now_ms, false);
     if (loop->phase == EL_LOOP_RUNNING) {
         resume_accepting(loop);
         return;
@@ -223,6 +229,7 @@ static void on_sweep(uv_timer_t *timer)
     uint64_t grace_ms = atomic_load_explicit(&loop->grace_ms, memory_order_relaxed);
     if (spent_ms >= grace_ms) {
         bool last = spent_ms >= grace_ms + GIVE_UP_MS;
+        el_porch_tick(loop, now_ms, true);
         el_list_each (conn, next, &loop->conns, in_loop) {
             if (last)
                 el_conn_close(conn);
@@ -258,7 +265,7 @@ static void close_handle(void *handle)
 
 static void end_if_done(struct el_loop *loop)
 {
-    if (loop->conn_count > 0 || loop->listening > 0 || loop->ended)
+    if (loop->conn_count > 0 || loop->guest_count > 0 || loop->listening > 0 || loop->ended)
         return;
     loop->ended = true;
     loop->phase = EL_LOOP_ENDING;
@@ -287,6 +294,7 @@ struct el_status *el_loop_init(struct el_loop *loop, uint32_t index, const struc
     loop->connections = connections;
     loop->open.index = index;
     loop->deadline_armed_ms = UINT64_MAX;
+    CDS_INIT_LIST_HEAD(&loop->guests);
     CDS_INIT_LIST_HEAD(&loop->conns);
     CDS_INIT_LIST_HEAD(&loop->dirty);
     CDS_INIT_LIST_HEAD(&loop->orphans);

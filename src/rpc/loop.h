@@ -86,6 +86,8 @@ struct el_loop {
     uv_check_t check;
     uint64_t deadline_armed_ms; /* uv clock; UINT64_MAX: not armed */
 
+    struct cds_list_head guests; /* porch.h */
+    size_t guest_count;
     struct cds_list_head conns;
     struct cds_list_head dirty;
     size_t conn_count;
@@ -102,6 +104,7 @@ struct el_loop {
     char date[40]; /* the value of the Date header */
     int64_t date_s;
     uint64_t refusal_logged_ms;
+    uint64_t handshake_logged_ms;
 
     struct el_loop_counters counters;
 

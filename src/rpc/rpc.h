@@ -132,6 +132,8 @@ struct el_listener {
     uint16_t port;         /* 0: any free port (see el_rpc_server_port) */
     const char *unix_path; /* instead of address and port: a Unix socket (loop 0 only), mode 0600 if private */
     bool private_mode;
+    struct el_tls *tls; /* tls.h; NULL: plain. Outlives the server */
+    bool grpc_too;      /* HTTP listeners: also gRPC, told apart by ALPN or by HTTP/2's preface */
     bool
         compress; /* HTTP listeners: gzip answers of more than 1 kB for who accepts it (TensorFlow Serving never does) */
     el_http_handler *handler; /* HTTP listeners */

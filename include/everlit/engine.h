@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define EVERLIT_ENGINE_MAJOR 2u
-#define EVERLIT_ENGINE_MINOR 0u
+#define EVERLIT_ENGINE_MINOR 1u
 #define EVERLIT_MAX_RANK 16
 
 /* Filled by a function that returns something other than 0. */
@@ -100,6 +100,7 @@ struct everlit_open_options {
     uint32_t inter_op_threads;    /* ops at the same time; 0: the engine decides */
     const char *precision;        /* "f32" (default when NULL), "bf16", "f16": below f32 only when asked */
     const char *scratch_path;     /* a private, empty directory for temporary files, removed by the host */
+    int32_t prefer_tflite;        /* since 2.1: where model.tflite lies beside saved_model.pb, it is what is meant */
 };
 
 /*

@@ -7,7 +7,7 @@
 #include "bundle/completeness.h"
 
 #include "base/buf.h"
-#include "bundle/saved_model.h"
+#include "bundle/model_file.h"
 #include "bundle/tree.h"
 #include "bundle/variables_index.h"
 
@@ -197,30 +197,54 @@ static struct el_status *check_assets(int dir_fd, const struct el_meta_graph *gr
     return NULL;
 }
 
-static struct el_status *check_files(int dir_fd, struct el_version_check *check)
+/* Weights beside a model.onnx. */
+static struct el_status *check_data_files(int dir_fd, const struct el_meta_graph *graph, struct el_version_check *check)
 {
-    uint64_t size;
-    if (!size_of(dir_fd, "saved_model.pb", &size)) {
-        if (size_of(dir_fd, "saved_model.pbtxt", &size))
-            return found(check, EL_VERSION_BAD, "saved_model.pb is not there, and saved_model.pbtxt is not read");
-        return found(check, EL_VERSION_NOT_YET, "saved_model.pb is not there");
+    for (uint32_t i = 0; i < graph->data_file_count && check->text == NULL; i++) {
+        uint64_t size;
+        if (!stays_below(graph->data_files[i]))
+            return found(check, EL_VERSION_BAD, "the graph names a file \"%s\", which leads out of the version",
+                         graph->data_files[i]);
+        if (!size_of(dir_fd, graph->data_files[i], &size))
+            EL_TRY(found(check, EL_VERSION_NOT_YET, "%s is not there; the graph names it", graph->data_files[i]));
     }
+    return NULL;
+}
+
+static struct el_status *check_format(int dir_fd, enum el_model_format format, struct el_version_check *check)
+{
     struct el_saved_model model = { 0 };
-    struct el_status *status = el_saved_model_read_at(dir_fd, "", &model);
+    struct el_status *status = el_model_file_read_at(dir_fd, "", format, &model);
     if (status != NULL)
         return found_status(check, status);
     bool has_variables = false;
     for (uint32_t i = 0; i < model.graph_count; i++)
         has_variables |= model.graphs[i].has_variables;
-    status = check_variables(dir_fd, has_variables, check);
-    for (uint32_t i = 0; status == NULL && check->text == NULL && i < model.graph_count; i++)
+    if (format == EL_FORMAT_SAVED_MODEL || format == EL_FORMAT_SAVED_MODEL_TEXT)
+        status = check_variables(dir_fd, has_variables, check);
+    for (uint32_t i = 0; status == NULL && check->text == NULL && i < model.graph_count; i++) {
         status = check_assets(dir_fd, &model.graphs[i], check);
+        if (status == NULL && check->text == NULL)
+            status = check_data_files(dir_fd, &model.graphs[i], check);
+    }
     for (uint32_t i = 0; i < model.graph_count && check->state_op == NULL; i++) {
         check->state_op = model.graphs[i].state_op;
         model.graphs[i].state_op = NULL;
     }
     el_saved_model_free(&model);
     return status;
+}
+
+/* Which of two models in one directory is meant is the engine's to say (--prefer_tflite_model): both must be whole. */
+static struct el_status *check_files(int dir_fd, struct el_version_check *check)
+{
+    const enum el_model_format first = el_model_file_find(dir_fd, false);
+    const enum el_model_format preferred = el_model_file_find(dir_fd, true);
+    if (first == EL_FORMATS)
+        return found(check, EL_VERSION_NOT_YET,
+                     "saved_model.pb is not there (nor saved_model.pbtxt, model.tflite, model.onnx)");
+    EL_TRY(check_format(dir_fd, first, check));
+    return preferred == first || check->text != NULL ? NULL : check_format(dir_fd, preferred, check);
 }
 
 static struct el_status *check_tree(int dir_fd, const struct el_tree *tree, struct el_version_check *check)

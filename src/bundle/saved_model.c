@@ -16,11 +16,8 @@
 
 #include "bundle/graph.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_TAGS 64u
 #define MAX_ASSETS 65536u
@@ -37,6 +34,7 @@ static void free_graph(struct el_meta_graph *graph)
 {
     free_texts(graph->tags, graph->tag_count);
     free_texts(graph->assets, graph->asset_count);
+    free_texts(graph->data_files, graph->data_file_count);
     free(graph->tensorflow_version);
     el_signatures_free(&graph->signatures);
     for (uint32_t i = 0; i < graph->op_count; i++)
@@ -235,36 +233,6 @@ struct el_status *el_saved_model_read_fd(int fd, const char *name, struct el_sav
         el_saved_model_free(&made);
     else
         *model = made;
-    return status;
-}
-
-struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el_saved_model *model)
-{
-    struct el_buf buf = { 0 };
-    el_buf_printf(&buf, "%s%ssaved_model.pb", path, path[0] == '\0' ? "" : "/");
-    char *name = el_buf_take_text(&buf);
-    if (name == NULL)
-        return el_status_no_memory();
-    struct el_status *status;
-    /* O_NONBLOCK: a FIFO of that name must not hang. */
-    int fd = openat(dir_fd, "saved_model.pb", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        status = el_status_errno(errno, "%s: cannot be opened", name);
-    } else {
-        status = el_saved_model_read_fd(fd, name, model);
-        close(fd);
-    }
-    free(name);
-    return status;
-}
-
-struct el_status *el_saved_model_read(const char *path, struct el_saved_model *model)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return el_status_errno(errno, "%s: cannot be opened as a directory", path);
-    struct el_status *status = el_saved_model_read_at(fd, path, model);
-    close(fd);
     return status;
 }
 

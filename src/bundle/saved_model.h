@@ -34,6 +34,8 @@ struct el_meta_graph {
     struct el_signatures signatures;
     char **assets; /* file names in assets/, as asset_file_def names them */
     uint32_t asset_count;
+    char **data_files; /* beside model.onnx, with weights of it; relative to the version's directory */
+    uint32_t data_file_count;
     struct el_op_count *ops; /* of the graph and its functions, sorted by name */
     uint32_t op_count;       /* different ops */
     uint64_t node_count;     /* all nodes, those inside functions too */
@@ -51,13 +53,7 @@ struct el_saved_model {
     uint32_t graph_count; /* at least 1 */
 };
 
-/* Reads saved_model.pb of the directory dir_fd. path: of the directory, for messages; may be "". */
-struct el_status *el_saved_model_read_at(int dir_fd, const char *path, struct el_saved_model *model) EL_MUST_USE;
-
-/* The same, of the directory at path. */
-struct el_status *el_saved_model_read(const char *path, struct el_saved_model *model) EL_MUST_USE;
-
-/* The same, of the open file fd, which stays the caller's. name: of the file, for messages. */
+/* Reads the open file fd, which stays the caller's. name: of the file, for messages. Of a directory: bundle/model_file.h. */
 struct el_status *el_saved_model_read_fd(int fd, const char *name, struct el_saved_model *model) EL_MUST_USE;
 
 /* The meta graph that has exactly these tags, in any order; NOT_FOUND says which there are. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bundle/saved_model.h"
+#include "bundle/model_file.h"
 #include "cmd/everlit.h"
 #include "cmd/inspect_view.h"
 #include "cmd/version_find.h"
@@ -30,7 +30,7 @@ static struct el_status *inspect(const char *directory, bool json, const char *t
     char *path = NULL;
     struct el_status *status = el_version_find(directory, &path, &inspected.others);
     if (status == NULL)
-        status = el_saved_model_read(path, &model);
+        status = el_model_file_read(path, false, &model, &inspected.format);
     if (status == NULL)
         status = look(path, &tree, &check);
     if (status == NULL) {
@@ -82,14 +82,15 @@ const struct el_cli_command el_cli_inspect = {
     .summary = "what a model on disk is: signatures, shapes, assets, sizes",
     .help = "usage: everlit inspect [--json] [--tags A,B] DIRECTORY\n"
             "\n"
-            "What a SavedModel on disk takes and gives. DIRECTORY is a version (it holds\n"
-            "saved_model.pb) or a model (it holds versions; the highest is shown). No\n"
-            "server is needed, and no engine: the model is read, not run.\n"
+            "What a model on disk takes and gives. DIRECTORY is a version (it holds\n"
+            "saved_model.pb, saved_model.pbtxt, model.tflite or model.onnx) or a model (it\n"
+            "holds versions; the highest is shown). No server is needed, and no engine: the\n"
+            "model is read, not run.\n"
             "\n"
             "  --json      the same as one JSON object\n"
             "  --tags A,B  only the meta graph with exactly these tags; default: all\n"
             "\n"
-            "Exit status 1: it cannot be read as a SavedModel, or is not whole: a server\n"
+            "Exit status 1: it cannot be read as a model, or is not whole: a server\n"
             "would not load it. The text says which file, and what is wrong.\n",
     .run = run,
 };

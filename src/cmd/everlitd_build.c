@@ -42,6 +42,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .uv_loop = &daemon->loop,
         .log = &daemon->log,
         .tags = daemon->flags.saved_model_tags,
+        .prefer_tflite = daemon->flags.prefer_tflite_model,
         .loops = daemon->loops + 2, /* one more for the admin socket, one for the swapper itself */
     };
     EL_TRY(el_workers_new(&workers_options, &daemon->workers));

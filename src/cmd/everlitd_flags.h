@@ -33,7 +33,7 @@ struct el_everlitd_flags {
     /* The other flags of TensorFlow Serving that change something here. */
     bool rest_api_enable_cors_support;
     bool allow_version_labels_for_unavailable_models;
-    bool enable_signature_method_name_check;
+    bool enable_signature_method_name_check, prefer_tflite_model;
     int32_t model_config_file_poll_wait_seconds;
     const char *monitoring_config_file, *saved_model_tags;
     bool enable_batching, enable_per_model_batching_parameters;
@@ -49,7 +49,7 @@ struct el_everlitd_flags {
         int64_t tensorflow_session_parallelism, tensorflow_intra_op_parallelism, tensorflow_inter_op_parallelism;
         double per_process_gpu_memory_fraction;
         bool flush_filesystem_caches, use_alts_credentials;
-        bool enable_model_warmup, remove_unused_fields_from_bundle_metagraph, prefer_tflite_model;
+        bool enable_model_warmup, remove_unused_fields_from_bundle_metagraph;
         bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
         bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
         const char *tensorflow_session_config_file, *platform_config_file;

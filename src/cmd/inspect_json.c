@@ -135,9 +135,9 @@ struct el_status *el_inspect_json(const struct el_inspected *inspected, struct e
         }
     }
     const struct el_version_check *check = inspected->check;
-    json_t *whole = json_pack("{s:o, s:b, s:o, s:I, s:I, s:o, s:o}", "path", text_json(inspected->path), "whole",
-                              check->result == EL_VERSION_WHOLE, "wrong",
-                              text_json(check->text != NULL ? check->text : ""), "schema_version",
+    json_t *whole = json_pack("{s:o, s:s, s:b, s:o, s:I, s:I, s:o, s:o}", "path", text_json(inspected->path), "format",
+                              el_model_format_name(inspected->format), "whole", check->result == EL_VERSION_WHOLE,
+                              "wrong", text_json(check->text != NULL ? check->text : ""), "schema_version",
                               (json_int_t)inspected->model->schema_version, "size_bytes", (json_int_t)check->bytes,
                               "meta_graphs", list, "files", files_json(inspected->tree));
     char *text = whole == NULL ? NULL : json_dumps(whole, JSON_INDENT(2));

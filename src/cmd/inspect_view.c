@@ -151,8 +151,8 @@ struct el_status *el_inspect_text(const struct el_inspected *inspected, const st
     el_buf_text(out, el_cli_colour(style, EL_CLI_PLAIN));
     if (inspected->others > 0)
         el_buf_printf(out, "  (the highest of %zu versions)", inspected->others + 1);
-    el_buf_printf(out, "\n  SavedModel, %s in %" PRIu64 " files\n", el_cli_bytes((double)inspected->check->bytes, size),
-                  inspected->check->file_count);
+    el_buf_printf(out, "\n  %s, %s in %" PRIu64 " files\n", el_model_format_name(inspected->format),
+                  el_cli_bytes((double)inspected->check->bytes, size), inspected->check->file_count);
     for (uint32_t i = 0; i < count; i++) {
         if (count > 1)
             el_buf_printf(out, "\nmeta graph %" PRIu32 " of %" PRIu32 "\n", i + 1, count);

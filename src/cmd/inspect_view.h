@@ -5,7 +5,7 @@
 /* What `everlit inspect` found, as text and as JSON. Pure. */
 
 #include "bundle/completeness.h"
-#include "bundle/saved_model.h"
+#include "bundle/model_file.h"
 #include "bundle/tree.h"
 #include "cmd/everlit.h"
 
@@ -13,6 +13,7 @@ struct el_inspected {
     const char *path; /* of the version's directory */
     size_t others;    /* versions beside it, where the model's directory was asked for */
     const char *tags; /* comma list: only the meta graph with these; NULL: all */
+    enum el_model_format format;
     const struct el_saved_model *model;
     const struct el_tree *tree;
     const struct el_version_check *check;

@@ -2,12 +2,12 @@
 #include "cmd/version_find.h"
 
 #include "base/buf.h"
+#include "bundle/model_file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The number that name is, or -1. */
 static int64_t number_of(const char *name)
@@ -16,17 +16,6 @@ static int64_t number_of(const char *name)
     errno = 0;
     const long long number = strtoll(name, &end, 10);
     return name[0] < '0' || name[0] > '9' || *end != '\0' || errno != 0 ? -1 : number;
-}
-
-static bool is_file_in(const char *directory, const char *name)
-{
-    struct el_buf path = { 0 };
-    el_buf_printf(&path, "%s/%s", directory, name);
-    char *text = el_buf_take_text(&path);
-    struct stat info;
-    const bool found = text != NULL && stat(text, &info) == 0 && S_ISREG(info.st_mode);
-    free(text);
-    return found;
 }
 
 /* name of the highest numbered entry, to be freed, or NULL in *name. */
@@ -65,7 +54,7 @@ struct el_status *el_version_find(const char *directory, char **path, size_t *ot
     char *name = NULL;
     struct el_buf text = { 0 };
     el_buf_text(&text, directory);
-    if (!is_file_in(directory, "saved_model.pb"))
+    if (el_model_file_find_in(directory, false) == EL_FORMATS)
         EL_TRY(find_highest(directory, &name, others));
     if (name != NULL)
         el_buf_printf(&text, "%s%s", text.size > 0 && text.data[text.size - 1] == '/' ? "" : "/", name);

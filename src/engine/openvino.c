@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The plug-in for OpenVINO: fast and small on CPUs. It runs SavedModels as far
- * as OpenVINO's TensorFlow frontend converts them.
+ * as OpenVINO's TensorFlow frontend converts them, TensorFlow Lite and ONNX.
  *
  * What OpenVINO does not do is refused when it is asked for: a signature that
  * does not convert, or that has strings, complex or quantized numbers, is listed
@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define READS (1u << EL_FORMAT_SAVED_MODEL | 1u << EL_FORMAT_TFLITE | 1u << EL_FORMAT_ONNX)
 
 /* ---- settings ---- */
 
@@ -104,7 +106,7 @@ static int open_engine_model(const struct everlit_open_options *options, void **
         return el_plugin_result(el_status_no_memory(), error);
     pthread_mutex_init(&model->lock, NULL);
     model->concurrency = options->concurrency == 0 ? 1 : options->concurrency;
-    struct el_status *status = el_plugin_model_open(options, &model->model);
+    struct el_status *status = el_plugin_model_open(options, "openvino", READS, &model->model);
     if (status == NULL)
         status = ov_status(ov_core_create(&model->core), EL_INTERNAL, "OpenVINO cannot be started");
     if (status == NULL) {

@@ -24,6 +24,21 @@
 
 /* ---- reading and compiling ---- */
 
+/* TensorFlow Lite and ONNX: OpenVINO reads the file, whose only signatures are those of its one graph. */
+static struct el_status *read_file(const ov_core_t *core, const struct el_plugin_model *model, const char *path,
+                                   ov_model_t **read)
+{
+    struct el_buf buf = { 0 };
+    el_buf_printf(&buf, "%s/%s", path, el_model_file_name(model->format));
+    char *file = el_buf_take_text(&buf);
+    if (file == NULL)
+        return el_status_no_memory();
+    struct el_status *status = ov_status(ov_core_read_model(core, file, NULL, read), EL_UNIMPLEMENTED,
+                                         "cannot be converted");
+    free(file);
+    return status;
+}
+
 static bool can_be_read_in_place(const struct el_plugin_model *model, const char *signature)
 {
     return strcmp(signature, "serving_default") == 0 && model->saved.graph_count == 1 && model->graph->tag_count == 1 &&
@@ -84,9 +99,15 @@ typedef ov_status_e get_named_port(const ov_compiled_model_t *compiled, const ch
 struct side {
     get_port *by_number;
     get_named_port *by_name;
+    bool by_tensor; /* ports are named as the graph's tensors, not as the signature's keys: all but SavedModels */
     size_t count;
     char **names; /* any one of each port's names; ports of one side share none */
 };
+
+static const char *port_name(const struct side *side, const struct everlit_tensor_info *info)
+{
+    return side->by_tensor ? info->tensor_name : info->name;
+}
 
 static void side_close(struct side *side)
 {
@@ -155,15 +176,17 @@ static struct el_status *set_port(const struct side *side, const ov_compiled_mod
     return NULL;
 }
 
-static struct el_status *map_inputs(const ov_compiled_model_t *compiled, struct ov_signature *signature)
+static struct el_status *map_inputs(const ov_compiled_model_t *compiled, bool by_tensor, struct ov_signature *signature)
 {
-    struct side side = { .by_number = ov_compiled_model_input_by_index, .by_name = ov_compiled_model_input_by_name };
+    struct side side = { .by_number = ov_compiled_model_input_by_index,
+                         .by_name = ov_compiled_model_input_by_name,
+                         .by_tensor = by_tensor };
     EL_TRY(ov_status(ov_compiled_model_inputs_size(compiled, &side.count), EL_INTERNAL, "its inputs cannot be read"));
     const struct everlit_signature *declared = signature->declared;
     size_t mapped = 0;
     struct el_status *status = side_open(compiled, &side);
     for (uint32_t i = 0; status == NULL && i < declared->input_count; i++) {
-        const int number = side_find(&side, compiled, declared->inputs[i].name);
+        const int number = side_find(&side, compiled, port_name(&side, &declared->inputs[i]));
         if (number < 0)
             continue;
         status = set_port(&side, compiled, number, &declared->inputs[i], &signature->inputs[i]);
@@ -176,10 +199,10 @@ static struct el_status *map_inputs(const ov_compiled_model_t *compiled, struct 
     return status;
 }
 
-static bool is_input(const struct everlit_signature *signature, const char *name)
+static bool is_input(const struct side *side, const struct everlit_signature *signature, const char *name)
 {
     for (uint32_t i = 0; i < signature->input_count; i++)
-        if (strcmp(signature->inputs[i].name, name) == 0)
+        if (strcmp(port_name(side, &signature->inputs[i]), name) == 0)
             return true;
     return false;
 }
@@ -190,8 +213,8 @@ static struct el_status *map_outputs_of(const struct side *side, const ov_compil
     const struct everlit_signature *declared = signature->declared;
     uint32_t left = 0, left_over = 0;
     for (uint32_t i = 0; i < declared->output_count; i++) {
-        const char *name = declared->outputs[i].name;
-        const int number = is_input(declared, name) ? -1 : side_find(side, compiled, name);
+        const char *name = port_name(side, &declared->outputs[i]);
+        const int number = is_input(side, declared, name) ? -1 : side_find(side, compiled, name);
         if (number >= 0) {
             taken[number] = true;
             EL_TRY(set_port(side, compiled, number, &declared->outputs[i], &signature->outputs[i]));
@@ -215,9 +238,12 @@ static struct el_status *map_outputs_of(const struct side *side, const ov_compil
     return set_port(side, compiled, free_port, &declared->outputs[left_over], &signature->outputs[left_over]);
 }
 
-static struct el_status *map_outputs(const ov_compiled_model_t *compiled, struct ov_signature *signature)
+static struct el_status *map_outputs(const ov_compiled_model_t *compiled, bool by_tensor,
+                                     struct ov_signature *signature)
 {
-    struct side side = { .by_number = ov_compiled_model_output_by_index, .by_name = ov_compiled_model_output_by_name };
+    struct side side = { .by_number = ov_compiled_model_output_by_index,
+                         .by_name = ov_compiled_model_output_by_name,
+                         .by_tensor = by_tensor };
     EL_TRY(ov_status(ov_compiled_model_outputs_size(compiled, &side.count), EL_INTERNAL, "its outputs cannot be read"));
     struct el_status *status = side_open(compiled, &side);
     bool *taken = calloc(side.count == 0 ? 1 : side.count, sizeof *taken);
@@ -311,16 +337,19 @@ static struct el_status *open_signature(struct ov_engine_model *model, const str
     EL_TRY(allocate(signature, model->concurrency));
 
     ov_model_t *read = NULL;
-    if (can_be_read_in_place(&model->model, declared->name))
+    const bool by_tensor = model->model.format != EL_FORMAT_SAVED_MODEL;
+    if (by_tensor)
+        EL_TRY(read_file(model->core, &model->model, options->path, &read));
+    else if (can_be_read_in_place(&model->model, declared->name))
         EL_TRY(read_path(model->core, options->path, &read));
     else
         EL_TRY(read_view(model->core, &model->model, options->path, options->scratch_path, declared->name, &read));
     struct el_status *status = compile(model->core, read, settings, &signature->compiled);
     ov_model_free(read);
     if (status == NULL)
-        status = map_inputs(signature->compiled, signature);
+        status = map_inputs(signature->compiled, by_tensor, signature);
     if (status == NULL)
-        status = map_outputs(signature->compiled, signature);
+        status = map_outputs(signature->compiled, by_tensor, signature);
     for (uint32_t i = 0; status == NULL && i < model->concurrency; i++)
         status = open_request(signature, &signature->requests[i]);
     return status;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,13 +72,24 @@ static struct el_status *fill_signatures(struct el_plugin_model *model)
     return NULL;
 }
 
-struct el_status *el_plugin_model_open(const struct everlit_open_options *options, struct el_plugin_model *model)
+static bool prefers_tflite(const struct everlit_open_options *options)
+{
+    const size_t end = offsetof(struct everlit_open_options, prefer_tflite) + sizeof options->prefer_tflite;
+    return options->struct_size >= end && options->prefer_tflite != 0;
+}
+
+struct el_status *el_plugin_model_open(const struct everlit_open_options *options, const char *engine, unsigned reads,
+                                       struct el_plugin_model *model)
 {
     static const char *const serve[] = { "serve" };
-    const char *const *tags = options->tag_count == 0 ? serve : options->tags;
-    const uint32_t tag_count = options->tag_count == 0 ? 1 : options->tag_count;
-    *model = (struct el_plugin_model){ 0 };
-    struct el_status *status = el_saved_model_read(options->path, &model->saved);
+    *model = (struct el_plugin_model){ .format = el_model_file_find_in(options->path, prefers_tflite(options)) };
+    if (model->format != EL_FORMATS && (reads >> model->format & 1) == 0)
+        return el_status_new(EL_FAILED_PRECONDITION, "engine %s: does not read %s/%s", engine, options->path,
+                             el_model_file_name(model->format));
+    struct el_status *status = el_model_file_read(options->path, prefers_tflite(options), &model->saved, NULL);
+    const bool tagged = model->format <= EL_FORMAT_SAVED_MODEL_TEXT; /* tags are SavedModel's */
+    const char *const *tags = options->tag_count == 0 || !tagged ? serve : options->tags;
+    const uint32_t tag_count = options->tag_count == 0 || !tagged ? 1 : options->tag_count;
     if (status == NULL)
         status = el_saved_model_find(&model->saved, options->path, tags, tag_count, &model->graph);
     if (status == NULL)
@@ -114,7 +126,8 @@ static off_t size_of(const char *directory, const char *name)
 
 bool el_plugin_is_small(const struct everlit_open_options *options)
 {
-    return size_of(options->path, "saved_model.pb") < SMALL_BYTES &&
+    const enum el_model_format format = el_model_file_find_in(options->path, prefers_tflite(options));
+    return size_of(options->path, el_model_file_name(format)) < SMALL_BYTES &&
            size_of(options->path, "variables/variables.data-00000-of-00001") < SMALL_BYTES;
 }
 

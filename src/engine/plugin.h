@@ -11,7 +11,7 @@
  */
 
 #include "base/status.h"
-#include "bundle/saved_model.h"
+#include "bundle/model_file.h"
 #include "everlit/engine.h"
 #include "tensor/tensor.h"
 
@@ -19,8 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A version's directory as its saved_model.pb describes it. */
+/* A version's directory as its model's file describes it. */
 struct el_plugin_model {
+    enum el_model_format format;
     struct el_saved_model saved;
     const struct el_meta_graph *graph;    /* the one with the tags asked for; inside saved */
     struct everlit_signature *signatures; /* sorted by name; names point into graph */
@@ -28,8 +29,11 @@ struct el_plugin_model {
     uint32_t count;
 };
 
-/* Reads what options->path holds. Without tags it is the one with the tag "serve". */
-struct el_status *el_plugin_model_open(const struct everlit_open_options *options,
+/*
+ * Reads what options->path holds. Without tags it is the meta graph with the tag "serve". engine: its name. reads: the
+ * formats that it takes, as bits; of another, FAILED_PRECONDITION says so, as where an engine is not there at all.
+ */
+struct el_status *el_plugin_model_open(const struct everlit_open_options *options, const char *engine, unsigned reads,
                                        struct el_plugin_model *model) EL_MUST_USE;
 void el_plugin_model_close(struct el_plugin_model *model);
 

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define READS (1u << EL_FORMAT_SAVED_MODEL | 1u << EL_FORMAT_SAVED_MODEL_TEXT)
+
 /* TensorFlow's codes are gRPC's. */
 _Static_assert((int)TF_CANCELLED == (int)EL_CANCELLED && (int)TF_INVALID_ARGUMENT == (int)EL_INVALID_ARGUMENT &&
                    (int)TF_RESOURCE_EXHAUSTED == (int)EL_RESOURCE_EXHAUSTED && (int)TF_DATA_LOSS == (int)EL_DATA_LOSS &&
@@ -193,7 +195,7 @@ static int open_engine_model(const struct everlit_open_options *options, void **
     struct tf_engine_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return el_plugin_result(el_status_no_memory(), error);
-    struct el_status *status = el_plugin_model_open(options, &model->model);
+    struct el_status *status = el_plugin_model_open(options, "tensorflow", READS, &model->model);
     if (status == NULL)
         status = open_session(options, model);
     if (status == NULL)

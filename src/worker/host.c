@@ -64,6 +64,7 @@ static struct el_status *open_model(struct el_host *host)
         .inter_op_threads = start->inter_op_threads,
         .precision = start->precision,
         .scratch_path = start->scratch_path,
+        .prefer_tflite = start->prefer_tflite != 0,
     };
     struct everlit_error error = { .text = "" };
     const int code = host->engine->open(&options, &host->model, &error);

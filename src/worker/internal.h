@@ -177,6 +177,7 @@ struct el_workers {
     char *helper_path;
     char *engine_dir;
     const char *tags;
+    bool prefer_tflite;
     uint32_t loops;
     struct el_mailbox mailbox; /* to the swap thread */
     struct el_worker *list;

@@ -62,6 +62,7 @@ static struct el_status *send_start(struct el_worker *worker)
         .intra_op_threads = options->intra_op_threads,
         .inter_op_threads = options->inter_op_threads,
         .idle_priority = options->idle_priority,
+        .prefer_tflite = worker->workers->prefer_tflite,
         .model = worker->model,
         .version = options->version,
         .path = worker->path,

@@ -37,6 +37,7 @@ void el_packet_start(struct el_buf *buf, const struct el_start *start)
     el_packet_u32(buf, start->intra_op_threads);
     el_packet_u32(buf, start->inter_op_threads);
     el_packet_u32(buf, start->idle_priority);
+    el_packet_u32(buf, start->prefer_tflite);
     el_packet_text(buf, start->model);
     el_packet_u64(buf, (uint64_t)start->version);
     el_packet_text(buf, start->path);
@@ -117,6 +118,7 @@ bool el_packet_read_start(struct el_packet *packet, struct el_start *start)
     start->intra_op_threads = el_packet_read_u32(packet);
     start->inter_op_threads = el_packet_read_u32(packet);
     start->idle_priority = el_packet_read_u32(packet);
+    start->prefer_tflite = el_packet_read_u32(packet);
     start->model = el_packet_read_text(packet);
     start->version = (int64_t)el_packet_read_u64(packet);
     start->path = el_packet_read_text(packet);

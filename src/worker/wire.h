@@ -51,6 +51,7 @@ struct el_start {
     uint32_t intra_op_threads;
     uint32_t inter_op_threads;
     uint32_t idle_priority;
+    uint32_t prefer_tflite;
     const char *model; /* for messages */
     int64_t version;
     const char *path;

@@ -52,6 +52,7 @@ struct el_workers_options {
     const char *engine_dir;
     /* Of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers. */
     const char *tags;
+    bool prefer_tflite; /* model.tflite beside saved_model.pb is what is meant */
     uint32_t loops; /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
 };
 

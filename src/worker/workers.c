@@ -120,6 +120,7 @@ struct el_status *el_workers_new(const struct el_workers_options *options, struc
     made->uv_loop = options->uv_loop;
     made->log = options->log;
     made->loops = options->loops;
+    made->prefer_tflite = options->prefer_tflite;
     made->tags = options->tags != NULL && *options->tags != 0 ? options->tags : "serve";
     struct el_status *status = NULL;
     if (options->helper_path == NULL)

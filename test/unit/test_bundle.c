@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "bundle/completeness.h"
 #include "bundle/rename_signature.h"
-#include "bundle/saved_model.h"
+#include "bundle/model_file.h"
 #include "bundle/variables_index.h"
 
 #include <fcntl.h>
@@ -326,7 +326,7 @@ static void a_saved_model_is_summed_up(void **unused)
     const struct el_meta_graph *graph;
     const char *tag = "serve";
     snprintf(path, sizeof path, "%s/models/digits/1", root);
-    assert_null(el_saved_model_read(path, &model));
+    assert_null(el_model_file_read(path, false, &model, NULL));
     assert_null(el_saved_model_find(&model, path, &tag, 1, &graph));
     assert_string_equal(graph->tensorflow_version, "2.21.0");
     assert_int_equal(graph->signatures.count, 4);
@@ -372,7 +372,7 @@ static void a_graph_that_keeps_what_it_is_told_is_known(void **unused)
         struct el_version_check check;
         struct el_saved_model model;
         snprintf(path, sizeof path, "%s/test/conformance/models/%s/1", root, rows[i].model);
-        assert_null(el_saved_model_read(path, &model));
+        assert_null(el_model_file_read(path, false, &model, NULL));
         for (uint32_t g = 0; g < model.graph_count; g++) {
             if (rows[i].op == NULL)
                 assert_null(model.graphs[g].state_op);
@@ -400,7 +400,7 @@ static void a_flipped_byte_does_no_harm(void **unused)
         write_file(in(&version, "saved_model.pb"), buf.data, buf.size);
         buf.data[i] = was;
         struct el_saved_model model = { 0 };
-        struct el_status *status = el_saved_model_read(version.path, &model);
+        struct el_status *status = el_model_file_read(version.path, false, &model, NULL);
         if (status != NULL)
             assert_non_null(strstr(el_status_text(status), "saved_model.pb"));
         el_status_free(status);
@@ -420,11 +420,11 @@ static void another_signature_becomes_the_default(void **unused)
     version_make(&version);
     snprintf(view.path, sizeof view.path, "/tmp/everlit-bundle-XXXXXX");
     assert_non_null(mkdtemp(view.path));
-    assert_null(el_saved_model_read(version.path, &model));
+    assert_null(el_model_file_read(version.path, false, &model, NULL));
     const struct el_signature *features = el_signatures_find(&model.graphs[0].signatures, "features", 8, NULL);
 
     assert_null(el_rename_signature(version.path, &model.graphs[0], "features", view.path));
-    assert_null(el_saved_model_read(view.path, &seen));
+    assert_null(el_model_file_read(view.path, false, &seen, NULL));
     assert_int_equal(seen.graph_count, 1);
     assert_int_equal(seen.graphs[0].node_count, model.graphs[0].node_count);
     assert_int_equal(seen.graphs[0].tag_count, 1);

@@ -17,7 +17,7 @@
  * header would break; host and plug-in must have the same one. EVERLIT_ENGINE_MINOR
  * grows when functions or fields are added at the end of a struct; each struct
  * carries its size, and whoever reads a struct does not read past that size.
- * A host works with every minor version of its major version.
+ * A host works with every minor version of its major version. What is newer than minor 0 says so.
  *
  * Processes. The host is either a worker process, which hosts exactly one
  * model, or a program that asked for `isolation: none`. The shared object is
@@ -25,7 +25,7 @@
  * everlit_engine_get() and start() must not start a thread or open a device.
  *
  * Threads. start, open, signatures, memory, close and stop are called by one
- * thread at a time. run is called by several threads at once, up to the
+ * thread at a time. run and run_tensors are called by several threads at once, up to the
  * `concurrency` that open was given, and never before open has returned or
  * after close was called. cancel may be called by any thread during a run.
  *
@@ -76,8 +76,9 @@ struct everlit_tensor_info {
     int32_t dtype;
     int32_t rank;                   /* -1: unknown */
     int64_t dims[EVERLIT_MAX_RANK]; /* -1: any size */
-    const void *default_value;      /* an input that may be left out: a tensorflow.TensorProto; NULL: none. The host fills it in */
-    uint64_t default_size;          /* bytes of default_value */
+    const void
+        *default_value; /* an input that may be left out: a tensorflow.TensorProto; NULL: none. The host fills it in */
+    uint64_t default_size; /* bytes of default_value */
 };
 
 /* Inputs and outputs are sorted by name (bytewise): their position is the index that tensors carry. */
@@ -119,6 +120,15 @@ struct everlit_run {
 
     /* Memory of size bytes for one output, aligned to 64 bytes; NULL when there is none (return code 8 then). tensor->data is ignored. */
     void *(*output)(void *host, const struct everlit_tensor *tensor);
+
+    /*
+     * Minor 1, for run_tensors() only. Names of tensors in the graph ("x:0"; "x" means its first output), one for each input
+     * and each output, and of operations that are to be run without giving anything.
+     */
+    const char *const *input_names;
+    const char *const *output_names;
+    const char *const *target_names;
+    uint32_t target_count;
 };
 
 /* Bytes that the engine knows to hold for the model; 0 where it cannot tell. */
@@ -159,6 +169,12 @@ struct everlit_engine {
 
     /* Before the shared object is unloaded; all models are closed. */
     void (*stop)(void);
+
+    /*
+     * Minor 1. Runs the part of the graph that run's names mean, whatever the signatures say: run->signature is not set, the
+     * index of an input or output is its position. NULL if the engine cannot.
+     */
+    int (*run_tensors)(void *model, const struct everlit_run *run, struct everlit_error *error);
 };
 
 /* What every plug-in exports. */

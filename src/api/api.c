@@ -24,6 +24,7 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
         {"/tensorflow.serving.PredictionService/GetModelMetadata", el_api_grpc_get_model_metadata, new, false},
         {"/tensorflow.serving.ModelService/GetModelStatus", el_api_grpc_get_model_status, new, false},
         {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", el_api_grpc_reload_config, new, false},
+        {"/tensorflow.serving.SessionService/SessionRun", el_api_grpc_session_run, new, false},
         {"/grpc.health.v1.Health/Check", el_api_grpc_health_check, new, false},
         {"/grpc.health.v1.Health/Watch", el_api_grpc_health_watch, new, false},
         {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", el_api_grpc_reflection, new, true},
@@ -69,8 +70,7 @@ struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *argument)
         return el_status_no_memory();
     mine->api = api;
     mine->index = place->first_index + loop->index;
-    struct el_status *status =
-        el_completions_new(api->options.workers, mine->index, &loop->uv, &mine->completions);
+    struct el_status *status = el_completions_new(api->options.workers, mine->index, &loop->uv, &mine->completions);
     if (status == NULL) {
         status = el_swap_attach_loop(api->options.swap, mine->completions, &loop->uv, &mine->swap_loop);
         if (status != NULL)

@@ -9,6 +9,7 @@
  *     grpc_infer.c     PredictionService.Classify, Regress; grpc_multi_inference.c: MultiInference
  *     grpc_model.c     PredictionService.GetModelMetadata, ModelService.GetModelStatus
  *     grpc_reload.c    ModelService.HandleReloadConfigRequest
+ *     grpc_session.c   SessionService.SessionRun
  *     grpc_health.c    grpc.health.v1.Health; grpc_reflection.c: grpc.reflection.v1 and v1alpha
  *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
  *     metrics.c        /metrics; monitoring.c: the same with TensorFlow Serving's names
@@ -33,10 +34,10 @@ struct el_api_options {
     struct el_swap *swap;
     struct el_workers *workers;
     const struct el_log *log;
-    uint32_t rest_timeout_ms; /* of a REST inference; 0: none */
+    uint32_t rest_timeout_ms;    /* of a REST inference; 0: none */
     const char *monitoring_path; /* of the metrics with TensorFlow Serving's names; NULL: none. Outlives the api */
-    bool allow_origins;       /* --rest_api_enable_cors_support */
-    bool check_method_names;  /* --enable_signature_method_name_check */
+    bool allow_origins;          /* --rest_api_enable_cors_support */
+    bool check_method_names;     /* --enable_signature_method_name_check */
     /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */
     void (*reload)(struct el_api_reload *reload, void *argument);
     void *reload_argument;

@@ -2,8 +2,8 @@
 /*
  * grpc.health.v1.Health, Check and Watch (grpc/health/v1/health.proto).
  *
- * A service is "" (the server: every model has a version that answers), the
- * names that TensorFlow Serving registers, their full names, or the name of a
+ * A service is "" (the server: every model has a version that answers), one of the
+ * two names that TensorFlow Serving registers (without their package), or the name of a
  * model.
  */
 #include "api/internal.h"
@@ -38,7 +38,7 @@ static struct el_status *read_service(struct el_grpc_call *call, char service[SE
         if (!el_wire_text(&wire, &name))
             return el_status_new(EL_INTERNAL, "%s", "");
         if (name.size >= SERVICE_BYTES)
-            return el_status_new(EL_NOT_FOUND, "unknown service");
+            return el_status_new(EL_NOT_FOUND, "service name unknown");
         memcpy(service, name.data, name.size);
         service[name.size] = 0;
     }
@@ -47,8 +47,7 @@ static struct el_status *read_service(struct el_grpc_call *call, char service[SE
 
 static enum serving_status status_of(struct el_api *api, const char *service)
 {
-    static const char *const services[] = {"", "PredictionService", "ModelService", "tensorflow.serving.PredictionService",
-                                           "tensorflow.serving.ModelService"};
+    static const char *const services[] = { "", "PredictionService", "ModelService" };
     const struct el_view *view = el_view_get(api->options.swap);
     enum serving_status status = SERVICE_UNKNOWN;
     const struct el_model_view *model = el_view_model(view, service, strlen(service));
@@ -82,7 +81,7 @@ void el_api_grpc_health_check(struct el_grpc_call *call, void *api)
             el_grpc_reply(call);
             return;
         }
-        status = el_status_new(EL_NOT_FOUND, "unknown service");
+        status = el_status_new(EL_NOT_FOUND, "service name unknown");
     }
     el_grpc_fail(call, status);
     el_status_free(status);

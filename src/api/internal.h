@@ -16,17 +16,17 @@ struct el_api_loop {
     struct el_api *api;
     struct el_completions *completions;
     struct el_swap_loop *swap_loop;
-    uv_async_t wake;                 /* el_api_notify() to this loop */
-    struct el_api_watcher *watchers; /* asked on each wake-up */
+    uv_async_t wake;                  /* el_api_notify() to this loop */
+    struct el_api_watcher *watchers;  /* asked on each wake-up */
     struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
-    struct el_api_reload *reloads;   /* decided, to be answered; guarded by api->mutex */
-    uint32_t index;                  /* in api->loops */
+    struct el_api_reload *reloads;    /* decided, to be answered; guarded by api->mutex */
+    uint32_t index;                   /* in api->loops */
 };
 
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
 
-#define EL_API_METHODS 11
+#define EL_API_METHODS 12
 
 struct el_api {
     struct el_api_options options;
@@ -96,6 +96,7 @@ void el_api_grpc_regress(struct el_grpc_call *call, void *api);
 void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *api);
 void el_api_grpc_get_model_status(struct el_grpc_call *call, void *api);
+void el_api_grpc_session_run(struct el_grpc_call *call, void *api);
 void el_api_grpc_reload_config(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_check(struct el_grpc_call *call, void *api);
 void el_api_grpc_health_watch(struct el_grpc_call *call, void *api);
@@ -118,7 +119,8 @@ struct el_rest_target {
 
 /* Takes the texts of target over. */
 void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target);
-void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target, bool regress);
+void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target,
+                       bool regress);
 void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 /* True if the path, up to end, is that of the metrics with TensorFlow Serving's names, and is answered. */

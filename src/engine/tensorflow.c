@@ -34,12 +34,12 @@ struct el_status *tf_status(const TF_Status *status)
 
 /* ---- signatures ---- */
 
-/* Finds "name:2" or "name" in the graph. */
-static bool find_output(TF_Graph *graph, const char *tensor_name, TF_Output *output)
+bool tf_find_output(TF_Graph *graph, const char *tensor_name, TF_Output *output, int *output_count)
 {
     const char *colon = strrchr(tensor_name, ':');
     char *end = NULL;
     const unsigned long index = colon == NULL ? 0 : strtoul(colon + 1, &end, 10);
+    *output_count = 0;
     if (colon != NULL && (colon[1] < '0' || colon[1] > '9' || *end != '\0'))
         return false;
     char *name = colon == NULL ? strdup(tensor_name) : strndup(tensor_name, (size_t)(colon - tensor_name));
@@ -47,7 +47,10 @@ static bool find_output(TF_Graph *graph, const char *tensor_name, TF_Output *out
         return false;
     TF_Operation *operation = TF_GraphOperationByName(graph, name);
     free(name);
-    if (operation == NULL || index >= (unsigned long)TF_OperationNumOutputs(operation))
+    if (operation == NULL)
+        return false;
+    *output_count = TF_OperationNumOutputs(operation);
+    if (index >= (unsigned long)*output_count)
         return false;
     *output = (TF_Output){ .oper = operation, .index = (int)index };
     return true;
@@ -59,11 +62,12 @@ static struct el_status *find_tensors(TF_Graph *graph, const char *signature, co
 {
     for (uint32_t i = 0; i < count && *reason == NULL; i++) {
         const char *why = NULL;
+        int unused;
         if (infos[i].tensor_name[0] == '\0')
             why = "is in an encoding (sparse or composite) that cannot be run";
         else if (!el_dtype_is_data((enum el_dtype)infos[i].dtype))
             why = "is of a dtype that holds no values";
-        else if (!find_output(graph, infos[i].tensor_name, &outputs[i]))
+        else if (!tf_find_output(graph, infos[i].tensor_name, &outputs[i], &unused))
             why = "names a tensor that is not in the graph";
         if (why == NULL)
             continue;
@@ -277,6 +281,7 @@ const struct everlit_engine *everlit_engine_get(uint32_t major)
         .memory = memory,
         .close = close_engine_model,
         .stop = stop,
+        .run_tensors = tf_engine_run_tensors,
     };
     if (major != EVERLIT_ENGINE_MAJOR)
         return NULL;

@@ -8,6 +8,7 @@
  *
  *     tensorflow.c         the table: start, open, close
  *     tensorflow_run.c     run: the hot path
+ *     tensorflow_tensors.c run_tensors: by names of the graph
  *     tensorflow_tensor.c  tensors of the host as TensorFlow's, and back
  */
 
@@ -31,6 +32,25 @@ struct tf_engine_model {
 };
 
 int tf_engine_run(void *model, const struct everlit_run *run, struct everlit_error *error);
+int tf_engine_run_tensors(void *model, const struct everlit_run *run, struct everlit_error *error);
+
+/* Finds "name:2" or "name" in the graph. output_count: of the operation; 0 where there is none of that name. */
+bool tf_find_output(TF_Graph *graph, const char *tensor_name, TF_Output *output, int *output_count);
+
+/* One run of the session with what feeds and fetches hold already; its outputs go to fetch_values. */
+struct tf_run {
+    TF_Output *feeds; /* run->input_count of them */
+    TF_Tensor **feed_values;
+    TF_Output *fetches; /* run->output_count of them */
+    TF_Tensor **fetch_values;
+    const TF_Operation *const *targets; /* run without giving anything */
+    int target_count;
+};
+struct el_status *tf_run_session(const struct tf_engine_model *model, const struct everlit_run *run,
+                                 struct tf_run *work) EL_MUST_USE;
+
+/* Ends the tensors of a run. */
+void tf_run_free_values(const struct everlit_run *run, struct tf_run *work);
 
 /*
  * A copy of the host's tensor in TensorFlow's memory. It is copied although TensorFlow could use it where it lies,

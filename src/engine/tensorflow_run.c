@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "bundle/proto.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,14 +38,6 @@ static bool timeout_of(uint64_t deadline_ns, uint64_t *timeout_ms)
     *timeout_ms = (deadline_ns - now + EL_NS_PER_MS - 1) / EL_NS_PER_MS;
     return true;
 }
-
-/* What a run needs while it is under way. */
-struct tf_run {
-    TF_Output *feeds;
-    TF_Tensor **feed_values;
-    TF_Output *fetches;
-    TF_Tensor **fetch_values;
-};
 
 static struct el_status *make_inputs(const struct everlit_signature *declared, const struct tf_signature *signature,
                                      const struct everlit_run *run, struct tf_run *work)
@@ -76,9 +67,12 @@ static struct el_status *give_outputs(const struct everlit_signature *declared, 
     return NULL;
 }
 
-static struct el_status *run_session(const struct tf_engine_model *model, const struct everlit_run *run,
-                                     uint64_t timeout_ms, struct tf_run *work)
+struct el_status *tf_run_session(const struct tf_engine_model *model, const struct everlit_run *run,
+                                 struct tf_run *work)
 {
+    uint64_t timeout_ms;
+    if (!timeout_of(run->deadline_ns, &timeout_ms))
+        return el_status_new(EL_DEADLINE_EXCEEDED, "the deadline had passed before the model was run");
     struct el_buf options = { 0 };
     put_options(model, timeout_ms, &options);
     TF_Status *answer = TF_NewStatus();
@@ -88,8 +82,8 @@ static struct el_status *run_session(const struct tf_engine_model *model, const 
     if (status == NULL) {
         const TF_Buffer buffer = { .data = options.data, .length = options.size };
         TF_SessionRun(model->session, options.size > 0 ? &buffer : NULL, work->feeds, work->feed_values,
-                      (int)run->input_count, work->fetches, work->fetch_values, (int)run->output_count, NULL, 0, NULL,
-                      answer);
+                      (int)run->input_count, work->fetches, work->fetch_values, (int)run->output_count, work->targets,
+                      work->target_count, NULL, answer);
         status = tf_status(answer);
     }
     if (answer != NULL)
@@ -98,27 +92,31 @@ static struct el_status *run_session(const struct tf_engine_model *model, const 
     return status;
 }
 
-static struct el_status *run_with(const struct tf_engine_model *model, const struct everlit_run *run,
-                                  uint64_t timeout_ms, struct tf_run *work)
+void tf_run_free_values(const struct everlit_run *run, struct tf_run *work)
 {
-    const struct everlit_signature *declared = &model->model.signatures[run->signature];
-    struct el_status *status = make_inputs(declared, &model->signatures[run->signature], run, work);
-    if (status == NULL)
-        status = run_session(model, run, timeout_ms, work);
-    if (status == NULL)
-        status = give_outputs(declared, run, work);
     for (uint32_t i = 0; i < run->input_count; i++)
         if (work->feed_values[i] != NULL)
             TF_DeleteTensor(work->feed_values[i]);
     for (uint32_t i = 0; i < run->output_count; i++)
         if (work->fetch_values[i] != NULL)
             TF_DeleteTensor(work->fetch_values[i]);
+}
+
+static struct el_status *run_with(const struct tf_engine_model *model, const struct everlit_run *run,
+                                  struct tf_run *work)
+{
+    const struct everlit_signature *declared = &model->model.signatures[run->signature];
+    struct el_status *status = make_inputs(declared, &model->signatures[run->signature], run, work);
+    if (status == NULL)
+        status = tf_run_session(model, run, work);
+    if (status == NULL)
+        status = give_outputs(declared, run, work);
+    tf_run_free_values(run, work);
     return status;
 }
 
 /* A run with many inputs or outputs. */
-static struct el_status *run_on_heap(const struct tf_engine_model *model, const struct everlit_run *run,
-                                     uint64_t timeout_ms)
+static struct el_status *run_on_heap(const struct tf_engine_model *model, const struct everlit_run *run)
 {
     struct tf_run work = {
         .feeds = calloc((size_t)run->input_count + 1, sizeof *work.feeds),
@@ -130,7 +128,7 @@ static struct el_status *run_on_heap(const struct tf_engine_model *model, const 
     if (work.feeds == NULL || work.feed_values == NULL || work.fetches == NULL || work.fetch_values == NULL)
         status = el_status_no_memory();
     else
-        status = run_with(model, run, timeout_ms, &work);
+        status = run_with(model, run, &work);
     free(work.feeds);
     free(work.feed_values);
     free(work.fetches);
@@ -138,13 +136,12 @@ static struct el_status *run_on_heap(const struct tf_engine_model *model, const 
     return status;
 }
 
-static struct el_status *run_on_stack(const struct tf_engine_model *model, const struct everlit_run *run,
-                                      uint64_t timeout_ms)
+static struct el_status *run_on_stack(const struct tf_engine_model *model, const struct everlit_run *run)
 {
     TF_Output feeds[ON_STACK], fetches[ON_STACK];
     TF_Tensor *feed_values[ON_STACK] = { 0 }, *fetch_values[ON_STACK] = { 0 };
-    struct tf_run work = { feeds, feed_values, fetches, fetch_values };
-    return run_with(model, run, timeout_ms, &work);
+    struct tf_run work = { feeds, feed_values, fetches, fetch_values, NULL, 0 };
+    return run_with(model, run, &work);
 }
 
 int tf_engine_run(void *opaque, const struct everlit_run *run, struct everlit_error *error)
@@ -156,16 +153,9 @@ int tf_engine_run(void *opaque, const struct everlit_run *run, struct everlit_er
     const char *reason = model->signatures[run->signature].reason;
     if (reason != NULL)
         return el_plugin_result(el_status_new(EL_UNIMPLEMENTED, "%s", reason), error);
-    uint64_t timeout_ms;
-    if (!timeout_of(run->deadline_ns, &timeout_ms))
-        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED,
-                                              "signature \"%s\": the deadline had passed before "
-                                              "it was run",
-                                              model->model.signatures[run->signature].name),
-                                error);
     if (run->input_count <= ON_STACK && run->output_count <= ON_STACK)
-        status = run_on_stack(model, run, timeout_ms);
+        status = run_on_stack(model, run);
     else
-        status = run_on_heap(model, run, timeout_ms);
+        status = run_on_heap(model, run);
     return el_plugin_result(status, error);
 }

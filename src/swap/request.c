@@ -141,6 +141,8 @@ static bool may_go_elsewhere(const struct el_request *request)
 static const struct el_signature *find_signature(const struct el_request *request,
                                                  const struct el_version_view *version, uint32_t *index)
 {
+    if (request->tensors != NULL)
+        return &request->tensors->names;
     return el_signatures_find(&version->servable->signatures, request->signature_name, request->signature_name_size,
                               index);
 }
@@ -194,7 +196,7 @@ static void look_wait(struct look *look, const struct el_model_view *model, uint
 /* Begins a call there. Neither call nor status: it has no worker that can take it now. */
 static void look_begin(struct el_request *request, const struct el_version_view *version, struct look *look)
 {
-    uint32_t index;
+    uint32_t index = 0;
     const struct el_signature *signature = find_signature(request, version, &index);
     if (signature == NULL) {
         const char *name = request->signature_name_size > 0 ? request->signature_name : "serving_default";
@@ -208,7 +210,9 @@ static void look_begin(struct el_request *request, const struct el_version_view 
     struct el_worker *worker = takes_replay(request, version) ? worker_of(version) : NULL;
     if (worker == NULL)
         return;
-    look->status = el_call_begin(worker, request->loop->completions, index, &look->call);
+    look->status = request->tensors == NULL
+                       ? el_call_begin(worker, request->loop->completions, index, &look->call)
+                       : el_call_begin_tensors(worker, request->loop->completions, request->tensors, &look->call);
     if (el_status_code(look->status) == EL_UNAVAILABLE) {
         /* It died and the swap thread does not know yet: the wake-up after the respawn will come for us, too. */
         el_status_free(look->status);

@@ -178,6 +178,7 @@ struct el_request {
     size_t label_size;
     const char *signature_name; /* "" or NULL: serving_default */
     size_t signature_name_size;
+    const struct el_call_tensors *tensors; /* NULL: a signature is run. Stays the caller's until el_request_end() */
     uint64_t deadline_ns;
     el_request_fill *fill;
     el_request_done *done;

@@ -68,10 +68,11 @@ static struct el_shm_tensor *output_table(const struct el_call *call)
 static const char *read_output(const struct el_call *call, uint32_t i, struct el_tensor *tensor)
 {
     const struct el_shm *shm = &call->worker->shm;
-    const struct el_signature *signature = &call->worker->signatures.list[call->signature];
     struct el_shm_tensor shared;
     el_shm_read(&shared, &output_table(call)[i], sizeof shared);
-    if (shared.dtype != (int32_t)signature->outputs[call->output_indexes[i]].dtype)
+    const enum el_dtype declared = call->spec->outputs[call->output_indexes[i]].dtype;
+    if (declared == EL_DTYPE_INVALID ? !el_dtype_is_data((enum el_dtype)shared.dtype)
+                                     : shared.dtype != (int32_t)declared)
         return "an output with a dtype that its signature does not declare";
     if (shared.rank < 0 || shared.rank > EL_MAX_RANK)
         return "an output with an impossible rank";
@@ -119,7 +120,7 @@ static const char *on_done(struct el_call *call)
     if (code >= EL_CODES)
         return "a status code that is none";
     struct el_status *status = NULL;
-    if (code == 0) {
+    if (code == 0 && !call->ended) { /* else nobody reads them, and what they were asked by may be gone */
         uint64_t used = 0;
         for (uint32_t i = 0; i < call->output_count; i++) {
             const char *lie = read_output(call, i, &call->outputs[i]);
@@ -127,12 +128,8 @@ static const char *on_done(struct el_call *call)
                 return lie;
             used += call->outputs[i].size;
         }
-        /* A grant that was learned from larger answers shrinks slowly. */
-        struct el_learned *learned = &call->worker->learned[call->signature];
-        const uint64_t row = atomic_load_explicit(&learned->row_bytes, memory_order_relaxed);
-        if (row != 0 && used < call->granted_size / 2)
-            atomic_store_explicit(&learned->row_bytes, row - (row + 7) / 8, memory_order_relaxed);
-    } else {
+        el_learned_less(call, used);
+    } else if (code != 0) {
         status = read_error(call, (enum el_code)code);
     }
     if (call->granted_before != EL_ARENA_FULL) {
@@ -156,15 +153,6 @@ static void send_again(struct el_call *call, enum el_ring_op op)
     el_doorbell_ring(worker->shm.header);
 }
 
-static void learn(struct el_call *call, uint64_t need)
-{
-    uint64_t rows = 1;
-    if (call->input_count > 0 && call->inputs[0].shape.rank > 0 && call->inputs[0].shape.dims[0] > 1)
-        rows = (uint64_t)call->inputs[0].shape.dims[0];
-    atomic_store_explicit(&call->worker->learned[call->signature].row_bytes, (need + rows - 1) / rows,
-                          memory_order_relaxed);
-}
-
 static const char *on_need(struct el_call *call)
 {
     struct el_worker *worker = call->worker;
@@ -176,7 +164,7 @@ static const char *on_need(struct el_call *call)
     call->granted = EL_ARENA_FULL;
     const bool wanted = call->state == EL_CALL_WAITING;
     if (wanted && el_call_grant(call, need)) {
-        learn(call, need);
+        el_learned_more(call, need);
         send_again(call, EL_RING_DELIVER);
         return NULL;
     }

@@ -9,13 +9,12 @@
 
 #include "base/clock.h"
 #include "worker/doorbell.h"
+#include "worker/names.h"
 #include "worker/ring.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define STRING_GUESS 32 /* bytes of a string output, before anything is known */
 
 static struct el_status *refused(const struct el_worker *worker)
 {
@@ -49,8 +48,8 @@ static struct el_status *take_slot(struct el_worker *worker, struct el_lane *lan
     return NULL;
 }
 
-struct el_status *el_call_begin(struct el_worker *worker, struct el_completions *completions, uint32_t signature,
-                                struct el_call **call)
+static struct el_status *begin(struct el_worker *worker, struct el_completions *completions, uint32_t signature,
+                               struct el_call **call)
 {
     struct el_lane *lane = &worker->lanes[completions->index];
     uint32_t slot = 0;
@@ -76,25 +75,38 @@ struct el_status *el_call_begin(struct el_worker *worker, struct el_completions 
     made->outputs = made->inline_tensors + EL_CALL_INLINE;
     made->output_indexes = made->inline_indexes + EL_CALL_INLINE;
     made->table = EL_ARENA_FULL;
+    made->names = EL_ARENA_FULL;
+    made->tensors = NULL;
     made->granted = EL_ARENA_FULL;
     made->granted_before = EL_ARENA_FULL;
     made->granted_size = 0;
     made->status = NULL;
+    *call = made;
+    return NULL;
+}
+
+struct el_status *el_call_begin(struct el_worker *worker, struct el_completions *completions, uint32_t signature,
+                                struct el_call **call)
+{
+    struct el_call *made;
+    EL_TRY(begin(worker, completions, signature, &made));
     if (signature >= worker->signatures.count) {
         el_call_release(made);
         return el_status_new(EL_INVALID_ARGUMENT, "signature number %u: the model has %u", signature,
                              worker->signatures.count);
     }
+    made->spec = &worker->signatures.list[signature];
     *call = made;
     return NULL;
 }
 
-static struct el_status *arena_full(const struct el_worker *worker, uint64_t size)
+struct el_status *el_call_begin_tensors(struct el_worker *worker, struct el_completions *completions,
+                                        const struct el_call_tensors *tensors, struct el_call **call)
 {
-    return el_status_new(EL_RESOURCE_EXHAUSTED,
-                         "%s version %lld: %llu bytes for tensors do not fit into what is free of %llu", worker->model,
-                         (long long)worker->options.version, (unsigned long long)size,
-                         (unsigned long long)worker->shm.arena_size);
+    EL_TRY(begin(worker, completions, EL_SHM_BY_TENSORS, call));
+    (*call)->spec = &tensors->names;
+    (*call)->tensors = tensors;
+    return NULL;
 }
 
 /* Room for one more input. */
@@ -102,7 +114,7 @@ static struct el_status *grow_inputs(struct el_call *call)
 {
     if (call->input_count < call->input_room)
         return NULL;
-    const uint32_t room = call->worker->signatures.list[call->signature].input_count;
+    const uint32_t room = call->spec->input_count;
     struct el_tensor *tensors = malloc(room * sizeof *tensors);
     uint32_t *indexes = malloc(room * sizeof *indexes);
     if (tensors == NULL || indexes == NULL) {
@@ -121,7 +133,7 @@ static struct el_status *grow_inputs(struct el_call *call)
 static struct el_status *check_input(const struct el_call *call, uint32_t input, enum el_dtype dtype,
                                      const struct el_shape *shape, size_t size)
 {
-    const struct el_signature *signature = &call->worker->signatures.list[call->signature];
+    const struct el_signature *signature = call->spec;
     if (call->state != EL_CALL_FILLING || input >= signature->input_count)
         return el_status_new(EL_INVALID_ARGUMENT, "input number %u: signature %s has %u", input, signature->name,
                              signature->input_count);
@@ -151,7 +163,7 @@ struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dt
     struct el_worker *worker = call->worker;
     const uint64_t offset = el_tensor_arena_alloc(worker->arena, size);
     if (offset == EL_ARENA_FULL)
-        return arena_full(worker, size);
+        return el_arena_full(worker, size);
     void *memory = worker->shm.base + worker->shm.arena + offset;
     call->inputs[call->input_count] = (struct el_tensor){
         .dtype = dtype, .shape = *shape, .data = memory, .size = size
@@ -166,8 +178,8 @@ struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dt
 
 static struct el_status *set_outputs(struct el_call *call, const uint32_t *outputs, uint32_t count)
 {
-    const struct el_signature *signature = &call->worker->signatures.list[call->signature];
-    if (count == 0 || count > signature->output_count)
+    const struct el_signature *signature = call->spec;
+    if ((count == 0 && call->tensors == NULL) || count > signature->output_count)
         return el_status_new(EL_INVALID_ARGUMENT, "%u outputs are asked for, signature %s has %u", count,
                              signature->name, signature->output_count);
     for (uint32_t i = 0; i < count; i++)
@@ -190,30 +202,6 @@ static struct el_status *set_outputs(struct el_call *call, const uint32_t *outpu
     return NULL;
 }
 
-/* Rows of a batch: the first dim of the first input; 1 where there is none. */
-static uint64_t rows_of(const struct el_call *call)
-{
-    if (call->input_count == 0 || call->inputs[0].shape.rank < 1 || call->inputs[0].shape.dims[0] < 1)
-        return 1;
-    return (uint64_t)call->inputs[0].shape.dims[0];
-}
-
-/* What an output takes if each unknown dim is 1, the first one the number of rows. */
-static uint64_t guess_output(const struct el_tensor_info *info, uint64_t rows)
-{
-    uint64_t elements = info->shape.rank < 0 ? rows : 1;
-    for (int32_t d = 0; d < info->shape.rank; d++) {
-        const uint64_t dim = info->shape.dims[d] >= 0 ? (uint64_t)info->shape.dims[d] : d == 0 ? rows : 1;
-        if (__builtin_mul_overflow(elements, dim, &elements))
-            return 0;
-    }
-    const size_t each = info->dtype == EL_STRING ? STRING_GUESS + sizeof(uint64_t) : el_dtype_size(info->dtype);
-    uint64_t bytes;
-    if (__builtin_mul_overflow(elements, (uint64_t)each, &bytes) || bytes > EL_MAX_ARENA_BYTES)
-        return 0;
-    return (bytes + sizeof(uint64_t) + EL_SHM_ALIGN - 1) / EL_SHM_ALIGN * EL_SHM_ALIGN;
-}
-
 bool el_call_grant(struct el_call *call, uint64_t size)
 {
     const uint64_t offset = el_tensor_arena_alloc(call->worker->arena, size);
@@ -224,33 +212,26 @@ bool el_call_grant(struct el_call *call, uint64_t size)
     return true;
 }
 
-/* Memory for the outputs: what they took lately, or what their declared shapes let expect. */
-static struct el_status *grant_outputs(struct el_call *call)
-{
-    struct el_worker *worker = call->worker;
-    const struct el_signature *signature = &worker->signatures.list[call->signature];
-    const uint64_t rows = rows_of(call);
-    uint64_t guess = 0;
-    for (uint32_t i = 0; i < call->output_count; i++)
-        guess += guess_output(&signature->outputs[call->output_indexes[i]], rows);
-    /* A declared shape that no memory could hold is not believed: the worker says what it needs. */
-    if (guess == 0 || guess > worker->shm.arena_size)
-        guess = EL_SHM_ALIGN;
-    uint64_t learned;
-    const uint64_t row = atomic_load_explicit(&worker->learned[call->signature].row_bytes, memory_order_relaxed);
-    if (!__builtin_mul_overflow(row, rows, &learned) && learned > guess && learned <= worker->shm.arena_size / 4 &&
-        el_call_grant(call, learned))
-        return NULL;
-    return el_call_grant(call, guess) ? NULL : arena_full(worker, guess);
-}
-
 static struct el_status *place_table(struct el_call *call)
 {
     const uint32_t count = call->input_count + call->output_count;
     if (count <= EL_SLOT_TENSORS)
         return NULL;
     call->table = el_tensor_arena_alloc(call->worker->arena, count * sizeof(struct el_shm_tensor));
-    return call->table == EL_ARENA_FULL ? arena_full(call->worker, count * sizeof(struct el_shm_tensor)) : NULL;
+    return call->table == EL_ARENA_FULL ? el_arena_full(call->worker, count * sizeof(struct el_shm_tensor)) : NULL;
+}
+
+/* The names of a run that goes past the signatures, into the arena. */
+static struct el_status *place_names(struct el_call *call)
+{
+    if (call->tensors == NULL)
+        return NULL;
+    const size_t size = el_shm_names_size(call->tensors);
+    call->names = el_tensor_arena_alloc(call->worker->arena, size);
+    if (call->names == EL_ARENA_FULL)
+        return el_arena_full(call->worker, size);
+    el_shm_names_write(call->tensors, call->worker->shm.base + call->worker->shm.arena + call->names);
+    return NULL;
 }
 
 /* Fills the shared slot. */
@@ -277,6 +258,7 @@ static void write_slot(struct el_call *call)
     slot->table = table_at;
     slot->output_offset = shm->arena + call->granted;
     slot->output_size = call->granted_size;
+    slot->names = call->names == EL_ARENA_FULL ? 0 : shm->arena + call->names;
     slot->signature = call->signature;
     slot->input_count = call->input_count;
     slot->output_count = call->output_count;
@@ -292,7 +274,8 @@ static struct el_status *prepare(struct el_call *call, const uint32_t *outputs, 
     }
     EL_TRY(set_outputs(call, outputs, output_count));
     EL_TRY(place_table(call));
-    return grant_outputs(call);
+    EL_TRY(place_names(call));
+    return el_learned_grant(call);
 }
 
 struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, uint32_t output_count,
@@ -387,6 +370,7 @@ void el_call_release(struct el_call *call)
     for (uint32_t i = 0; i < call->input_count; i++)
         el_tensor_arena_free(worker->arena, (uint64_t)((const uint8_t *)call->inputs[i].data - arena));
     free_block(call, &call->table);
+    free_block(call, &call->names);
     free_block(call, &call->granted);
     free_block(call, &call->granted_before);
     if (call->inputs != call->inline_tensors) {

@@ -45,8 +45,10 @@ struct el_call {
     struct el_call *next, *previous; /* in lane->calls, while the worker has it */
     struct el_call *next_due;        /* while expired calls are answered */
     uint32_t slot;
-    uint32_t generation; /* never 0 */
-    uint32_t signature;
+    uint32_t generation;                   /* never 0 */
+    uint32_t signature;                    /* EL_SHM_BY_TENSORS: none */
+    const struct el_signature *spec;       /* what inputs and outputs are counted and checked by */
+    const struct el_call_tensors *tensors; /* the caller's; NULL: a signature is run */
     uint8_t state;
     bool at_worker; /* the worker may still touch slot and memory */
     bool ended;     /* el_call_end() was called while it might */
@@ -60,6 +62,7 @@ struct el_call {
     struct el_tensor *outputs;
     uint32_t *output_indexes;
     uint64_t table;   /* EL_ARENA_FULL: in the slot; else its block in the arena */
+    uint64_t names;   /* EL_ARENA_FULL: none; else their block in the arena */
     uint64_t granted; /* EL_ARENA_FULL: none; offset in the arena of the memory for outputs */
     uint64_t granted_size;
     uint64_t granted_before; /* the first grant, until the second is filled */
@@ -294,6 +297,16 @@ void el_call_finish(struct el_call *call, struct el_status *status);
 void el_call_release(struct el_call *call);
 /* Memory for outputs; false if there is none. */
 bool el_call_grant(struct el_call *call, uint64_t size);
+
+/* ---- learned.c: how much memory outputs take. Loop ---- */
+
+/* Memory for the outputs: what they took lately, or what their declared shapes let expect. */
+struct el_status *el_learned_grant(struct el_call *call) EL_MUST_USE;
+/* They took less (used), or need more, than they were granted. */
+void el_learned_less(struct el_call *call, uint64_t used);
+void el_learned_more(struct el_call *call, uint64_t need);
+/* RESOURCE_EXHAUSTED: the arena has no room for size bytes. */
+struct el_status *el_arena_full(const struct el_worker *worker, uint64_t size) EL_MUST_USE;
 
 /* ---- completions.c. Loop ---- */
 

@@ -27,6 +27,7 @@
 #define EL_SHM_ALIGN 64    /* of tensors; a cache line */
 #define EL_SLOT_TENSORS 12 /* descriptors inside the slot; a call with more has its table in the arena */
 #define EL_SLOT_ERROR_SIZE 1984
+#define EL_SHM_BY_TENSORS UINT32_MAX /* in place of a signature: the call names tensors of the graph */
 #define EL_MAX_QUEUE_SLOTS 32768
 #define EL_MAX_LANES 64
 #define EL_MAX_ARENA_BYTES (UINT64_C(1) << 40)
@@ -49,6 +50,7 @@ struct el_shm_slot {
     uint64_t table;         /* offset of input_count + output_count descriptors */
     uint64_t output_offset; /* the memory granted for outputs, 64-byte aligned */
     uint64_t output_size;
+    uint64_t names; /* EL_SHM_BY_TENSORS: offset of the names; see names.h */
     uint32_t signature;
     uint32_t input_count;
     uint32_t output_count;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "tensor/tensor.h"
+#include "worker/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +109,11 @@ void el_outputs_forget(struct el_outputs *outputs)
 bool el_run_check_output(const struct el_host *host, uint32_t signature, const struct el_output *output, char *text,
                          size_t size)
 {
-    const struct everlit_tensor_info *declared = &host->signatures[signature].outputs[output->meta.index];
+    /* What a tensor of the graph is, nobody has declared. */
+    const struct everlit_tensor_info fetched = { .name = "fetched", .dtype = output->meta.dtype };
+    const struct everlit_tensor_info *declared = signature == EL_SHM_BY_TENSORS
+                                                     ? &fetched
+                                                     : &host->signatures[signature].outputs[output->meta.index];
     if (!output->given) {
         snprintf(text, size, "the engine did not give output \"%s\"", declared->name);
         return false;
@@ -215,7 +220,8 @@ enum el_code el_run_engine(struct el_runner *runner, const struct everlit_run *r
     const struct el_host *host = runner->host;
     error->text[0] = '\0';
     set_run(runner, run, members, member_count);
-    const int code = host->engine->run(host->model, run, error);
+    const int code = run->input_names != NULL ? host->engine->run_tensors(host->model, run, error)
+                                              : host->engine->run(host->model, run, error);
     set_run(runner, NULL, NULL, 0);
     error->text[sizeof error->text - 1] = '\0';
     if (code != 0 && error->text[0] == '\0')
@@ -247,22 +253,16 @@ static enum el_code check_outputs(const struct el_runner *runner, char *text, si
     return EL_OK;
 }
 
-void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
+/* The run of the slot, whose names (if it has some) are read; el_run_prepare() has been. */
+static void run_named(struct el_runner *runner, uint32_t slot, uint32_t generation, const struct el_shm_names *names)
 {
     struct el_host *host = runner->host;
-    runner->slot = &host->shm.slots[slot];
-    if (el_run_unwanted(host, slot, generation))
-        return;
-    if (!el_run_prepare(runner, runner->slot)) {
-        el_run_complete_error(host, slot, generation, EL_RESOURCE_EXHAUSTED, "out of memory for the call's tensors");
-        return;
-    }
     const struct el_shm_tensor *table = el_run_table(host, runner->slot);
     for (uint32_t i = 0; i < runner->slot->input_count; i++)
         el_run_input(host, &table[i], &runner->inputs[i]);
     const struct everlit_run run = {
         .struct_size = sizeof run,
-        .signature = runner->slot->signature,
+        .signature = names->all == NULL ? runner->slot->signature : 0,
         .inputs = runner->inputs,
         .input_count = runner->slot->input_count,
         .outputs = runner->wanted,
@@ -270,6 +270,10 @@ void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
         .deadline_ns = runner->slot->deadline_ns,
         .host = runner,
         .output = give_memory,
+        .input_names = names->inputs,
+        .output_names = names->outputs,
+        .target_names = names->targets,
+        .target_count = names->target_count,
     };
     const struct el_member self = { slot, generation };
     struct everlit_error error;
@@ -286,6 +290,42 @@ void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
     }
     el_outputs_forget(&runner->outputs);
     el_run_complete_error(host, slot, generation, code, error.text);
+}
+
+static bool runs_tensors(const struct everlit_engine *engine)
+{
+    return engine->struct_size > offsetof(struct everlit_engine, run_tensors) && engine->run_tensors != NULL;
+}
+
+static void refuse_tensors(struct el_host *host, uint32_t slot, uint32_t generation)
+{
+    char text[EL_SLOT_ERROR_SIZE];
+    snprintf(text, sizeof text,
+             "the engine %s runs signatures, not tensors by their names: serve the model with engine: \"tensorflow\"",
+             host->engine->name);
+    el_run_complete_error(host, slot, generation, EL_UNIMPLEMENTED, text);
+}
+
+void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
+{
+    struct el_host *host = runner->host;
+    const struct el_shm_slot *shared = &host->shm.slots[slot];
+    const bool by_tensors = shared->signature == EL_SHM_BY_TENSORS;
+    struct el_shm_names names = { 0 };
+    runner->slot = &host->shm.slots[slot];
+    if (el_run_unwanted(host, slot, generation))
+        return;
+    if (by_tensors && !runs_tensors(host->engine)) {
+        refuse_tensors(host, slot, generation);
+        return;
+    }
+    struct el_status *status = by_tensors ? el_shm_names_read(&host->shm, shared, &names) : NULL;
+    if (status == NULL && el_run_prepare(runner, shared))
+        run_named(runner, slot, generation, &names);
+    else
+        el_run_complete_error(host, slot, generation, EL_RESOURCE_EXHAUSTED, "out of memory for the call's tensors");
+    el_status_free(status);
+    free(names.all);
 }
 
 /* ---- outputs that were kept ---- */

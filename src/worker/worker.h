@@ -154,6 +154,21 @@ struct el_status *el_call_begin(struct el_worker *worker, struct el_completions 
                                 struct el_call **call) EL_MUST_USE;
 
 /*
+ * A run past all signatures, by the names of tensors in the graph: `names` has them as inputs and outputs, in the order of
+ * their indexes, dtypes of outputs EL_DTYPE_INVALID (whatever comes). targets: operations to run without an output.
+ */
+struct el_call_tensors {
+    struct el_signature names;
+    const char *const *targets;
+    uint32_t target_count;
+};
+
+/* The same as el_call_begin() for such a run; tensors stays the caller's, until el_call_end(). UNIMPLEMENTED comes from a worker
+ * whose engine knows no tensors by name. */
+struct el_status *el_call_begin_tensors(struct el_worker *worker, struct el_completions *completions,
+                                        const struct el_call_tensors *tensors, struct el_call **call) EL_MUST_USE;
+
+/*
  * Memory for one input in the arena, 64-byte aligned, to be filled by the caller before submit. size: for numeric
  * tensors el_tensor_bytes(), for strings the size of the packed form. Each input at most once. RESOURCE_EXHAUSTED:
  * arena full.

@@ -12,7 +12,8 @@ from everlit import LIMIT_S, MODELS, ROOT, Server, digits, np, tensor_proto
 from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 GRPCURL = os.environ.get("EVERLIT_GRPCURL", str(ROOT / "build/test-tools/grpcurl"))
-SERVICES = {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "grpc.health.v1.Health",
+SERVICES = {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "tensorflow.serving.SessionService",
+            "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
 
 

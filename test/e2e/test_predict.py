@@ -177,7 +177,7 @@ def test_status_lists_versions_highest_first(server, models):
 def test_health_knows_the_server_and_each_model(server):
     with server.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)
-        for service in ("", "digits", "tensorflow.serving.PredictionService"):
+        for service in ("", "digits", "PredictionService"):
             answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=LIMIT_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.RpcError) as error:

@@ -66,6 +66,7 @@ static void servers_joined(uv_work_t *work, int status)
     struct el_daemon *daemon = work->data;
     daemon->public_server = NULL;
     daemon->admin_server = NULL;
+    el_workers_ending(daemon->workers);
     el_swap_stop(daemon->swap, swap_stopped, daemon);
 }
 

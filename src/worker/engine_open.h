@@ -15,11 +15,13 @@
 #include "everlit/engine.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct el_engine {
     const struct everlit_engine *table;
     void *library;
     _Atomic unsigned references;
+    _Atomic bool leave_open; /* relaxed: the process ends, so models need not be closed one by one */
 };
 
 /* Opens DIR/engine_NAME.so. FAILED_PRECONDITION names the file, what is wrong with it and what to type. */

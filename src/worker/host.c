@@ -267,7 +267,7 @@ static void limit_data(uint64_t bytes)
 
 static void release(struct el_host *host)
 {
-    if (host->model != NULL)
+    if (host->model != NULL && !atomic_load_explicit(&host->setup.engine->leave_open, memory_order_relaxed))
         host->engine->close(host->model);
     for (uint32_t i = 0; i < host->setup.lanes; i++)
         close(host->setup.eventfds[i]);

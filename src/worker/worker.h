@@ -58,6 +58,12 @@ struct el_workers_options {
 
 struct el_status *el_workers_new(const struct el_workers_options *options, struct el_workers **workers) EL_MUST_USE;
 
+/*
+ * The process ends soon, and with it the memory of models inside it (EL_ISOLATION_NONE): they are not closed one by one,
+ * which with OpenVINO takes 50 ms each where there are hundreds. Swap thread, before the workers are stopped.
+ */
+void el_workers_ending(struct el_workers *workers);
+
 /* Ends the zygotes. All workers are freed and all completion queues closed before. The memory goes when the swap loop has
  * turned once more and let go of the handles. Swap thread. */
 void el_workers_free(struct el_workers *workers);

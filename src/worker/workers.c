@@ -165,6 +165,22 @@ void el_workers_free(struct el_workers *workers)
     uv_close((uv_handle_t *)&workers->mailbox.async, on_closed);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#    define LEAKS_ARE_SOUGHT true
+#elif defined(__has_feature)
+#    define LEAKS_ARE_SOUGHT __has_feature(address_sanitizer)
+#else
+#    define LEAKS_ARE_SOUGHT false
+#endif
+
+void el_workers_ending(struct el_workers *workers)
+{
+    if (LEAKS_ARE_SOUGHT)
+        return; /* what is left to the end of the process would be taken for a leak */
+    for (struct el_shared_engine *shared = workers->engines; shared != NULL; shared = shared->next)
+        atomic_store_explicit(&shared->engine->leave_open, true, memory_order_relaxed);
+}
+
 struct el_status *el_workers_engine(struct el_workers *workers, const char *name, struct el_engine **engine)
 {
     for (struct el_shared_engine *shared = workers->engines; shared != NULL; shared = shared->next) {

@@ -48,6 +48,10 @@ struct el_update_config {
     double max_latency_ratio;    /* probe's p50 against the serving version's own [10]; negative: not checked */
     double tolerance;            /* engine auto: OpenVINO against TensorFlow, absolute + relative [1e-3] */
     uint32_t quiet_ms;           /* no change in the version's files for that long before it is taken [100] */
+    uint32_t
+        hang_timeout_ms; /* a run that goes on for that long after its deadline: its worker is replaced [10,000; 0: never] */
+    uint32_t max_run_ms;        /* what counts as the deadline of a run that has none [120,000; 0: it has none] */
+    uint64_t memory_need_bytes; /* what one version takes [0: found out] */
 };
 
 struct el_model_config {
@@ -79,7 +83,8 @@ struct el_status *el_config_read(const char *path, struct el_config *config) EL_
  * The same for a config that is to replace `current`, the one in force: a model keeps its platform, and what holds no
  * model_config_list (an empty file) is refused.
  */
-struct el_status *el_config_reread(const char *path, const struct el_config *current, struct el_config *config) EL_MUST_USE;
+struct el_status *el_config_reread(const char *path, const struct el_config *current,
+                                   struct el_config *config) EL_MUST_USE;
 
 /*
  * The same from the bytes of a tensorflow.serving.ModelServerConfig: what HandleReloadConfigRequest carries. An empty

@@ -17,6 +17,9 @@ static const struct el_text_field update_fields[] = {
     { FIELD("max_latency_ratio", EL_UPDATE_MAX_LATENCY_RATIO, DOUBLE), .optional = true },
     { FIELD("tolerance", EL_UPDATE_TOLERANCE, DOUBLE), .optional = true },
     { FIELD("quiet_ms", EL_UPDATE_QUIET_MS, UINT32), .optional = true },
+    { FIELD("hang_timeout_ms", EL_UPDATE_HANG_TIMEOUT_MS, UINT32), .optional = true },
+    { FIELD("max_run_ms", EL_UPDATE_MAX_RUN_MS, UINT32), .optional = true },
+    { FIELD("memory_need_bytes", EL_UPDATE_MEMORY_NEED_BYTES, UINT64), .optional = true },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

@@ -38,6 +38,9 @@ enum {
     EL_UPDATE_MAX_LATENCY_RATIO = 10,
     EL_UPDATE_TOLERANCE = 11,
     EL_UPDATE_QUIET_MS = 12,
+    EL_UPDATE_HANG_TIMEOUT_MS = 13,
+    EL_UPDATE_MAX_RUN_MS = 14,
+    EL_UPDATE_MEMORY_NEED_BYTES = 15,
 };
 
 extern const struct el_text_type el_type_model_server_config;

@@ -50,13 +50,24 @@ static const struct count_row counts[] = {
     { EL_UPDATE_KEEP_WARM_MS, AT(keep_warm_ms), .initial = 10000, .least = 0, .most = DAY_MS },
     { EL_UPDATE_PROBE_TIMEOUT_MS, AT(probe_timeout_ms), .initial = 10000, .least = 1, .most = DAY_MS },
     { EL_UPDATE_QUIET_MS, AT(quiet_ms), .initial = 100, .least = 0, .most = DAY_MS },
+    { EL_UPDATE_HANG_TIMEOUT_MS, AT(hang_timeout_ms), .initial = 10000, .least = 0, .most = DAY_MS },
+    { EL_UPDATE_MAX_RUN_MS, AT(max_run_ms), .initial = 120000, .least = 0, .most = DAY_MS },
 };
 static const struct number_row numbers[] = {
     { EL_UPDATE_MAX_LATENCY_RATIO, AT(max_latency_ratio), .initial = 10, .least = 1, .most = 1e6, .negative = true },
     { EL_UPDATE_TOLERANCE, AT(tolerance), .initial = 1e-3, .least = 0, .most = 1 },
 };
-/* The one 64-bit field. A limit below this was meant in other units: no engine starts in so little. */
+/* Sizes of memory: 0, the default, or at least this. Less was meant in other units: no engine starts in so little. */
 #define LEAST_MEMORY_BYTES (UINT64_C(1) << 20)
+
+static const struct {
+    int32_t number;
+    size_t at;
+    const char *zero; /* what 0 means */
+} sizes[] = {
+    { EL_UPDATE_MEMORY_LIMIT_BYTES, AT(memory_limit_bytes), "for none" },
+    { EL_UPDATE_MEMORY_NEED_BYTES, AT(memory_need_bytes), "to find it out" },
+};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -78,6 +89,16 @@ static uint32_t *count_at(struct el_update_config *update, size_t at)
 static uint32_t count_of(const struct el_update_config *update, size_t at)
 {
     return *(const uint32_t *)(const void *)((const char *)update + at);
+}
+
+static uint64_t *size_at(struct el_update_config *update, size_t at)
+{
+    return (uint64_t *)(void *)((char *)update + at);
+}
+
+static uint64_t size_of(const struct el_update_config *update, size_t at)
+{
+    return *(const uint64_t *)(const void *)((const char *)update + at);
 }
 
 static double *number_at(struct el_update_config *update, size_t at)
@@ -211,19 +232,22 @@ static struct el_status *read_numbers(const char *file, const char *model, const
     return NULL;
 }
 
-static struct el_status *read_memory(const char *file, const char *model, const struct el_text_message *message,
-                                     struct el_update_config *update)
+static struct el_status *read_sizes(const char *file, const char *model, const struct el_text_message *message,
+                                    struct el_update_config *update)
 {
-    const struct el_text_value *value = el_text_get(message, EL_UPDATE_MEMORY_LIMIT_BYTES);
-    if (value == NULL)
-        return NULL;
-    if (value->as.count != 0 && value->as.count < LEAST_MEMORY_BYTES)
-        return el_status_new(EL_INVALID_ARGUMENT,
-                             "%s:%u:%u: model %s: update.memory_limit_bytes is %llu; expected 0 for none, or at least "
-                             "%llu (it counts bytes)",
-                             file, value->line, value->column, model, (unsigned long long)value->as.count,
-                             (unsigned long long)LEAST_MEMORY_BYTES);
-    update->memory_limit_bytes = value->as.count;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const struct el_text_value *value = el_text_get(message, sizes[i].number);
+        if (value == NULL)
+            continue;
+        if (value->as.count != 0 && value->as.count < LEAST_MEMORY_BYTES)
+            return el_status_new(EL_INVALID_ARGUMENT,
+                                 "%s:%u:%u: model %s: update.%s is %llu; expected 0 %s, or at least %llu (it counts "
+                                 "bytes)",
+                                 file, value->line, value->column, model, field_name(sizes[i].number),
+                                 (unsigned long long)value->as.count, sizes[i].zero,
+                                 (unsigned long long)LEAST_MEMORY_BYTES);
+        *size_at(update, sizes[i].at) = value->as.count;
+    }
     return NULL;
 }
 
@@ -233,7 +257,7 @@ struct el_status *el_update_read(const char *file, const char *model, const stru
     EL_TRY(read_words(file, model, message, update));
     EL_TRY(read_counts(file, model, message, update));
     EL_TRY(read_numbers(file, model, message, update));
-    return read_memory(file, model, message, update);
+    return read_sizes(file, model, message, update);
 }
 
 static bool differs(double a, double b)
@@ -256,8 +280,11 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
         if (count != counts[i].initial)
             el_buf_printf(out, "%s%s: %u\n", indent, field_name(counts[i].number), count);
     }
-    if (update->memory_limit_bytes != 0)
-        el_buf_printf(out, "%smemory_limit_bytes: %llu\n", indent, (unsigned long long)update->memory_limit_bytes);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const uint64_t size = size_of(update, sizes[i].at);
+        if (size != 0)
+            el_buf_printf(out, "%s%s: %llu\n", indent, field_name(sizes[i].number), (unsigned long long)size);
+    }
     for (size_t i = 0; i < COUNT(numbers); i++) {
         const double number = number_of(update, numbers[i].at);
         if (differs(number, numbers[i].initial)) {
@@ -270,7 +297,9 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
 
 bool el_update_is_default(const struct el_update_config *update)
 {
-    bool same = update->memory_limit_bytes == 0;
+    bool same = true;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        same = same && size_of(update, sizes[i].at) == 0;
     for (size_t i = 0; i < COUNT(words); i++)
         same = same && strcmp(word_of(update, words[i].at), words[i].words[0]) == 0;
     for (size_t i = 0; i < COUNT(counts); i++)

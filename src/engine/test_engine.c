@@ -13,6 +13,7 @@
  *     run=ok | fail | abort | segv | exit | hang | slow MS | nan | shape | dtype | missing | twice | scribble | need-more
  *     value=NUMBER        what the second column of prediction holds (default 1)
  *     reread=1            read the file again at each run
+ *     hang=PATH           a run never ends if there is such a file when it begins
  *     tally=PATH          each run appends its process id, one a line
  *     start=fail | abort  in the file that the environment variable EVERLIT_TEST_ENGINE names, read by start()
  *
@@ -53,7 +54,7 @@ enum {
 };
 
 struct orders {
-    char open[32], signatures[32], run[32], start[32], tally[32];
+    char open[32], signatures[32], run[32], start[32], tally[32], hang[32];
     double value;
     unsigned threads, memory_mib;
     bool reread;
@@ -90,11 +91,9 @@ static void read_orders(const char *path, struct orders *orders)
         const struct {
             const char *name;
             char *to;
-        } texts[] = { { "open", orders->open },
-                      { "signatures", orders->signatures },
-                      { "run", orders->run },
-                      { "start", orders->start },
-                      { "tally", orders->tally } };
+        } texts[] = { { "open", orders->open }, { "signatures", orders->signatures },
+                      { "run", orders->run },   { "start", orders->start },
+                      { "hang", orders->hang }, { "tally", orders->tally } };
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             if (strcmp(line, texts[i].name) == 0)
                 snprintf(texts[i].to, sizeof orders->open, "%s", value);
@@ -486,6 +485,8 @@ static int test_run(void *pointer, const struct everlit_run *run, struct everlit
     }
     if (orders->tally[0] != '\0')
         count_run(orders->tally);
+    if (orders->hang[0] != '\0' && access(orders->hang, F_OK) == 0)
+        obey_harshly("hang");
     if (orders->run[0] != '\0') {
         obey_harshly(orders->run);
         if (strcmp(orders->run, "fail") == 0)

@@ -55,6 +55,8 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
         .concurrency = update->concurrency,
         .memory_limit_bytes = update->memory_limit_bytes,
         .load_timeout_ms = update->load_timeout_ms,
+        .hang_timeout_ms = update->hang_timeout_ms,
+        .max_run_ms = update->max_run_ms,
         .idle_priority = idle_priority,
     };
     struct el_status *status = el_worker_start(swap->options.workers, &options, on_worker_event, hosted,

@@ -151,6 +151,7 @@ static void route_to(struct el_version *version, uint64_t now_ns)
         return;
     version->served_ns = now_ns;
     version->trial_deaths = 0;
+    version->hangs = 0;
     version->newly_routed = true;
     version->model->has_served = true;
     if (again)

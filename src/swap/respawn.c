@@ -16,8 +16,10 @@
 #define HEALTHY_NS (60 * EL_NS_PER_S) /* a worker that lived so long starts the count again */
 #define TRIAL_NS (60 * EL_NS_PER_S)   /* after becoming SERVING */
 #define TRIAL_DEATHS 3                /* within the trial, with a WARM version to go back to */
-#define BRIEF_NS (1 * EL_NS_PER_S)    /* a life that counts as none */
-#define BRIEF_LIVES 5                 /* in a row, with another version to load */
+#define HANGS 2                       /* runs that never end, one soon after the other, with another version there */
+#define HANG_MEMORY_NS (600 * EL_NS_PER_S) /* what lies further back is forgotten */
+#define BRIEF_NS (1 * EL_NS_PER_S)         /* a life that counts as none */
+#define BRIEF_LIVES 5                      /* in a row, with another version to load */
 
 struct el_respawn {
     struct el_version *version;
@@ -80,13 +82,29 @@ static bool give_up(struct el_version *version, struct el_respawn *respawn, cons
     uint64_t now = el_now_ns();
     bool trial = version->trial_deaths >= TRIAL_DEATHS && now - version->served_ns < TRIAL_NS &&
                  el_model_has_warm(version->model);
-    bool brief = respawn->brief >= BRIEF_LIVES && el_model_has_other(version->model, version->number);
-    if (!trial && !brief)
+    bool other = el_model_has_other(version->model, version->number);
+    bool brief = respawn->brief >= BRIEF_LIVES && other;
+    bool hung = version->hangs >= HANGS && (other || el_model_has_warm(version->model));
+    if (!trial && !brief && !hung)
         return false;
     el_model_roll_back(version->model, version,
-                       el_status_new(EL_UNAVAILABLE, "its workers keep dying (%u times); the last one: %s",
-                                     trial ? version->trial_deaths : respawn->brief, el_status_text(why)));
+                       el_status_new(EL_UNAVAILABLE, "its workers keep %s (%u times); the last one: %s",
+                                     hung ? "hanging" : "dying",
+                                     hung    ? version->hangs
+                                     : trial ? version->trial_deaths
+                                             : respawn->brief,
+                                     el_status_text(why)));
     return true;
+}
+
+/* A worker that was killed for what goes on beyond its time: a run that hung. */
+static void count_hang(struct el_version *version, const struct el_status *why)
+{
+    if (el_status_code(why) != EL_DEADLINE_EXCEEDED)
+        return;
+    const uint64_t now = el_now_ns();
+    version->hangs = version->hangs > 0 && now - version->hung_ns < HANG_MEMORY_NS ? version->hangs + 1 : 1;
+    version->hung_ns = now;
 }
 
 static void on_death(struct el_version *version, const struct el_status *why)
@@ -114,6 +132,7 @@ static void on_death(struct el_version *version, const struct el_status *why)
         respawn->tried = 0;
     respawn->brief = lived_ns < BRIEF_NS ? respawn->brief + 1 : 0;
     version->trial_deaths++;
+    count_hang(version, why);
     if (!give_up(version, respawn, why)) {
         el_version_set_reason(version, el_status_text(why));
         schedule(respawn);

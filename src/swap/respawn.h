@@ -14,7 +14,7 @@
  * A version is given up for an older one when its workers keep dying: 3 deaths
  * within 60 s of becoming SERVING while another version is WARM, or 5
  * replacements in a row that did not live for a second while another version could be
- * loaded. With nothing to fall back on it is tried for ever.
+ * loaded, or 2 runs that never ended (hang_timeout_ms) within ten minutes of each other while there is another version. With nothing to fall back on it is tried for ever.
  *
  * Swap thread.
  */

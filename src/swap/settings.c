@@ -43,18 +43,6 @@ static bool copy_update(const struct el_update_config *from, struct el_update_co
 {
     *to = *from;
     to->engine = to->isolation = to->precision = to->availability = NULL;
-    if (to->load_timeout_ms == 0)
-        to->load_timeout_ms = 60000;
-    if (to->keep_warm_ms == 0)
-        to->keep_warm_ms = 10000;
-    if (to->probe_timeout_ms == 0)
-        to->probe_timeout_ms = 10000;
-    if (to->max_latency_ratio == 0)
-        to->max_latency_ratio = 10;
-    if (to->tolerance <= 0)
-        to->tolerance = 1e-3;
-    if (to->quiet_ms == 0)
-        to->quiet_ms = 100;
     return copy_text(from->engine, "auto", &to->engine) && copy_text(from->isolation, "process", &to->isolation) &&
            copy_text(from->precision, "f32", &to->precision) &&
            copy_text(from->availability, "availability", &to->availability);

@@ -62,6 +62,7 @@ struct el_version {
     enum el_life_state state;
     enum el_code code;
     char *reason; /* NULL: "" */
+    char *said;   /* what GetModelStatus says instead, where TensorFlow Serving has words for it; NULL: reason */
     int64_t since_us;
     bool whole;    /* VERIFYING: may be loaded */
     bool vanished; /* its directory is not there any more */
@@ -77,6 +78,8 @@ struct el_version {
     uint64_t served_ns;    /* when it became SERVING */
     bool newly_routed;     /* SERVING, and not told yet */
     unsigned trial_deaths; /* of its workers, since then */
+    unsigned hangs;        /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
+    uint64_t hung_ns;      /* the last one */
     uint64_t warm_until_ns;
     struct el_deferred deferred;
     bool deferring; /* deferred is in the swapper's list */
@@ -96,6 +99,7 @@ struct el_model {
     bool hold;              /* availability "resource": requests wait for the version that is on its way */
     bool has_served;        /* some version has: from then on requests are rather held than refused */
     bool removed;           /* not in the config any more: everything is being retired */
+    bool buried;            /* and nothing is left but what the status says of its versions */
     char source_error[512]; /* what was last told about the source */
     char source_warning[512];
     struct el_deferred deferred; /* removed: it is freed after a grace period */
@@ -113,6 +117,7 @@ struct el_swap {
     struct el_list hosted;
     struct el_list lingering; /* servables without an owner, with requests left */
     uint32_t loads;           /* admitted and not ended */
+    uint32_t buried;          /* models */
 
     _Atomic(struct el_view *) view; /* read by any thread under RCU */
     uint64_t generation;

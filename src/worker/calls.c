@@ -264,6 +264,7 @@ static void write_slot(struct el_call *call)
     slot->output_count = call->output_count;
     slot->lane = call->lane->index;
     atomic_store_explicit(&slot->cancelled, 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->started, 0, memory_order_relaxed);
 }
 
 static struct el_status *prepare(struct el_call *call, const uint32_t *outputs, uint32_t output_count)
@@ -306,7 +307,7 @@ struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, 
     const uint64_t span = el_spin_time(&lane->spin);
     lane->look_until = span == 0 ? 0 : call->submitted_ns + span;
     el_completions_sent(lane);
-    el_completions_deadline(lane->completions, deadline_ns);
+    el_completions_deadline(lane->completions, deadline_ns != EL_NEVER_NS ? deadline_ns : el_call_hung_ns(call));
     el_ring_put(worker->shm.requests, worker->shm.ring_size, &worker->request_tail,
                 el_ring_message(EL_RING_RUN, call->slot, call->generation));
     el_doorbell_ring(worker->shm.header);

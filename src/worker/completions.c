@@ -204,13 +204,16 @@ static void expire(struct el_call *call)
                                            call->worker->model, (long long)call->worker->options.version));
 }
 
-/* Chains the calls that are due; *next becomes the earliest time at which one of the others is. */
+/* Chains the calls that are due, and looks after those that hang; *next becomes the earliest time at which there is one more. */
 static struct el_call *find_due(struct el_completions *completions, uint64_t now, uint64_t *next)
 {
     struct el_call *due = NULL;
     *next = EL_NEVER_NS;
     for (struct el_lane *lane = completions->active; lane != NULL; lane = lane->next_active) {
         for (struct el_call *call = lane->calls; call != NULL; call = call->next) {
+            const uint64_t watch_ns = el_call_watch(call, now);
+            if (watch_ns < *next)
+                *next = watch_ns;
             if (call->state != EL_CALL_WAITING)
                 continue;
             if (call->cancelled || call->deadline_ns <= now) {

@@ -5,7 +5,7 @@
 /*
  * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on
  * request), start.c and worker.c (the life of one), load.c (what it says while loading), watch.c (its memory),
- * calls.c and answer.c (calls), completions.c (the event loops).
+ * calls.c, answer.c and hang.c (calls), completions.c (the event loops).
  *
  * Fields say which thread they belong to: "swap" is the one of el_workers_new(), "loop" the one of the completion
  * queue. What several threads use is guarded by el_worker.lock or is atomic.
@@ -307,6 +307,16 @@ void el_learned_less(struct el_call *call, uint64_t used);
 void el_learned_more(struct el_call *call, uint64_t need);
 /* RESOURCE_EXHAUSTED: the arena has no room for size bytes. */
 struct el_status *el_arena_full(const struct el_worker *worker, uint64_t size) EL_MUST_USE;
+
+/* ---- hang.c. Loop ---- */
+
+/* When a run that goes on counts as hanging; EL_NEVER_NS: never. */
+uint64_t el_call_hung_ns(const struct el_call *call);
+/*
+ * A call that is at its worker: when it must be looked at again. A worker whose run hangs is killed; that is found out here and
+ * done at once, so that the calls of the lane end a moment later.
+ */
+uint64_t el_call_watch(struct el_call *call, uint64_t now_ns);
 
 /* ---- completions.c. Loop ---- */
 

@@ -57,9 +57,11 @@ struct el_shm_slot {
     uint32_t lane;                           /* which completion ring the answer goes to */
     _Alignas(64) _Atomic uint32_t cancelled; /* the generation that the front does not want any more; 0: none */
     /* Written by the worker before a completion message. */
-    uint64_t need;         /* NEED: bytes that the outputs take */
-    uint64_t completed_ns; /* when; only a hint for how long to spin */
-    uint32_t code;         /* DONE: a gRPC code; other than 0: error says why */
+    uint64_t need;               /* NEED: bytes that the outputs take */
+    uint64_t completed_ns;       /* when; only a hint for how long to spin */
+    uint32_t code;               /* DONE: a gRPC code; other than 0: error says why */
+    _Atomic uint32_t started;    /* the generation that a runner has begun to run */
+    _Atomic uint64_t started_ns; /* and when: hints about who hangs */
     _Alignas(8) char error[EL_SLOT_ERROR_SIZE];
     struct el_shm_tensor tensors[EL_SLOT_TENSORS];
 };

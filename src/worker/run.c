@@ -231,7 +231,7 @@ enum el_code el_run_engine(struct el_runner *runner, const struct everlit_run *r
 
 bool el_run_unwanted(struct el_host *host, uint32_t slot, uint32_t generation)
 {
-    const struct el_shm_slot *shared = &host->shm.slots[slot];
+    struct el_shm_slot *shared = &host->shm.slots[slot];
     if (atomic_load_explicit(&shared->cancelled, memory_order_relaxed) == generation) {
         el_run_complete_error(host, slot, generation, EL_CANCELLED, "the call was cancelled before it ran");
         return true;
@@ -241,6 +241,8 @@ bool el_run_unwanted(struct el_host *host, uint32_t slot, uint32_t generation)
                               "the deadline passed while the call waited for its turn");
         return true;
     }
+    atomic_store_explicit(&shared->started_ns, el_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&shared->started, generation, memory_order_release);
     return false;
 }
 

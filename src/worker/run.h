@@ -93,7 +93,7 @@ void el_run_hand_over(struct el_host *host, uint32_t slot, uint32_t generation, 
 /* Frees what is kept of an answer that nobody gets. */
 void el_outputs_forget(struct el_outputs *outputs);
 
-/* True if nobody waits for the call any more; then it has been answered. */
+/* True if nobody waits for the call any more; then it has been answered. Otherwise its run counts as begun: see hang.c. */
 bool el_run_unwanted(struct el_host *host, uint32_t slot, uint32_t generation);
 
 /* Lets the engine run, so that the members can cancel it. Returns a code of enum el_code; error's text is never empty then. */

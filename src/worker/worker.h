@@ -93,7 +93,10 @@ struct el_worker_options {
     /* Private memory of the process beyond what it had at fork; 0: none. A worker beyond it is killed. */
     uint64_t memory_limit_bytes;
     uint32_t load_timeout_ms; /* 0: none. Beyond it the worker is killed and the load has failed. */
-    bool idle_priority;       /* SCHED_IDLE and idle I/O until el_worker_promote() */
+    /* A run that goes on for so long after its deadline hangs: the worker is killed with DEADLINE_EXCEEDED. 0: it may hang. */
+    uint32_t hang_timeout_ms;
+    uint32_t max_run_ms; /* what counts there as the deadline of a run that has none; 0: it has none */
+    bool idle_priority;  /* SCHED_IDLE and idle I/O until el_worker_promote() */
 };
 
 enum el_worker_event_type {

@@ -71,6 +71,9 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal((int)update->max_latency_ratio, 10);
     assert_true(update->tolerance > 0.00099 && update->tolerance < 0.00101);
     assert_int_equal(update->quiet_ms, 100);
+    assert_int_equal(update->hang_timeout_ms, 10000);
+    assert_int_equal(update->max_run_ms, 120000);
+    assert_int_equal(update->memory_need_bytes, 0);
     el_config_free(&config);
 }
 
@@ -174,10 +177,11 @@ static void a_file_uri_is_its_path(void **unused)
 static void update_settings_are_taken_and_a_written_zero_counts(void **unused)
 {
     (void)unused;
-    struct el_config config = parse(
-        LIST(MODEL("m", "update { engine: 'openvino' isolation: 'none' precision: 'bf16' availability: 'resource' "
-                        "concurrency: 4 load_timeout_ms: 5000 memory_limit_bytes: 0x20000000 keep_warm_ms: 0 "
-                        "probe_timeout_ms: 1 max_latency_ratio: -1 tolerance: 0 quiet_ms: 0 }")));
+    struct el_config config = parse(LIST(MODEL(
+        "m", "update { engine: 'openvino' isolation: 'none' precision: 'bf16' availability: 'resource' "
+             "concurrency: 4 load_timeout_ms: 5000 memory_limit_bytes: 0x20000000 keep_warm_ms: 0 "
+             "probe_timeout_ms: 1 max_latency_ratio: -1 tolerance: 0 quiet_ms: 0 hang_timeout_ms: 0 max_run_ms: 0 "
+             "memory_need_bytes: 1048576 }")));
     const struct el_update_config *update = &config.models[0].update;
     assert_string_equal(update->engine, "openvino");
     assert_string_equal(update->isolation, "none");
@@ -191,6 +195,9 @@ static void update_settings_are_taken_and_a_written_zero_counts(void **unused)
     assert_true(update->max_latency_ratio < 0);
     assert_true(update->tolerance <= 0 && update->tolerance >= 0);
     assert_int_equal(update->quiet_ms, 0);
+    assert_int_equal(update->hang_timeout_ms, 0);
+    assert_int_equal(update->max_run_ms, 0);
+    assert_int_equal(update->memory_need_bytes, 1048576);
     el_config_free(&config);
 }
 
@@ -352,6 +359,9 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->keep_warm_ms = (uint32_t)(next_random(state) % 86400001);
     update->probe_timeout_ms = (uint32_t)(next_random(state) % 86400000 + 1);
     update->quiet_ms = (uint32_t)(next_random(state) % 86400001);
+    update->hang_timeout_ms = (uint32_t)(next_random(state) % 86400001);
+    update->max_run_ms = (uint32_t)(next_random(state) % 86400001);
+    update->memory_need_bytes = next_random(state) | 1048576;
     update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
 }
@@ -384,6 +394,9 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.keep_warm_ms, b->update.keep_warm_ms);
     assert_int_equal(a->update.probe_timeout_ms, b->update.probe_timeout_ms);
     assert_int_equal(a->update.quiet_ms, b->update.quiet_ms);
+    assert_int_equal(a->update.hang_timeout_ms, b->update.hang_timeout_ms);
+    assert_int_equal(a->update.max_run_ms, b->update.max_run_ms);
+    assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);
     assert_same_number(a->update.max_latency_ratio, b->update.max_latency_ratio);
     assert_same_number(a->update.tolerance, b->update.tolerance);
 }

@@ -70,11 +70,91 @@ static void changed_files_that_keep_state_are_probed_apart(void **unused)
     stage_close(&stage);
 }
 
+/* ---- runs that never end ---- */
+
+/* A version whose runs never end while there is a file h. */
+static void put_hanging(struct stage *stage, int64_t version)
+{
+    char orders[96];
+    snprintf(orders, sizeof orders, "hang=%s/h", stage->dir);
+    stage_put(stage, version, orders);
+}
+
+static void a_run_that_never_ends_costs_its_worker_and_then_its_version(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.update.hang_timeout_ms = 200 * SLOWNESS;
+    stage.update.probe_timeout_ms = 500 * SLOWNESS;
+    stage.patience_ms = 300 * SLOWNESS;
+    stage_put(&stage, 1, "");
+    put_hanging(&stage, 2);
+    stage_start(&stage);
+    stage_wait_serving(&stage, 2);
+    pid_t first = stage_see(&stage, 2).pid;
+    client_start(&stage, 2);
+    client_wait_version(&stage, 2);
+    stage_shell(&stage, "touch h");
+    stage_wait_event(&stage, "worker_died", 2, "hang_timeout_ms");
+    stage_shell(&stage, "rm h");
+    client_wait_version(&stage, 2);
+    assert_int_not_equal(stage_see(&stage, 2).pid, first);
+    stage_shell(&stage, "touch h");
+    client_wait_version(&stage, 1); /* the second time it is given up */
+    struct seen seen = stage_see(&stage, 2);
+    assert_int_equal(seen.state, EL_LIFE_QUARANTINED);
+    assert_non_null(strstr(seen.reason, "keep hanging"));
+    client_end(&stage);
+    stage_close(&stage);
+}
+
+static void a_run_without_a_deadline_has_one_of_the_config(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.update.hang_timeout_ms = 100 * SLOWNESS;
+    stage.update.probe_timeout_ms = 500 * SLOWNESS;
+    stage.update.max_run_ms = 100 * SLOWNESS;
+    put_hanging(&stage, 1);
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    client_start(&stage, 2);
+    client_wait_version(&stage, 1);
+    stage_shell(&stage, "touch h");
+    stage_wait_event(&stage, "worker_died", 1, "max_run_ms");
+    stage_shell(&stage, "rm h");
+    client_wait_version(&stage, 1);     /* with nothing to go back to it is started again and again */
+    client_end_without_failure(&stage); /* what hung was replayed */
+    stage_close(&stage);
+}
+
+static void slow_is_not_hanging(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.update.hang_timeout_ms = 300 * SLOWNESS;
+    stage.update.max_run_ms = 400 * SLOWNESS;
+    stage_put(&stage, 1, "run=slow 60");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    client_start(&stage, 24); /* the last of them waits for 1.4 s: longer than a run may take */
+    client_wait_answers(&stage, 40);
+    assert_int_equal(stage_see(&stage, 1).deaths, 0);
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worker_of_a_version_that_keeps_state_is_run_by_clients_only),
         cmocka_unit_test(changed_files_that_keep_state_are_probed_apart),
+        cmocka_unit_test(a_run_that_never_ends_costs_its_worker_and_then_its_version),
+        cmocka_unit_test(a_run_without_a_deadline_has_one_of_the_config),
+        cmocka_unit_test(slow_is_not_hanging),
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -498,7 +498,7 @@ static void settings_are_copied_with_their_defaults(void **unused)
     assert_null(el_settings_copy(&from, &a));
     assert_null(el_settings_copy(&from, &b));
     assert_string_equal(a.update.engine, "auto");
-    assert_int_equal(a.update.keep_warm_ms, 10000);
+    assert_int_equal(a.update.keep_warm_ms, 0); /* a zero means what it says */
     assert_int_equal(a.policy.versions[1], 5);
     assert_string_equal(a.labels[0].label, "stable");
     assert_true(el_settings_same_source(&a, &b));

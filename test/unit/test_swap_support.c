@@ -77,7 +77,15 @@ void stage_open(struct stage *stage)
     stage->options = (struct el_swap_options){ .poll_wait_ms = 200, .incomplete_ms = 500 };
     stage->policy = (struct el_version_policy){ .type = EL_POLICY_LATEST, .latest = 1 };
     static char test[] = "test";
-    stage->update = (struct el_update_config){ .engine = test, .quiet_ms = 20, .keep_warm_ms = 100 };
+    stage->update = (struct el_update_config){ .engine = test,
+                                               .quiet_ms = 20,
+                                               .keep_warm_ms = 100,
+                                               .load_timeout_ms = 60000,
+                                               .probe_timeout_ms = 10000,
+                                               .max_latency_ratio = 10,
+                                               .tolerance = 1e-3,
+                                               .hang_timeout_ms = 10000,
+                                               .max_run_ms = 120000 };
     assert_int_equal(uv_loop_init(&stage->loop), 0);
     uv_timer_init(&stage->loop, &stage->wait);
 }
@@ -370,8 +378,9 @@ static void ask(struct client *client, struct asking *asking)
     asking->request = (struct el_request){ .loop = client->swap_loop,
                                            .model = client->model,
                                            .model_size = strlen(client->model),
-                                           .deadline_ns = patience_ms == 0 ? EL_NEVER_NS
-                                                                           : asking->began_ns + patience_ms * EL_NS_PER_MS,
+                                           .deadline_ns = patience_ms == 0
+                                                              ? EL_NEVER_NS
+                                                              : asking->began_ns + patience_ms * EL_NS_PER_MS,
                                            .fill = fill,
                                            .done = done };
     client->under_way++;

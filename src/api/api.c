@@ -197,9 +197,9 @@ enum el_tfs_state el_tfs_state(enum el_life_state state)
         return EL_TFS_LOADING;
     case EL_LIFE_SERVING:
         return EL_TFS_AVAILABLE;
-    case EL_LIFE_WARM:
     case EL_LIFE_DRAINING:
         return EL_TFS_UNLOADING;
+    case EL_LIFE_WARM: /* kept for the way back: no client can ask for it any more */
     case EL_LIFE_QUARANTINED:
     case EL_LIFE_END:
         return EL_TFS_END;

@@ -134,8 +134,8 @@ static void put_version(struct el_buf *out, const struct el_version_view *versio
     struct el_buf whole = {0}, status = {0};
     if (version->code != EL_OK)
         el_wire_put_uint(&status, 1, (uint64_t)version->code);
-    if (*version->reason != 0)
-        el_wire_put_text(&status, 2, version->reason);
+    if (*version->error != 0)
+        el_wire_put_text(&status, 2, version->error);
     if (version->version != 0)
         el_wire_put_uint(&whole, 1, (uint64_t)version->version);
     el_wire_put_uint(&whole, 2, (uint64_t)el_tfs_state(version->state));
@@ -148,12 +148,12 @@ static void put_version(struct el_buf *out, const struct el_version_view *versio
 
 static struct el_status *put_status(struct el_buf *out, const struct el_view *view, const struct el_model_spec *spec)
 {
-    const struct el_model_view *model = el_view_model(view, spec->name.data, spec->name.size);
+    const struct el_version_view *version = NULL;
     size_t found = 0;
-    for (size_t i = 0; model != NULL && i < model->version_count; i++) {
-        if (spec->has_version && model->versions[i].version != spec->version)
+    while ((version = el_view_status(view, spec->name.data, spec->name.size, version)) != NULL) {
+        if (spec->has_version && version->version != spec->version)
             continue;
-        put_version(out, &model->versions[i]);
+        put_version(out, version);
         found++;
     }
     if (found == 0 && spec->has_version)

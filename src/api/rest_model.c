@@ -45,17 +45,17 @@ static json_t *status_json(const struct el_version_view *version)
 {
     return json_pack("{s:o, s:s, s:{s:s, s:o}}", "version", int64_json(version->version), "state",
                      el_tfs_state_name(el_tfs_state(version->state)), "status", "error_code",
-                     el_code_name(version->code), "error_message", text_json(version->reason));
+                     el_code_name(version->code), "error_message", text_json(version->error));
 }
 
 void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
 {
     json_t *list = json_array();
     const struct el_view *view = el_view_get(api->options.swap);
-    const struct el_model_view *model = el_view_model(view, target->model, target->model_size);
-    for (size_t i = 0; model != NULL && i < model->version_count; i++) {
-        if (!target->has_version || model->versions[i].version == target->version)
-            json_array_append_new(list, status_json(&model->versions[i]));
+    const struct el_version_view *version = NULL;
+    while ((version = el_view_status(view, target->model, target->model_size, version)) != NULL) {
+        if (!target->has_version || version->version == target->version)
+            json_array_append_new(list, status_json(version));
     }
     el_view_put(api->options.swap, view);
     if (json_array_size(list) == 0) {

@@ -80,10 +80,11 @@ struct el_status *el_version_fingerprint(const char *path, uint64_t *fingerprint
 
 /* ---- whole? ---- */
 
-static struct el_status *found(struct el_version_check *check, enum el_completeness result, const char *format, ...)
-    __attribute__((format(printf, 3, 4))) EL_MUST_USE;
+static struct el_status *found(struct el_version_check *check, enum el_completeness result, enum el_code code,
+                               const char *format, ...) __attribute__((format(printf, 4, 5))) EL_MUST_USE;
 
-static struct el_status *found(struct el_version_check *check, enum el_completeness result, const char *format, ...)
+static struct el_status *found(struct el_version_check *check, enum el_completeness result, enum el_code code,
+                               const char *format, ...)
 {
     struct el_buf buf = { 0 };
     va_list args;
@@ -91,8 +92,36 @@ static struct el_status *found(struct el_version_check *check, enum el_completen
     el_buf_vprintf(&buf, format, args);
     va_end(args);
     check->result = result;
+    check->code = code;
     check->text = el_buf_take_text(&buf);
     return check->text == NULL ? el_status_no_memory() : NULL;
+}
+
+/* What TensorFlow's loader says of the directory, after something was found. */
+static struct el_status *say(struct el_version_check *check, const char *before, const char *path, const char *after)
+{
+    struct el_buf buf = { 0 };
+    el_buf_printf(&buf, "%s%s%s", before, path, after);
+    check->said = el_buf_take_text(&buf);
+    return check->said == NULL ? el_status_no_memory() : NULL;
+}
+
+static struct el_status *say_no_bundle(struct el_version_check *check, const char *path)
+{
+    return say(check,
+               "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
+               "`saved_model.pb`)\nSpecified file path: ",
+               path, "");
+}
+
+/* For the formats that its loader reads. */
+static struct el_status *say_unreadable(struct el_version_check *check, const char *path, enum el_model_format format)
+{
+    if (format == EL_FORMAT_SAVED_MODEL)
+        return say(check, "Can't parse ", path, "/saved_model.pb as binary proto");
+    if (format == EL_FORMAT_SAVED_MODEL_TEXT)
+        return say(check, "Can't parse ", path, "/saved_model.pbtxt as text proto");
+    return NULL;
 }
 
 /* Turns a reader's status into the answer. Takes it over. What only says that memory is short is returned. */
@@ -110,7 +139,7 @@ static struct el_status *found_status(struct el_version_check *check, struct el_
         result = EL_VERSION_NOT_YET;
         break;
     }
-    struct el_status *failed = found(check, result, "%s", el_status_text(status));
+    struct el_status *failed = found(check, result, EL_DATA_LOSS, "%s", el_status_text(status));
     el_status_free(status);
     return failed;
 }
@@ -133,9 +162,10 @@ static struct el_status *check_shards(int dir_fd, const struct el_variables_inde
         uint64_t size;
         snprintf(name, sizeof name, "variables/variables.data-%05" PRIu32 "-of-%05" PRIu32, i, index->shard_count);
         if (!size_of(dir_fd, name, &size))
-            EL_TRY(found(check, EL_VERSION_NOT_YET, "%s is not there; variables/variables.index names it", name));
+            EL_TRY(found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND, "%s is not there; variables/variables.index names it",
+                         name));
         else if (size < index->shard_bytes[i])
-            EL_TRY(found(check, EL_VERSION_NOT_YET,
+            EL_TRY(found(check, EL_VERSION_NOT_YET, EL_DATA_LOSS,
                          "%s has %" PRIu64 " bytes; variables/variables.index promises %" PRIu64, name, size,
                          index->shard_bytes[i]));
     }
@@ -146,7 +176,7 @@ static struct el_status *check_variables(int dir_fd, bool needed, struct el_vers
 {
     uint64_t size;
     if (!size_of(dir_fd, "variables/variables.index", &size))
-        return needed ? found(check, EL_VERSION_NOT_YET,
+        return needed ? found(check, EL_VERSION_NOT_YET, EL_FAILED_PRECONDITION,
                               "variables/variables.index is not there, and the graph has variables")
                       : NULL;
     struct el_variables_index index = { 0 };
@@ -182,15 +212,15 @@ static struct el_status *check_assets(int dir_fd, const struct el_meta_graph *gr
         struct el_buf buf = { 0 };
         uint64_t size;
         if (!stays_below(graph->assets[i]))
-            return found(check, EL_VERSION_BAD, "the graph names an asset \"%s\", which leads out of assets/",
-                         graph->assets[i]);
+            return found(check, EL_VERSION_BAD, EL_FAILED_PRECONDITION,
+                         "the graph names an asset \"%s\", which leads out of assets/", graph->assets[i]);
         el_buf_printf(&buf, "assets/%s", graph->assets[i]);
         char *name = el_buf_take_text(&buf);
         if (name == NULL)
             return el_status_no_memory();
         struct el_status *status = NULL;
         if (!size_of(dir_fd, name, &size))
-            status = found(check, EL_VERSION_NOT_YET, "%s is not there; the graph names it", name);
+            status = found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND, "%s is not there; the graph names it", name);
         free(name);
         EL_TRY(status);
     }
@@ -203,20 +233,24 @@ static struct el_status *check_data_files(int dir_fd, const struct el_meta_graph
     for (uint32_t i = 0; i < graph->data_file_count && check->text == NULL; i++) {
         uint64_t size;
         if (!stays_below(graph->data_files[i]))
-            return found(check, EL_VERSION_BAD, "the graph names a file \"%s\", which leads out of the version",
-                         graph->data_files[i]);
+            return found(check, EL_VERSION_BAD, EL_FAILED_PRECONDITION,
+                         "the graph names a file \"%s\", which leads out of the version", graph->data_files[i]);
         if (!size_of(dir_fd, graph->data_files[i], &size))
-            EL_TRY(found(check, EL_VERSION_NOT_YET, "%s is not there; the graph names it", graph->data_files[i]));
+            EL_TRY(found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND, "%s is not there; the graph names it",
+                         graph->data_files[i]));
     }
     return NULL;
 }
 
-static struct el_status *check_format(int dir_fd, enum el_model_format format, struct el_version_check *check)
+static struct el_status *check_format(int dir_fd, const char *path, enum el_model_format format,
+                                      struct el_version_check *check)
 {
     struct el_saved_model model = { 0 };
     struct el_status *status = el_model_file_read_at(dir_fd, "", format, &model);
-    if (status != NULL)
-        return found_status(check, status);
+    if (status != NULL) {
+        EL_TRY(found_status(check, status));
+        return say_unreadable(check, path, format);
+    }
     bool has_variables = false;
     for (uint32_t i = 0; i < model.graph_count; i++)
         has_variables |= model.graphs[i].has_variables;
@@ -236,18 +270,21 @@ static struct el_status *check_format(int dir_fd, enum el_model_format format, s
 }
 
 /* Which of two models in one directory is meant is the engine's to say (--prefer_tflite_model): both must be whole. */
-static struct el_status *check_files(int dir_fd, struct el_version_check *check)
+static struct el_status *check_files(int dir_fd, const char *path, struct el_version_check *check)
 {
     const enum el_model_format first = el_model_file_find(dir_fd, false);
     const enum el_model_format preferred = el_model_file_find(dir_fd, true);
-    if (first == EL_FORMATS)
-        return found(check, EL_VERSION_NOT_YET,
-                     "saved_model.pb is not there (nor saved_model.pbtxt, model.tflite, model.onnx)");
-    EL_TRY(check_format(dir_fd, first, check));
-    return preferred == first || check->text != NULL ? NULL : check_format(dir_fd, preferred, check);
+    if (first == EL_FORMATS) {
+        EL_TRY(found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND,
+                     "saved_model.pb is not there (nor saved_model.pbtxt, model.tflite, model.onnx)"));
+        return say_no_bundle(check, path);
+    }
+    EL_TRY(check_format(dir_fd, path, first, check));
+    return preferred == first || check->text != NULL ? NULL : check_format(dir_fd, path, preferred, check);
 }
 
-static struct el_status *check_tree(int dir_fd, const struct el_tree *tree, struct el_version_check *check)
+static struct el_status *check_tree(int dir_fd, const char *path, const struct el_tree *tree,
+                                    struct el_version_check *check)
 {
     const struct el_tree_entry *dangling = NULL;
     for (size_t i = 0; i < tree->count; i++) {
@@ -259,13 +296,15 @@ static struct el_status *check_tree(int dir_fd, const struct el_tree *tree, stru
     }
     EL_TRY(take_fingerprint(tree, &check->fingerprint));
     if (tree->bad != NULL)
-        return found(check, EL_VERSION_BAD, "%s", tree->bad);
-    if (tree->count == 0)
-        return found(check, EL_VERSION_NOT_YET, "the directory is empty, saved_model.pb is expected");
+        return found(check, EL_VERSION_BAD, EL_FAILED_PRECONDITION, "%s", tree->bad);
+    if (tree->count == 0) {
+        EL_TRY(found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND, "the directory is empty, saved_model.pb is expected"));
+        return say_no_bundle(check, path);
+    }
     if (dangling != NULL)
-        return found(check, EL_VERSION_NOT_YET, "%s is a link to \"%s\", which is not there", dangling->name,
-                     dangling->target);
-    return check_files(dir_fd, check);
+        return found(check, EL_VERSION_NOT_YET, EL_NOT_FOUND, "%s is a link to \"%s\", which is not there",
+                     dangling->name, dangling->target);
+    return check_files(dir_fd, path, check);
 }
 
 struct el_status *el_version_check(const char *path, struct el_version_check *check)
@@ -274,7 +313,7 @@ struct el_status *el_version_check(const char *path, struct el_version_check *ch
     struct el_tree tree = { 0 };
     struct el_version_check made = { .result = EL_VERSION_WHOLE };
     EL_TRY(open_tree(path, &fd, &tree));
-    struct el_status *status = check_tree(fd, &tree, &made);
+    struct el_status *status = check_tree(fd, path, &tree, &made);
     el_tree_free(&tree);
     close(fd);
     if (status != NULL)
@@ -287,6 +326,7 @@ struct el_status *el_version_check(const char *path, struct el_version_check *ch
 void el_version_check_free(struct el_version_check *check)
 {
     free(check->text);
+    free(check->said);
     free(check->state_op);
     *check = (struct el_version_check){ 0 };
 }

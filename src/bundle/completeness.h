@@ -25,6 +25,8 @@ enum el_completeness {
 struct el_version_check {
     enum el_completeness result;
     char *text;           /* what is missing or wrong, without the directory's path; NULL for WHOLE */
+    enum el_code code;    /* that TensorFlow's loader has for it; EL_OK for WHOLE */
+    char *said;           /* its text, word for word, for what clients may know it by; NULL: none */
     uint64_t fingerprint; /* see el_version_fingerprint() */
     uint64_t file_count;
     uint64_t bytes; /* of all regular files */

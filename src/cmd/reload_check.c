@@ -51,7 +51,7 @@ static const struct el_model_view *find_model(const struct el_view *view, const 
 
 static bool answers(const struct el_version_view *version)
 {
-    return version->state == EL_LIFE_SERVING || version->state == EL_LIFE_WARM;
+    return version->state == EL_LIFE_SERVING;
 }
 
 static bool version_answers(const struct el_model_view *model, int64_t number)
@@ -147,7 +147,7 @@ static void put_failure(struct el_buf *text, const char *name, const struct el_m
 {
     if (version != NULL) {
         el_buf_printf(text, "{{name: %s version: %" PRId64 "} due to error: %s: %s}, ", name, version->version,
-                      el_code_name(version->code), version->reason);
+                      el_code_name(version->code), version->error);
         return;
     }
     const bool has_reason = model != NULL && *model->source_error != 0;

@@ -82,17 +82,21 @@ static void drop_duplicates(struct el_listing *listing)
     el_buf_free(&warning);
 }
 
-static bool is_directory(DIR *dir, const struct dirent *entry)
+/* False if it leads nowhere, or is gone. */
+static bool look_at(DIR *dir, const struct dirent *entry, bool *directory)
 {
-    if (entry->d_type == DT_DIR)
-        return true;
+    *directory = entry->d_type == DT_DIR;
     if (entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)
-        return false;
+        return true;
     struct stat found;
-    return fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 && S_ISDIR(found.st_mode);
+    if (fstatat(dirfd(dir), entry->d_name, &found, 0) != 0)
+        return false;
+    *directory = S_ISDIR(found.st_mode);
+    return true;
 }
 
-static struct el_status *add(struct el_listing *listing, size_t *capacity, int64_t version, const char *name)
+static struct el_status *add(struct el_listing *listing, size_t *capacity, int64_t version, const char *name,
+                             bool directory)
 {
     if (listing->count == *capacity) {
         size_t more = *capacity == 0 ? 16 : *capacity * 2;
@@ -105,7 +109,7 @@ static struct el_status *add(struct el_listing *listing, size_t *capacity, int64
     char *copy = strdup(name);
     if (copy == NULL)
         return el_status_no_memory();
-    listing->list[listing->count++] = (struct el_listed){ .version = version, .name = copy };
+    listing->list[listing->count++] = (struct el_listed){ .version = version, .name = copy, .directory = directory };
     return NULL;
 }
 
@@ -127,14 +131,15 @@ struct el_status *el_listing_read(const char *model, const char *base_path, stru
             break;
         }
         int64_t version;
-        if (!el_listing_number(entry->d_name, &version) || version < 0 || !is_directory(dir, entry))
+        bool directory;
+        if (!el_listing_number(entry->d_name, &version) || !look_at(dir, entry, &directory))
             continue;
         if (listing->count == EL_MAX_LISTED)
             status = el_status_new(EL_RESOURCE_EXHAUSTED,
                                    "base path %s of servable %s has more than %d version directories", base_path, model,
                                    EL_MAX_LISTED);
         else
-            status = add(listing, &capacity, version, entry->d_name);
+            status = add(listing, &capacity, version, entry->d_name, directory);
     }
     closedir(dir);
     if (status != NULL) {

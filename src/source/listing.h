@@ -4,9 +4,8 @@
 
 /*
  * Which children of a base path are versions, by TensorFlow Serving's rules: the
- * whole name is a number. Two differences, both on purpose: only directories
- * count (a stray file called "7" is no model), and negative numbers do not (no
- * client can ask for them, and -1 means "none" here).
+ * whole name is a number, whatever it is the name of. What cannot be a model (a
+ * stray file called "7", a negative number) is listed, too: its status says so.
  *
  * Blocking (readdir, stat): for a thread of the pool. No state.
  */
@@ -21,7 +20,8 @@
 
 struct el_listed {
     int64_t version;
-    char *name; /* of the directory under the base path */
+    char *name;     /* under the base path */
+    bool directory; /* or a link to one */
 };
 
 struct el_listing {

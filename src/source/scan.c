@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/scan.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "bundle/completeness.h"
 #include "source/listing.h"
@@ -10,14 +11,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+static void forget(struct el_source_version *version)
+{
+    free(version->seen_text);
+    free(version->said);
+    free(version->state_op);
+    version->seen_text = version->said = version->state_op = NULL;
+}
 
 void el_source_versions_free(struct el_source_version *versions, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        forget(&versions[i]);
         free(versions[i].path);
         free(versions[i].text);
-        free(versions[i].seen_text);
-        free(versions[i].state_op);
     }
     free(versions);
 }
@@ -49,6 +58,12 @@ static const struct el_source_version *find_before(const struct el_scan *scan, c
     return NULL;
 }
 
+static bool copy_text(const char *from, char **to)
+{
+    *to = from != NULL ? strdup(from) : NULL;
+    return from == NULL || *to != NULL;
+}
+
 /* The files are the ones of the last scan: so is what was seen of them. */
 static bool is_unchanged(const struct el_scan *scan, struct el_source_version *version)
 {
@@ -61,18 +76,34 @@ static bool is_unchanged(const struct el_scan *scan, struct el_source_version *v
         el_status_free(status);
         return false;
     }
-    char *text = before->seen_text != NULL ? strdup(before->seen_text) : NULL;
-    char *state_op = before->state_op != NULL ? strdup(before->state_op) : NULL;
-    if ((before->seen_text != NULL && text == NULL) || (before->state_op != NULL && state_op == NULL)) {
-        free(text);
-        free(state_op);
+    if (!copy_text(before->seen_text, &version->seen_text) || !copy_text(before->said, &version->said) ||
+        !copy_text(before->state_op, &version->state_op)) {
+        forget(version);
         return false;
     }
     version->fingerprint = fingerprint;
     version->seen = before->seen;
-    version->seen_text = text;
+    version->code = before->code;
     version->bytes = before->bytes;
-    version->state_op = state_op;
+    return true;
+}
+
+/* What can never be served, whatever is in it. fingerprint: of what it is now. */
+static bool is_impossible(const struct el_scan *scan, const struct el_listed *listed, struct el_source_version *version)
+{
+    struct stat info;
+    if (listed->directory || stat(version->path, &info) != 0)
+        return false;
+    struct el_buf said = { 0 };
+    el_buf_printf(&said,
+                  "Error while attempting to reserve resources to load servable {name: %s version: %lld}: %s; Not a "
+                  "directory",
+                  scan->model, (long long)version->version, version->path);
+    version->said = el_buf_take_text(&said);
+    version->seen = EL_SEEN_BAD;
+    version->code = EL_FAILED_PRECONDITION;
+    version->seen_text = strdup("it is a file; a version is a directory");
+    version->fingerprint = (uint64_t)info.st_ino ^ (uint64_t)info.st_mtim.tv_nsec ^ (uint64_t)info.st_mtim.tv_sec << 32;
     return true;
 }
 
@@ -97,19 +128,27 @@ static bool examine(const struct el_scan *scan, struct el_source_version *versio
                     : check.result == EL_VERSION_NOT_YET ? EL_SEEN_NOT_YET
                                                          : EL_SEEN_BAD;
     version->seen_text = check.text;
+    version->code = check.code;
+    version->said = check.said;
     version->bytes = check.bytes;
     version->state_op = check.state_op;
-    check.text = check.state_op = NULL;
+    check.text = check.said = check.state_op = NULL;
     el_version_check_free(&check);
+    if (version->seen == EL_SEEN_WHOLE && version->version < 0) {
+        version->seen = EL_SEEN_BAD;
+        version->code = EL_INVALID_ARGUMENT;
+        version->seen_text = strdup("a negative number is no version: no client can ask for it");
+    }
     return true;
 }
 
 static char *join(const char *base_path, const char *name)
 {
-    size_t size = strlen(base_path) + strlen(name) + 2;
+    const size_t length = strlen(base_path);
+    const size_t size = length + strlen(name) + 2;
     char *path = malloc(size);
     if (path != NULL)
-        snprintf(path, size, "%s/%s", base_path, name);
+        snprintf(path, size, "%s%s%s", base_path, length > 0 && base_path[length - 1] == '/' ? "" : "/", name);
     return path;
 }
 
@@ -123,12 +162,11 @@ static struct el_status *examine_all(struct el_scan *scan, const struct el_listi
                                              .path = join(scan->base_path, listing->list[i].name) };
         if (version.path == NULL)
             return el_status_no_memory();
-        if (examine(scan, &version)) {
+        if (is_impossible(scan, &listing->list[i], &version) || examine(scan, &version)) {
             scan->found[scan->found_count++] = version;
         } else {
+            forget(&version);
             free(version.path);
-            free(version.seen_text);
-            free(version.state_op);
         }
     }
     return NULL;

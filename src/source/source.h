@@ -39,8 +39,10 @@ struct el_source_version {
     int64_t version;
     char *path; /* the version's directory */
     enum el_source_state state;
-    char *text;              /* NULL for WHOLE */
-    uint64_t fingerprint;    /* another number means other files */
+    char *text;           /* NULL for WHOLE */
+    enum el_code code;    /* BAD: TensorFlow's for it */
+    char *said;           /* BAD: what TensorFlow Serving says of it, word for word; NULL: nothing that clients know */
+    uint64_t fingerprint; /* another number means other files */
     uint64_t whole_since_ns; /* when the files were first seen as they are now */
     uint64_t bytes;          /* of all its files */
     char *state_op;          /* an op by which a run changes what later ones see; NULL: none */

@@ -92,8 +92,11 @@ static void verify(struct el_version *version, const struct el_source_version *s
         }
     }
     const char *text = seen->text != NULL ? seen->text : "";
+    free(version->said);
+    version->said = seen->state == EL_SOURCE_BAD && seen->said != NULL ? strdup(seen->said) : NULL;
     if (seen->state == EL_SOURCE_BAD) {
-        el_version_quarantine(version, el_status_new(EL_FAILED_PRECONDITION, "%s", text));
+        const enum el_code code = seen->code != EL_OK ? seen->code : EL_FAILED_PRECONDITION;
+        el_version_quarantine(version, el_status_new(code, "%s", text));
         return;
     }
     el_version_set_reason(version, text);

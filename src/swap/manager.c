@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 16 /* looks per turn of the loop; what is left then waits for the next turn */
+#define BURIED_KEPT 32 /* models that were removed, of which the status still tells */
+#define ROUNDS 16      /* looks per turn of the loop; what is left then waits for the next turn */
 
 /* ---- admission ---- */
 
@@ -124,6 +125,24 @@ static bool nothing_left(const struct el_model *model)
     return true;
 }
 
+/* What becomes of a removed model that has nothing left: true if it stays, for what the status says of its versions. */
+static bool bury(struct el_model *model)
+{
+    struct el_swap *swap = model->swap;
+    if (swap->stopping || el_list_empty(&model->versions)) {
+        swap->buried -= model->buried;
+        return false;
+    }
+    if (!model->buried) {
+        model->buried = true;
+        swap->buried++;
+    } else if (swap->buried > BURIED_KEPT) { /* those that were removed first come first */
+        swap->buried--;
+        return false;
+    }
+    return true;
+}
+
 static void free_model(void *argument)
 {
     el_model_free(argument);
@@ -146,7 +165,7 @@ static void look(struct el_swap *swap)
     admit(swap, true);
     el_list_each_safe(model, next, &swap->models, in_swap)
     {
-        if (!model->removed || !nothing_left(model))
+        if (!model->removed || !nothing_left(model) || bury(model))
             continue;
         el_list_remove(&model->in_swap);
         swap->unpublished = true;

@@ -27,7 +27,7 @@ static struct el_status *choose_number(const struct el_model_view *model, const 
 {
     if (model != NULL) {
         const struct el_version_view *found = el_view_version(model, number);
-        if (found != NULL && el_view_answers(found)) {
+        if (found != NULL && el_view_can_be_named(found)) {
             *version = found;
             return NULL;
         }

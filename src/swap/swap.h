@@ -79,6 +79,8 @@ struct el_version_view {
     enum el_life_state state;
     enum el_code code;  /* EL_OK, or why it is quarantined / ended */
     const char *reason; /* "" or the text of the failure */
+    const char
+        *error; /* the same for GetModelStatus: in TensorFlow Serving's words where there are some; "" with EL_OK */
     int64_t since_us;   /* calendar time of the last change of state */
     const char *engine; /* "openvino"; "" before it is known */
     const char *
@@ -110,6 +112,8 @@ struct el_model_view {
 struct el_view {
     const struct el_model_view *models; /* in config order */
     size_t model_count;
+    const struct el_model_view *removed; /* not in the config any more; only for el_view_status() */
+    size_t removed_count;
     uint64_t generation; /* grows by one at each publication */
 };
 
@@ -117,6 +121,13 @@ struct el_view {
 const struct el_view *el_view_get(struct el_swap *swap);
 void el_view_put(struct el_swap *swap, const struct el_view *view);
 const struct el_model_view *el_view_model(const struct el_view *view, const char *name, size_t name_size);
+
+/*
+ * What GetModelStatus tells of a model: every version ever seen (the last ones), those of models that are not in the config any
+ * more too. The one with the highest number, or below *version where that is not NULL; NULL: no more.
+ */
+const struct el_version_view *el_view_status(const struct el_view *view, const char *name, size_t name_size,
+                                             const struct el_version_view *version);
 
 /* Requests to models that do not exist or do not answer, for metrics. */
 uint64_t el_swap_refused(const struct el_swap *swap);

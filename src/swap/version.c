@@ -72,6 +72,7 @@ void el_version_free(struct el_version *version)
     free(version->path);
     free(version->reason);
     free(version->engine_reason);
+    free(version->said);
     free(version->state_op);
     free(version);
     swap->unpublished = true;

@@ -58,6 +58,8 @@ struct el_version *el_model_serving(const struct el_model *model)
 static void lay_version(struct layout *layout, const struct el_version *version, struct el_version_view *view)
 {
     const char *reason = place_text(layout, version->reason);
+    const char *said = version->said != NULL ? version->said : version->reason;
+    const char *error = place_text(layout, version->code != EL_OK ? said : "");
     const char *engine = place_text(layout, version->engine);
     const char *engine_reason = place_text(layout, version->engine_reason);
     if (view == NULL)
@@ -68,6 +70,7 @@ static void lay_version(struct layout *layout, const struct el_version *version,
         .state = version->state,
         .code = version->code,
         .reason = reason,
+        .error = error,
         .since_us = version->since_us,
         .engine = engine,
         .engine_reason = engine_reason,
@@ -136,36 +139,49 @@ static void lay_model(struct layout *layout, const struct el_model *model, struc
     lay_labels(layout, model, view);
 }
 
+/* Of the models that are removed, or of those that are not; list is NULL while measuring. Returns how many there are. */
+static size_t lay_models(struct layout *layout, const struct el_swap *swap, bool removed, struct el_model_view *list,
+                         struct el_servable ***servable)
+{
+    size_t at = 0;
+    struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        if (model->removed != removed)
+            continue;
+        lay_model(layout, model, list != NULL ? &list[at] : NULL, servable);
+        at++;
+    }
+    return at;
+}
+
 static struct published *lay(struct layout *layout, struct el_swap *swap)
 {
-    size_t models = 0, servables = 0;
+    size_t models = 0, removed = 0, servables = 0;
     struct el_model *model;
     struct el_version *version;
     el_list_each (model, &swap->models, in_swap) {
-        if (model->removed)
-            continue;
-        models++;
+        *(model->removed ? &removed : &models) += 1;
         el_list_each (version, &model->versions, in_model) {
             servables++;
         }
     }
     struct published *made = place(layout, sizeof *made);
     struct el_model_view *list = place(layout, models * sizeof *list);
+    struct el_model_view *gone = place(layout, removed * sizeof *gone);
     const struct el_model_view **by_name = place(layout, models * sizeof *by_name);
     struct el_servable **owned = place(layout, servables * sizeof *owned);
     struct el_servable **servable = owned;
-    size_t at = 0;
-    el_list_each (model, &swap->models, in_swap) {
-        if (model->removed)
-            continue;
-        lay_model(layout, model, list != NULL ? &list[at] : NULL, &servable);
-        if (by_name != NULL)
-            by_name[at] = &list[at];
-        at++;
-    }
+    lay_models(layout, swap, false, list, &servable);
+    lay_models(layout, swap, true, gone, &servable);
+    for (size_t i = 0; by_name != NULL && i < models; i++)
+        by_name[i] = &list[i];
     if (made != NULL)
         *made = (struct published){
-            .view = { .models = list, .model_count = models, .generation = swap->generation + 1 },
+            .view = { .models = list,
+                      .model_count = models,
+                      .removed = gone,
+                      .removed_count = removed,
+                      .generation = swap->generation + 1 },
             .by_name = by_name,
             .swap = swap,
             .servables = owned,
@@ -268,4 +284,37 @@ const struct el_version_view *el_view_version(const struct el_model_view *model,
 bool el_view_answers(const struct el_version_view *version)
 {
     return version->state == EL_LIFE_SERVING || version->state == EL_LIFE_WARM;
+}
+
+bool el_view_can_be_named(const struct el_version_view *version)
+{
+    return version->state == EL_LIFE_SERVING;
+}
+
+/* The highest version below one, unless best is as high already. */
+static const struct el_version_view *higher(const struct el_model_view *model, const struct el_version_view *below,
+                                            const struct el_version_view *best)
+{
+    for (size_t i = 0; model != NULL && i < model->version_count; i++) {
+        const struct el_version_view *at = &model->versions[i];
+        if (below != NULL && at->version >= below->version)
+            continue;
+        return best == NULL || at->version > best->version ? at : best;
+    }
+    return best;
+}
+
+const struct el_version_view *el_view_status(const struct el_view *view, const char *name, size_t name_size,
+                                             const struct el_version_view *version)
+{
+    if (view == NULL)
+        return NULL;
+    const struct el_version_view *best = higher(el_view_model(view, name, name_size), version, NULL);
+    /* From the last one: it was removed last. */
+    for (size_t i = view->removed_count; i > 0; i--) {
+        const struct el_model_view *model = &view->removed[i - 1];
+        if (strlen(model->name) == name_size && memcmp(model->name, name, name_size) == 0)
+            best = higher(model, version, best);
+    }
+    return best;
 }

@@ -29,4 +29,7 @@ const struct el_version_view *el_view_version(const struct el_model_view *model,
 /* True if requests may be led there: SERVING or WARM. */
 bool el_view_answers(const struct el_version_view *version);
 
+/* A client may ask for it by its number: one that is only kept warm is no more, like with TensorFlow Serving. */
+bool el_view_can_be_named(const struct el_version_view *version);
+
 #endif

@@ -14,8 +14,8 @@ static char half[] = "half", stable[] = "stable", nowhere[] = "/nowhere", other[
 
 /* Model half: version 2 answers, version 1 is being loaded; the label stable leads to 2. */
 static const struct el_version_view versions[] = {
-    { .version = 2, .state = EL_LIFE_SERVING, .reason = "" },
-    { .version = 1, .state = EL_LIFE_LOADING, .reason = "" },
+    { .version = 2, .state = EL_LIFE_SERVING, .error = "" },
+    { .version = 1, .state = EL_LIFE_LOADING, .error = "" },
 };
 static const struct el_version_label labels[] = { { stable, 2 } };
 static const struct el_model_view models[] = {
@@ -110,14 +110,14 @@ static bool decide(const struct el_version_view *version, const char *source_err
 static void the_highest_version_that_answers_or_failed_decides(void **state)
 {
     (void)state;
-    struct el_version_view version = { .version = 7, .state = EL_LIFE_LOADING, .reason = "" };
+    struct el_version_view version = { .version = 7, .state = EL_LIFE_LOADING, .error = "" };
     assert_false(decide(&version, "", false, ""));
     assert_false(decide(&version, "", true, "")); /* on its way: its own time limit ends it */
     version.state = EL_LIFE_SERVING;
     assert_true(decide(&version, "", false, ""));
     version.state = EL_LIFE_QUARANTINED;
     version.code = EL_DATA_LOSS;
-    version.reason = "torn";
+    version.error = "torn";
     assert_true(
         decide(&version, "", false,
                "1 model(s) did not become available: {{{name: other version: 7} due to error: DATA_LOSS: torn}, }"));

@@ -179,7 +179,7 @@ static void wait_error(struct place *place, const char *part)
 
 #define GOOD TEST_MODELS "/half_plus_two/1"
 
-static void only_directories_with_numbers_are_versions(void **unused)
+static void whole_names_that_are_numbers_are_versions(void **unused)
 {
     (void)unused;
     struct place place;
@@ -190,11 +190,15 @@ static void only_directories_with_numbers_are_versions(void **unused)
     snprintf(base, sizeof base, "%s/base", place.dir);
     struct el_listing listing;
     assert_null(el_listing_read("m", base, &listing));
-    assert_int_equal(listing.count, 3);
+    assert_int_equal(listing.count, 5);
     assert_int_equal(listing.list[0].version, 7);
     assert_string_equal(listing.list[0].name, "7"); /* the bytewise last */
     assert_int_equal(listing.list[1].version, 6);   /* a link to a directory is one */
-    assert_int_equal(listing.list[2].version, 3);
+    assert_true(listing.list[1].directory);
+    assert_int_equal(listing.list[2].version, 5); /* a file cannot be served, but is told of */
+    assert_false(listing.list[2].directory);
+    assert_int_equal(listing.list[3].version, 3);
+    assert_int_equal(listing.list[4].version, -4);
     assert_string_equal(listing.warning, "Duplicate version directories detected. Version 7 will be loaded from 7, 007 "
                                          "will be ignored.");
     el_listing_free(&listing);
@@ -320,7 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_as_tensorflow_serving_reads_them),
-        cmocka_unit_test(only_directories_with_numbers_are_versions),
+        cmocka_unit_test(whole_names_that_are_numbers_are_versions),
         cmocka_unit_test(a_base_path_that_is_not_there_says_so),
         cmocka_unit_test(a_whole_version_is_taken_once_it_is_quiet),
         cmocka_unit_test(without_inotify_two_scans_see_the_same),

@@ -147,6 +147,86 @@ static void slow_is_not_hanging(void **unused)
     stage_close(&stage);
 }
 
+/* ---- what GetModelStatus tells ---- */
+
+/* What is told of the version; its state is EL_LIFE_STATES where nothing is. */
+static struct el_version_view told(const struct el_view *view, int64_t number)
+{
+    const struct el_version_view *version = NULL;
+    while ((version = el_view_status(view, "m", 1, version)) != NULL)
+        if (version->version == number)
+            return *version;
+    return (struct el_version_view){ .state = EL_LIFE_STATES, .error = "nothing", .reason = "nothing" };
+}
+
+static void what_cannot_be_a_version_is_told(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage_put(&stage, 1, "");
+    stage_shell(&stage, "touch m/77 && cp -r m/1 m/-4");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    stage_wait_state(&stage, 77, EL_LIFE_QUARANTINED);
+    assert_int_equal(stage_see(&stage, -4).state, EL_LIFE_STATES); /* nobody wants it */
+
+    stage_shell(&stage, "rm -r m/1 m/77 && mkdir m/5");
+    stage_wait_state(&stage, 5, EL_LIFE_QUARANTINED);
+    stage_wait_state(&stage, -4, EL_LIFE_QUARANTINED);
+    stage_wait_state(&stage, 77, EL_LIFE_END);
+    assert_int_equal(stage_see(&stage, 1).serving, 1);
+    const struct el_view *view = el_view_get(stage.swap);
+    char text[400];
+    snprintf(text, sizeof text,
+             "Error while attempting to reserve resources to load servable {name: m version: 77}: %s/m/77; Not a "
+             "directory",
+             stage.dir);
+    assert_string_equal(told(view, 77).error, text);
+    assert_int_equal(told(view, 77).code, EL_FAILED_PRECONDITION);
+    snprintf(text, sizeof text,
+             "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
+             "`saved_model.pb`)\nSpecified file path: %s/m/5",
+             stage.dir);
+    assert_string_equal(told(view, 5).error, text);
+    assert_int_equal(told(view, 5).code, EL_NOT_FOUND);
+    assert_non_null(strstr(told(view, 5).reason, "the directory is empty"));
+    assert_string_equal(told(view, 1).error, "");
+    el_view_put(stage.swap, view);
+    stage_close(&stage);
+}
+
+static void of_a_removed_model_the_status_goes_on_telling(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage_put(&stage, 1, "");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    const struct el_config none = { 0 };
+    assert_null(el_swap_reconfigure(stage.swap, &none));
+    for (bool ended = false; !ended;) {
+        stage_run_for(&stage, 5);
+        const struct el_view *view = el_view_get(stage.swap);
+        assert_int_not_equal(told(view, 1).state, EL_LIFE_STATES); /* at every moment */
+        ended = told(view, 1).state == EL_LIFE_END;
+        assert_int_equal(view->model_count, 0);
+        el_view_put(stage.swap, view);
+    }
+    stage_put(&stage, 2, "");
+    struct el_config config;
+    struct el_model_config model;
+    stage_config(&stage, &config, &model);
+    assert_null(el_swap_reconfigure(stage.swap, &config));
+    stage_wait_serving(&stage, 2);
+    const struct el_view *view = el_view_get(stage.swap);
+    assert_int_equal(told(view, 2).state, EL_LIFE_SERVING);
+    assert_int_equal(told(view, 1).state, EL_LIFE_END);
+    el_view_put(stage.swap, view);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +235,8 @@ int main(void)
         cmocka_unit_test(a_run_that_never_ends_costs_its_worker_and_then_its_version),
         cmocka_unit_test(a_run_without_a_deadline_has_one_of_the_config),
         cmocka_unit_test(slow_is_not_hanging),
+        cmocka_unit_test(what_cannot_be_a_version_is_told),
+        cmocka_unit_test(of_a_removed_model_the_status_goes_on_telling),
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -43,6 +43,8 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .log = &daemon->log,
         .tags = daemon->flags.saved_model_tags,
         .prefer_tflite = daemon->flags.prefer_tflite_model,
+        .intra_op_threads = daemon->files.threads.intra_op,
+        .inter_op_threads = daemon->files.threads.inter_op,
         .loops = daemon->loops + 2, /* one more for the admin socket, one for the swapper itself */
     };
     EL_TRY(el_workers_new(&workers_options, &daemon->workers));

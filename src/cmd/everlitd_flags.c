@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MOST_DRAIN_SECONDS 86400
+#define MOST_LOADS 64
 
 static struct el_status *one_of(const char *flag, const char *value, const char *const *words, size_t count,
                                 size_t *which)
@@ -49,7 +50,9 @@ static struct el_status *check(struct el_everlitd_flags *flags)
     EL_TRY(in_range("port", flags->port, 0, UINT16_MAX));
     EL_TRY(in_range("rest_api_port", flags->rest_api_port, INT32_MIN, UINT16_MAX));
     EL_TRY(in_range("event_loops", flags->event_loops, 0, EL_MAX_LOOPS - 1));
-    EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 1, 64));
+    EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 1, MOST_LOADS));
+    if (flags->num_load_threads > flags->max_concurrent_loads)
+        flags->max_concurrent_loads = flags->num_load_threads < MOST_LOADS ? flags->num_load_threads : MOST_LOADS;
     if (!(flags->drain_seconds >= 0 && flags->drain_seconds <= MOST_DRAIN_SECONDS))
         return el_status_new(EL_INVALID_ARGUMENT, "--drain_seconds: expected a number from 0 to %d, found %g",
                              MOST_DRAIN_SECONDS, flags->drain_seconds);
@@ -73,8 +76,8 @@ static struct el_status *check(struct el_everlitd_flags *flags)
     if (*flags->ssl_config_file != 0 && flags->ignored.use_alts_credentials)
         return el_status_new(EL_INVALID_ARGUMENT,
                              "Either use_alts_credentials must be false or ssl_config_file must be empty.");
-    if (flags->ignored.tensorflow_session_parallelism > 0 && flags->ignored.tensorflow_intra_op_parallelism > 0 &&
-        flags->ignored.tensorflow_inter_op_parallelism > 0)
+    if (flags->tensorflow_session_parallelism > 0 && flags->tensorflow_intra_op_parallelism > 0 &&
+        flags->tensorflow_inter_op_parallelism > 0)
         return el_status_new(EL_INVALID_ARGUMENT,
                              "Either configure server_options.tensorflow_session_parallelism or "
                              "(server_options.tensorflow_intra_op_parallelism, "

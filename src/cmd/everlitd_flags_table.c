@@ -12,6 +12,7 @@
 #define MODELS "Models"
 #define NETWORK "Network"
 #define SWAPPING "Swapping"
+#define THREADS "Threads and sessions of the workers"
 #define OPERATION "Operation"
 #define IGNORED "Flags of TensorFlow Serving that are read and change nothing here"
 
@@ -45,6 +46,8 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .event_loops = 0,
         .drain_seconds = 30,
         .state_dir = "",
+        .tensorflow_session_config_file = "",
+        .platform_config_file = "",
         .batching_parameters_file = "",
         .ssl_config_file = "",
         .rest_api_ssl_config_file = "",
@@ -68,8 +71,6 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
                 .enable_model_warmup = true,
                 .remove_unused_fields_from_bundle_metagraph = true,
                 .enable_profiler = true,
-                .tensorflow_session_config_file = "",
-                .platform_config_file = "",
                 .grpc_channel_arguments = "",
                 .thread_pool_factory_config_file = "",
                 .mixed_precision = "",
@@ -131,6 +132,21 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
              "once; negative: never."),
         FLAG(SWAPPING, INT32, max_concurrent_loads,
              "Versions that may load at the same time, over all models."),
+        FLAG(SWAPPING, INT32, num_load_threads,
+             "TensorFlow Serving's name for --max_concurrent_loads; the larger of the two counts."),
+        FLAG(THREADS, INT64, tensorflow_session_parallelism,
+             "Threads inside an op, and ops at a time, of one worker. 0: the engine decides. More runs at a time: update { "
+             "concurrency } in the model's config."),
+        FLAG(THREADS, INT64, tensorflow_intra_op_parallelism,
+             "Threads inside an op. With it or the next one, the one before does not count."),
+        FLAG(THREADS, INT64, tensorflow_inter_op_parallelism,
+             "Ops at a time."),
+        FLAG(THREADS, STRING, tensorflow_session_config_file,
+             "Text-format ConfigProto: its intra_op_parallelism_threads and inter_op_parallelism_threads, where no flag "
+             "above says otherwise."),
+        FLAG(THREADS, STRING, platform_config_file,
+             "Text-format PlatformConfigMap: its tags, numbers of threads, batching and warm-up, in place of those of the "
+             "flags."),
         FLAG(OPERATION, STRING, monitoring_config_file,
              "Text-format MonitoringConfig: metrics with TensorFlow Serving's names on its path. /metrics is there "
              "in any case."),
@@ -167,9 +183,6 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         NO_EFFECT(INT64, load_retry_interval_micros,
                   "Time between those attempts.",
                   "a version that failed is loaded again when its files change"),
-        NO_EFFECT(INT32, num_load_threads,
-                  "Threads that load.",
-                  "--max_concurrent_loads says how many versions load at a time"),
         NO_EFFECT(INT32, num_unload_threads,
                   "Threads that unload.",
                   "a version ends with its process, which needs no thread"),
@@ -206,21 +219,6 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         NO_EFFECT(BOOL, enable_profiler,
                   "tensorflow.ProfilerService.",
                   "the profiler belongs to TensorFlow's own server"),
-        NO_EFFECT(INT64, tensorflow_session_parallelism,
-                  "Threads of a session.",
-                  "workers choose their threads; see update { concurrency } in the model's config"),
-        NO_EFFECT(INT64, tensorflow_intra_op_parallelism,
-                  "Threads of an op.",
-                  "workers choose their threads; see update { concurrency } in the model's config"),
-        NO_EFFECT(INT64, tensorflow_inter_op_parallelism,
-                  "Ops at a time.",
-                  "workers choose their threads; see update { concurrency } in the model's config"),
-        NO_EFFECT(STRING, tensorflow_session_config_file,
-                  "Text-format ConfigProto.",
-                  "workers make their sessions"),
-        NO_EFFECT(STRING, platform_config_file,
-                  "Text-format PlatformConfigMap.",
-                  "the platform tensorflow is built in"),
         NO_EFFECT(STRING, thread_pool_factory_config_file,
                   "Text-format ThreadPoolConfig.",
                   "thread pools cannot be plugged in"),

@@ -172,13 +172,20 @@ static struct el_status *fill(const char *name, const struct el_text_message *me
     return read_allowed_sizes(name, message, params);
 }
 
+struct el_status *el_batching_from_message(const char *name, const struct el_text_message *message,
+                                           struct el_batching_params *params)
+{
+    struct el_status *status = fill(name, message, params);
+    if (status != NULL)
+        el_batching_free(params);
+    return status;
+}
+
 /* document is taken over. */
 static struct el_status *finish(const char *name, struct el_text *document, struct el_batching_params *params)
 {
-    struct el_status *status = fill(name, document->root, params);
+    struct el_status *status = el_batching_from_message(name, document->root, params);
     el_text_free(document);
-    if (status != NULL)
-        el_batching_free(params);
     return status;
 }
 

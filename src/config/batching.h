@@ -51,6 +51,11 @@ struct el_status *el_batching_read(const char *path, struct el_batching_params *
 struct el_status *el_batching_read_version(const char *directory, bool *found,
                                            struct el_batching_params *params) EL_MUST_USE;
 
+/* What a message of that type inside another one says. For the room's own files. */
+struct el_text_message;
+struct el_status *el_batching_from_message(const char *name, const struct el_text_message *message,
+                                           struct el_batching_params *params) EL_MUST_USE;
+
 void el_batching_free(struct el_batching_params *params);
 
 #endif

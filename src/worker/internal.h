@@ -181,6 +181,7 @@ struct el_workers {
     char *engine_dir;
     const char *tags;
     bool prefer_tflite;
+    uint32_t intra_op_threads, inter_op_threads; /* for workers that name none */
     uint32_t loops;
     struct el_mailbox mailbox; /* to the swap thread */
     struct el_worker *list;

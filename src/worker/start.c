@@ -43,6 +43,10 @@ static struct el_status *copy_options(struct el_worker *worker, const struct el_
     const unsigned cpus = el_spin_cpus();
     if (own->concurrency == 0)
         own->concurrency = cpus <= 2 ? 1 : cpus / 2;
+    if (own->intra_op_threads == 0)
+        own->intra_op_threads = worker->workers->intra_op_threads;
+    if (own->inter_op_threads == 0)
+        own->inter_op_threads = worker->workers->inter_op_threads;
     if (own->queue_slots == 0)
         own->queue_slots = DEFAULT_SLOTS;
     if (own->arena_bytes == 0)

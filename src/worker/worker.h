@@ -53,6 +53,7 @@ struct el_workers_options {
     /* Of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers. */
     const char *tags;
     bool prefer_tflite; /* model.tflite beside saved_model.pb is what is meant */
+    uint32_t intra_op_threads, inter_op_threads; /* for workers that name none; 0: the engine decides */
     uint32_t loops; /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
 };
 

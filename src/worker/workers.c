@@ -121,6 +121,8 @@ struct el_status *el_workers_new(const struct el_workers_options *options, struc
     made->log = options->log;
     made->loops = options->loops;
     made->prefer_tflite = options->prefer_tflite;
+    made->intra_op_threads = options->intra_op_threads;
+    made->inter_op_threads = options->inter_op_threads;
     made->tags = options->tags != NULL && *options->tags != 0 ? options->tags : "serve";
     struct el_status *status = NULL;
     if (options->helper_path == NULL)

@@ -4,9 +4,10 @@
  * `server`, as a ModelServerConfig) and writes it to standard output as Protocol Buffers bytes, or the error to standard
  * error with exit status 1. Written as C++ protobuf writes: fields by number, without proto3's zeros, map entries whole.
  *
- * With the argument `fields` it lists the tables of ModelServerConfig, one field a line.
+ * With the argument `fields` it lists the tables of ModelServerConfig, one field a line; with `files` those of the other files.
  */
 #include "base/buf.h"
+#include "config/server_types.h"
 #include "config/serving_types.h"
 #include "config/text.h"
 
@@ -153,6 +154,9 @@ static void list_fields(const struct el_text_type *type)
                field->oneof != NULL ? field->oneof : "", field->message != NULL ? field->message->name : "");
         if (field->message != NULL)
             list_fields(field->message);
+        for (size_t j = 0; field->message != NULL && field->message->known != NULL && field->message->known[j] != NULL;
+             j++)
+            list_fields(field->message->known[j]);
     }
 }
 
@@ -161,6 +165,13 @@ int main(int count, char **arguments)
     const char *what = count > 1 ? arguments[1] : "";
     if (strcmp(what, "fields") == 0) {
         list_fields(&el_type_model_server_config);
+        return 0;
+    }
+    if (strcmp(what, "files") == 0) {
+        static const struct el_text_type *const files[] = { &el_type_batching_parameters, &el_type_ssl_config,
+                                                            &el_type_monitoring_config, &el_type_platform_config_map };
+        for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+            list_fields(files[i]);
         return 0;
     }
     struct el_buf in = { 0 };

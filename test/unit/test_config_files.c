@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files beside the models' config: BatchingParameters and SSLConfig. What they mean, and what is refused with which words. */
+/* The files beside the models' config: BatchingParameters, SSLConfig, MonitoringConfig, PlatformConfigMap, ConfigProto. What they mean, and what is refused with which words. */
 #include "config/batching.h"
+#include "config/monitoring.h"
+#include "config/platform.h"
 #include "config/ssl.h"
 
 #include <setjmp.h>
@@ -238,6 +240,99 @@ static void a_mistaken_key_is_told_and_not_shown(void **unused)
     }
 }
 
+/* ---- the platform and its sessions ---- */
+
+#define PLATFORM(legacy)                                                    \
+    "platform_configs { key: 'tensorflow' value { source_adapter_config { " \
+    "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { " legacy " } } } }"
+
+static void a_platform_takes_the_place_of_flags(void **unused)
+{
+    (void)unused;
+    const char *text = "platform_configs { key: 'other' } " PLATFORM(
+        "legacy_config { saved_model_tags: ['serve', 'gpu'] session_config { intra_op_parallelism_threads: 3 "
+        "inter_op_parallelism_threads: -1 gpu_options { allow_growth: true } } batching_parameters { max_batch_size { "
+        "value: 4 } } enable_model_warmup: true model_warmup_options { num_request_iterations { value: 7 } } }");
+    struct el_platform_config config;
+    struct el_status *status = el_platform_config_parse("platform.config", text, strlen(text), &config);
+    assert_string_equal(el_status_text(status), "");
+    assert_string_equal(config.saved_model_tags, "serve,gpu");
+    assert_int_equal(config.threads.intra_op, 3);
+    assert_int_equal(config.threads.inter_op, 0);
+    assert_true(config.has_batching);
+    assert_int_equal(config.batching.max_batch_size, 4);
+    assert_true(config.enable_model_warmup);
+    assert_int_equal(config.warmup_iterations, 7);
+    assert_false(config.prefer_tflite_model);
+    el_platform_config_free(&config);
+}
+
+static void a_platform_that_serves_nothing_is_refused(void **unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {
+        { "platform_configs { key: 'tensorflov' }", "platform.config: the platform \"tensorflow\" is missing; " },
+        { "platform_configs { key: 'tensorflow' }",
+          "platform.config:1:18: the platform \"tensorflow\" has no source_adapter_config with its type in brackets; " },
+        { PLATFORM(""), "platform.config:1:68: legacy_config is missing; " },
+        { PLATFORM("legacy_config { batching_parameters { num_batch_threads { value: 0 } } }"),
+          "platform.config:1:205: num_batch_threads must be positive; was 0" },
+        { PLATFORM("legacy_config { session_config { nonsense: 1 } }"),
+          "platform.config:1:190: Message type \"tensorflow.ConfigProto\" has no field named \"nonsense\"." },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_platform_config config;
+        struct el_status *status = el_platform_config_parse("platform.config", cases[i][0], strlen(cases[i][0]),
+                                                            &config);
+        assert_non_null(status);
+        if (strncmp(el_status_text(status), cases[i][1], strlen(cases[i][1])) != 0)
+            assert_string_equal(el_status_text(status), cases[i][1]);
+        assert_null(config.saved_model_tags);
+        assert_null(config.batching.thread_pool_name);
+        el_status_free(status);
+    }
+}
+
+static void a_session_says_how_many_threads(void **unused)
+{
+    (void)unused;
+    struct el_session_threads threads;
+    write_file("session", "inter_op_parallelism_threads: 2 graph_options { rewrite_options { remapping: OFF } }");
+    assert_null(el_session_config_read(path, &threads));
+    assert_int_equal(threads.intra_op, 0);
+    assert_int_equal(threads.inter_op, 2);
+    unlink(path);
+}
+
+/* ---- monitoring ---- */
+
+static void metrics_have_a_path(void **unused)
+{
+    (void)unused;
+    static const char *const cases[][2] = {
+        { "prometheus_config { enable: true }", "/monitoring/prometheus/metrics" },
+        { "prometheus_config { enable: true path: '/m' }", "/m" },
+        { "prometheus_config { path: '/m' }", NULL },
+        { "# nothing", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *metrics;
+        write_file("monitoring", cases[i][0]);
+        assert_null(el_monitoring_read(path, &metrics));
+        if (cases[i][1] == NULL)
+            assert_null(metrics);
+        else
+            assert_string_equal(metrics, cases[i][1]);
+        free(metrics);
+    }
+    char *metrics;
+    write_file("monitoring", "prometheus_config { enable: true path: 'm' }");
+    struct el_status *status = el_monitoring_read(path, &metrics);
+    assert_non_null(strstr(el_status_text(status), ":1:40: the path of the metrics is expected to start with /"));
+    el_status_free(status);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +343,10 @@ int main(void)
         cmocka_unit_test(a_file_that_cannot_be_read_is_an_error),
         cmocka_unit_test(key_and_certificates_are_pem_texts),
         cmocka_unit_test(a_mistaken_key_is_told_and_not_shown),
+        cmocka_unit_test(a_platform_takes_the_place_of_flags),
+        cmocka_unit_test(a_platform_that_serves_nothing_is_refused),
+        cmocka_unit_test(a_session_says_how_many_threads),
+        cmocka_unit_test(metrics_have_a_path),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

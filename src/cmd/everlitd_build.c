@@ -56,6 +56,13 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
         .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
         .completions_index = daemon->loops + 1,
+        .no_warmup = !daemon->flags.enable_model_warmup,
+        .warmup_iterations = daemon->flags.num_request_iterations_for_warmup > 0
+                                 ? (uint32_t)daemon->flags.num_request_iterations_for_warmup
+                                 : 1,
+        .warmup_threads = daemon->files.has_platform && daemon->files.platform.warmup_threads > 0
+                              ? (uint32_t)daemon->files.platform.warmup_threads
+                              : 1,
     };
     EL_TRY(el_swap_new(&swap_options, &daemon->swap));
     const struct el_reload_options reload_options = {

@@ -38,6 +38,8 @@ static void use_platform(struct el_everlitd_flags *flags, struct el_everlitd_fil
     flags->enable_per_model_batching_parameters = platform->enable_per_model_batching_parameters;
     flags->saved_model_tags = platform->saved_model_tags;
     flags->prefer_tflite_model = platform->prefer_tflite_model;
+    flags->enable_model_warmup = platform->enable_model_warmup;
+    flags->num_request_iterations_for_warmup = platform->warmup_iterations;
 }
 
 static struct el_status *read_all(struct el_everlitd_flags *flags, struct el_everlitd_files *files)

@@ -43,15 +43,17 @@ struct el_everlitd_flags {
     const char *batching_parameters_file;
     const char *ssl_config_file, *rest_api_ssl_config_file, *rest_api_socket_path;
     bool rest_api_compression, rest_api_accept_grpc;
+    bool enable_model_warmup;
+    int32_t num_request_iterations_for_warmup;
 
     /* Those that change nothing: read, checked for their type, and warned about when given. */
     struct {
         int32_t rest_api_num_threads, grpc_max_threads, num_unload_threads, max_num_load_retries;
-        int32_t num_request_iterations_for_warmup, num_tflite_pools, num_tflite_interpreters_per_pool;
+        int32_t num_tflite_pools, num_tflite_interpreters_per_pool;
         int64_t load_retry_interval_micros;
         double per_process_gpu_memory_fraction;
         bool flush_filesystem_caches, use_alts_credentials;
-        bool enable_model_warmup, remove_unused_fields_from_bundle_metagraph;
+        bool remove_unused_fields_from_bundle_metagraph;
         bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
         bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
         const char *grpc_channel_arguments, *thread_pool_factory_config_file, *mixed_precision;

@@ -57,6 +57,14 @@ static struct el_status *read_tags(const char *name, const struct el_text_messag
     return config->saved_model_tags == NULL ? el_status_no_memory() : NULL;
 }
 
+/* The value of an Int32Value; 0 where it is not given. */
+static int32_t read_int32(const struct el_text_message *message, int32_t field)
+{
+    const struct el_text_value *wrapper = el_text_get(message, field);
+    const struct el_text_value *value = wrapper == NULL ? NULL : el_text_get(wrapper->as.message, EL_WRAPPED_VALUE);
+    return value == NULL ? 0 : (int32_t)value->as.integer;
+}
+
 static struct el_status *read_bundle(const char *name, const struct el_text_message *bundle,
                                      struct el_platform_config *config)
 {
@@ -66,9 +74,8 @@ static struct el_status *read_bundle(const char *name, const struct el_text_mess
     if (session != NULL)
         config->threads = read_threads(session->as.message);
     if (warmup != NULL) {
-        const struct el_text_value *wrapper = el_text_get(warmup->as.message, EL_WARMUP_ITERATIONS);
-        const struct el_text_value *value = wrapper == NULL ? NULL : el_text_get(wrapper->as.message, EL_WRAPPED_VALUE);
-        config->warmup_iterations = value == NULL ? 0 : (int32_t)value->as.integer;
+        config->warmup_iterations = read_int32(warmup->as.message, EL_WARMUP_ITERATIONS);
+        config->warmup_threads = read_int32(warmup->as.message, EL_WARMUP_THREADS);
     }
     config->enable_model_warmup = is_true(bundle, EL_BUNDLE_WARMUP);
     config->prefer_tflite_model = is_true(bundle, EL_BUNDLE_PREFER_TFLITE);

@@ -29,6 +29,7 @@ struct el_platform_config {
     char *saved_model_tags; /* owned; a comma list, "serve" where there is none */
     bool enable_model_warmup;
     int32_t warmup_iterations; /* 0: not given */
+    int32_t warmup_threads;    /* likewise */
     bool prefer_tflite_model;
 };
 

@@ -52,7 +52,7 @@ static const struct el_text_field int32_fields[] = { { FIELD("value", EL_WRAPPED
 static const struct el_text_type int32_value = { .name = "google.protobuf.Int32Value", FIELDS(int32_fields) };
 static const struct el_text_field warmup_fields[] = {
     { FIELD("num_request_iterations", EL_WARMUP_ITERATIONS, MESSAGE), .message = &int32_value },
-    { FIELD("num_model_warmup_threads", 2, MESSAGE), .message = &int32_value },
+    { FIELD("num_model_warmup_threads", EL_WARMUP_THREADS, MESSAGE), .message = &int32_value },
     { FIELD("model_name", 3, STRING) },
     { FIELD("model_version", 4, INT64) },
     { FIELD("enable_all_batch_sizes_warmup", 5, BOOL) },

@@ -37,7 +37,7 @@ enum {
     EL_BUNDLE_PREFER_TFLITE = 783,
     EL_BUNDLE_PER_MODEL_BATCHING = 789,
 };
-enum { EL_WARMUP_ITERATIONS = 1 };
+enum { EL_WARMUP_ITERATIONS = 1, EL_WARMUP_THREADS = 2 };
 enum { EL_SESSION_INTRA_OP_THREADS = 2, EL_SESSION_INTER_OP_THREADS = 5 };
 
 extern const struct el_text_type el_type_batching_parameters;

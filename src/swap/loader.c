@@ -5,6 +5,7 @@
  *     STARTING  workers open the version; `auto` starts OpenVINO and TensorFlow side by side, since both are
  *               needed whatever comes out
  *     PROBING   TensorFlow's worker first (its answers are the measure), then OpenVINO's on the same inputs
+ *     WARMING   the records that the version brings along, on the engine that was chosen; on TensorFlow if they do not run on OpenVINO
  *     ASKING    only if a pass failed or was not finite: is the serving version any better on these inputs?
  *     MEASURING latency beside the serving version, at normal priority
  *     RENEWING  only if a run changes what later ones see: the worker that was probed is thrown away, and another one
@@ -130,6 +131,7 @@ void el_load_end(struct el_load *load)
     for (unsigned i = 0; i < load->attempt_count; i++)
         end_attempt(&load->attempts[i]);
     end_attempt(&load->fresh);
+    el_warmup_free(load->warmup);
     el_probe_free(load->serving_probe);
     el_latency_free(load->latency);
     el_status_free(load->measure_failed);
@@ -323,8 +325,19 @@ static bool tick_probing(struct el_load *load, uint64_t now_ns)
     }
     struct el_status *failed;
     load->chosen = choose(load, &failed);
-    if (load->chosen != NULL)
-        failed = settle_engine(load);
+    if (load->chosen == NULL) {
+        el_version_quarantine(load->version, failed);
+        return false;
+    }
+    load->step = EL_LOAD_WARMING;
+    return true;
+}
+
+static bool tick_warming(struct el_load *load, uint64_t now_ns)
+{
+    if (!el_load_warm(load, now_ns))
+        return false;
+    struct el_status *failed = settle_engine(load);
     if (failed != NULL) {
         el_version_quarantine(load->version, failed);
         return false;
@@ -338,7 +351,8 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
     bool more = true;
     while (more && version->load != NULL) {
         struct el_load *load = version->load;
-        if (load->chosen != NULL && load->chosen->failed != NULL && load->step != EL_LOAD_RENEWING) {
+        if (load->chosen != NULL && load->chosen->failed != NULL && load->step != EL_LOAD_WARMING &&
+            load->step != EL_LOAD_RENEWING) {
             el_version_quarantine(version, el_status_copy(load->chosen->failed));
             return;
         }
@@ -348,6 +362,9 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
             break;
         case EL_LOAD_PROBING:
             more = tick_probing(load, now_ns);
+            break;
+        case EL_LOAD_WARMING:
+            more = tick_warming(load, now_ns);
             break;
         case EL_LOAD_ASKING:
             more = el_load_ask(load, now_ns);

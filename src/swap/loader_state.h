@@ -6,8 +6,16 @@
 
 #include "swap/latency.h"
 #include "swap/probe_judge.h"
+#include "swap/warmup.h"
 
-enum el_load_step { EL_LOAD_STARTING, EL_LOAD_PROBING, EL_LOAD_ASKING, EL_LOAD_MEASURING, EL_LOAD_RENEWING };
+enum el_load_step {
+    EL_LOAD_STARTING,
+    EL_LOAD_PROBING,
+    EL_LOAD_WARMING,
+    EL_LOAD_ASKING,
+    EL_LOAD_MEASURING,
+    EL_LOAD_RENEWING
+};
 
 /* One engine's try. */
 struct el_attempt {
@@ -29,6 +37,8 @@ struct el_load {
     struct el_attempt *chosen;
     enum el_load_step step;
     bool entered;                /* the step has been started */
+    struct el_warmup *warmup;    /* WARMING: of the chosen attempt */
+    bool warmed;                 /* it is done */
     struct el_servable *serving; /* owned with others; NULL: none serves */
     struct el_probe *serving_probe;
     bool serving_probed;
@@ -45,6 +55,12 @@ struct el_judged el_attempt_judged(const struct el_attempt *attempt);
 
 /* Starts a worker for it; on failure attempt->failed says why. */
 void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const char *engine);
+
+/*
+ * The step WARMING (loader_warm.c): true when the chosen attempt's worker is warm. Where OpenVINO was chosen and cannot run the
+ * records, TensorFlow takes its place. load may be gone otherwise.
+ */
+bool el_load_warm(struct el_load *load, uint64_t now_ns);
 
 /* The steps ASKING, MEASURING and RENEWING; true: the next step can be taken at once. load may be gone otherwise. */
 bool el_load_ask(struct el_load *load, uint64_t now_ns);

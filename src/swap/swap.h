@@ -37,6 +37,9 @@ struct el_swap_options {
     uint32_t drain_grace_ms;       /* 0: 30,000: how long a version that drains may take before its worker is killed */
     uint32_t completions_index; /* number of the completion queue that the swapper makes for its own calls (probes) */
     uint32_t incomplete_ms;     /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */
+    bool no_warmup;             /* warm-up records are not run */
+    uint32_t warmup_iterations; /* of each record; 0: 1 */
+    uint32_t warmup_threads;    /* runs of records at the same time; 0: 1 */
     bool no_inotify;            /* only the timer sees changes, as on a network mount */
 };
 

@@ -19,20 +19,9 @@
  * annotations say so; they are nothing in other builds.
  */
 
+#include "base/tsan.h"
+
 #include <urcu/urcu-bp.h>
-
-#ifdef __SANITIZE_THREAD__
-#    define EL_RCU_TSAN 1
-#elif defined(__has_feature)
-#    if __has_feature(thread_sanitizer)
-#        define EL_RCU_TSAN 1
-#    endif
-#endif
-
-#ifdef EL_RCU_TSAN
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
-#endif
 
 static inline void el_rcu_read_lock(void)
 {
@@ -42,11 +31,7 @@ static inline void el_rcu_read_lock(void)
 /* mark: any address that readers and the freeing thread share: the swapper's own. */
 static inline void el_rcu_read_unlock(void *mark)
 {
-#ifdef EL_RCU_TSAN
-    __tsan_release(mark);
-#else
-    (void)mark;
-#endif
+    el_tsan_release(mark);
     urcu_bp_read_unlock();
 }
 
@@ -54,11 +39,7 @@ static inline void el_rcu_read_unlock(void *mark)
 static inline void el_rcu_wait(void *mark)
 {
     urcu_bp_synchronize_rcu();
-#ifdef EL_RCU_TSAN
-    __tsan_acquire(mark);
-#else
-    (void)mark;
-#endif
+    el_tsan_acquire(mark);
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "worker/run.h"
 
 #include "base/clock.h"
+#include "base/tsan.h"
 #include "tensor/tensor.h"
 #include "worker/names.h"
 
@@ -23,6 +24,13 @@ void el_run_complete(struct el_host *host, uint32_t slot, uint32_t generation, e
     const uint32_t lane = shared->lane;
     struct el_shm_lane *home = &host->shm.header->lanes[lane];
     shared->completed_ns = el_now_ns();
+    /*
+     * The slot and its memory go on to whichever runner takes the next request that the front puts there. The front takes
+     * this message before it puts that request, which orders the two runners: through the front's process, where this
+     * one's ThreadSanitizer sees nothing. Said like this, each request taken from now on counts as later, also those
+     * of other slots; but what a runner writes after its completion is still found out.
+     */
+    el_tsan_release(host);
     el_ring_put(el_shm_completions(&host->shm, lane), host->shm.ring_size, &home->tail,
                 el_ring_message(op, slot, generation));
     /* The exchange makes sure that of several runners one writes. */

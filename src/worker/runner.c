@@ -7,6 +7,7 @@
  */
 
 #include "base/clock.h"
+#include "base/tsan.h"
 #include "worker/doorbell.h"
 #include "worker/run.h"
 
@@ -14,21 +15,14 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-/*
- * What another runner wrote into the slot when it last answered there is older than what the front wrote since: the
- * order goes through the front's process. This acquire says the same within this process, where ThreadSanitizer can
- * see it; the line is needed soon anyway.
- */
-static void follow_last_answer(const struct el_host *host, uint32_t slot)
-{
-    (void)atomic_load_explicit(&host->shm.header->lanes[host->shm.slots[slot].lane].tail, memory_order_acquire);
-}
-
 /* ---- waiting ---- */
 
 static bool take(struct el_host *host, uint64_t *message)
 {
-    return el_ring_take_shared(host->shm.requests, host->shm.ring_size, &host->shm.header->head, message);
+    if (!el_ring_take_shared(host->shm.requests, host->shm.ring_size, &host->shm.header->head, message))
+        return false;
+    el_tsan_acquire(host); /* see el_run_complete() */
+    return true;
 }
 
 /* Looks for a while, if that is worth it. */
@@ -86,7 +80,6 @@ static void *runner_main(void *argument)
     while (next(host, &message)) {
         const uint32_t slot = el_ring_slot(message);
         const uint32_t generation = el_ring_generation(message);
-        follow_last_answer(host, slot);
         switch (el_ring_op(message)) {
         case EL_RING_RUN:
             el_run_call(runner, slot, generation);

@@ -52,10 +52,10 @@ struct el_status *el_version_find(const char *directory, char **path, size_t *ot
     *path = NULL;
     *others = 0;
     char *name = NULL;
-    struct el_buf text = { 0 };
-    el_buf_text(&text, directory);
     if (el_model_file_find_in(directory, false) == EL_FORMATS)
         EL_TRY(find_highest(directory, &name, others));
+    struct el_buf text = { 0 };
+    el_buf_text(&text, directory);
     if (name != NULL)
         el_buf_printf(&text, "%s%s", text.size > 0 && text.data[text.size - 1] == '/' ? "" : "/", name);
     free(name);

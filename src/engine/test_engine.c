@@ -28,6 +28,7 @@
  * with the front with hostile and random numbers, again and again, from a thread of its own.
  */
 
+#include "engine/test_hostile.h"
 #include "everlit/engine.h"
 
 #include <errno.h>
@@ -319,6 +320,7 @@ static uint64_t hostile_number(uint64_t *seed)
 static void *scribble(void *argument)
 {
     (void)argument;
+    el_hostile_begin();
     uint64_t seed = 88172645463325252u;
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -41,8 +42,8 @@ def digits():
     return pixels.astype(np.float32) / 16, labels
 
 
-def wait_for(what, condition, limit_s=None):
-    """Returns the first true value of condition(), asked every 5 ms; fails with what() of the last look."""
+def wait_for(what, condition, limit_s=None, pause=lambda: time.sleep(0.005)):
+    """Returns the first true value of condition(), asked after each pause(); fails with what() of the last look."""
     end = time.monotonic() + (limit_s or LIMIT_S)
     while True:
         value = condition()
@@ -50,7 +51,7 @@ def wait_for(what, condition, limit_s=None):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"waited {limit_s or LIMIT_S} s for {what() if callable(what) else what}")
-        time.sleep(0.005)
+        pause()
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -77,6 +78,7 @@ class Server:
         self.env = env or {}
         self.prefix = []  # a command that runs everlitd, such as prlimit
         self.process = None
+        self.follower = None  # a connection on which the server tells its events
         self.log_path = self.folder / "log"
 
     # ---- models
@@ -106,7 +108,7 @@ class Server:
             path = self.folder / "models.config"
             path.write_text(self.config.replace("$MODELS", str(self.models)))
             command.append(f"--model_config_file={path}")
-        self.log = open(self.log_path, "ab")
+        self.log, self.follower = open(self.log_path, "ab"), None
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env={**os.environ, **self.env})
         if wait:
             wait_for(lambda: f"the server to listen; its log:\n{self.log_text()}", self.listening)
@@ -153,9 +155,23 @@ class Server:
                 if kind is None:
                     assert status == 0, f"everlitd ended with {status}; its log:\n{self.log_text()}"
         finally:
+            if self.follower is not None:
+                self.follower.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- what it says of itself
+
+    def wait(self, what, condition, limit_s=None):
+        """wait_for() a condition of the status: looked at when the server tells an event, so that waiting costs it nothing."""
+        if self.follower is None:
+            self.follower = UnixConnection(self.socket)
+            self.follower.request("GET", "/admin/v1/events?follow=1")
+
+        def pause():
+            # Not every change is an event, and some come a moment after theirs.
+            if select.select([self.follower.sock], [], [], 0.05)[0] and not self.follower.sock.recv(1 << 20):
+                raise AssertionError(f"everlitd ended meanwhile; its log:\n{self.log_text()}")
+        return wait_for(what, condition, limit_s, pause)
 
     def admin(self, path):
         connection = UnixConnection(self.socket)
@@ -188,12 +204,12 @@ class Server:
         def look():
             last[0] = self.version(name, number)
             return last[0] if last[0] and last[0]["state"] in states else None
-        return wait_for(lambda: f"{name} version {number} to be {' or '.join(states)}; it is {last[0]};"
-                                f" log:\n{self.log_text()}", look, limit_s)
+        return self.wait(lambda: f"{name} version {number} to be {' or '.join(states)}; it is {last[0]};"
+                                 f" log:\n{self.log_text()}", look, limit_s)
 
     def wait_serving(self, name, number, limit_s=None):
-        return wait_for(lambda: f"{name} version {number} to serve; {self.try_status()}\n{self.log_text()}",
-                        lambda: self.model(name)["serving"] == number, limit_s)
+        return self.wait(lambda: f"{name} version {number} to serve; {self.try_status()}\n{self.log_text()}",
+                         lambda: self.model(name)["serving"] == number, limit_s)
 
     # ---- clients
 
@@ -229,8 +245,11 @@ def predict_request(model, inputs, signature="", version=None, outputs=()):
     return request
 
 
+ASK_EVERY_S = 0.04  # each client, so that 16 of them leave the two cores of a small machine to what is tested
+
+
 class Clients:
-    """Clients that ask without pause, from several threads, over gRPC and REST, and check every answer. In a process of
+    """Clients that ask again and again, from several threads, over gRPC and REST, and check every answer. In a process of
     their own (see Traffic), so that they and the test do not wait for each other's turn in one interpreter."""
 
     def __init__(self, ports, inputs, expected, model, done, total):
@@ -249,7 +268,10 @@ class Clients:
     def run(self, kind, number):
         for ask in kind():
             i = number
+            turn = time.monotonic() + ASK_EVERY_S * i / 16  # they do not all ask at once
             while not self.done.is_set():
+                time.sleep(max(turn - time.monotonic(), 0))
+                turn = max(turn, time.monotonic()) + ASK_EVERY_S
                 i = (i + 1) % len(self.inputs)
                 try:
                     self.check(i, ask(i))

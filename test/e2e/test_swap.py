@@ -72,9 +72,9 @@ def test_good_versions_take_turns_under_load(images, answers, engine):
 def test_killed_workers_cost_no_request(images, answers):
     with digits_server() as server, Traffic(server, images, {1: answers[2]}) as traffic:
         for _ in range(KILLS):
-            pid = wait_for("a worker", lambda: server.version("digits", 1)["pid"])
+            pid = server.wait("a worker", lambda: server.version("digits", 1)["pid"])
             os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: f"another worker than {pid}", lambda: server.version("digits", 1)["pid"] not in (0, pid))
+            server.wait(lambda: f"another worker than {pid}", lambda: server.version("digits", 1)["pid"] not in (0, pid))
             traffic.wait_more(100)
         deaths = server.version("digits", 1)["worker_deaths"]
     traffic.assert_clean()

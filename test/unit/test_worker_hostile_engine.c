@@ -9,6 +9,7 @@
  *     NAME SLOTS LANES ARENA_BYTES
  */
 
+#include "engine/test_hostile.h"
 #include "everlit/engine.h"
 #include "worker/doorbell.h"
 #include "worker/ring.h"
@@ -110,6 +111,7 @@ static void lie_while_loading(const char *lie)
 
 static int open_model(const struct everlit_open_options *options, void **opened, struct everlit_error *error)
 {
+    el_hostile_begin();
     struct model *model = calloc(1, sizeof *model);
     char path[512];
     snprintf(path, sizeof path, "%s/lie.txt", options->path);

@@ -151,6 +151,14 @@ static void set_up(void)
         .max_streams = 20,
         .header_timeout_ms = 1000,
         .idle_timeout_ms = 1000,
+        .max_grpc_message_bytes = 1 << 20,
+        .max_reply_bytes = 1 << 20,
+        .max_running = 18,
+        .grpc_times = { .idle_ms = 1000,
+                        .age_ms = 4000,
+                        .age_grace_ms = 500,
+                        .keepalive_ms = 100,
+                        .keepalive_idle = true },
     };
     if (el_h2_setup(&settings.h2_option, &settings.h2_callbacks) != NULL ||
         el_loop_init(&loop, 0, &settings, &connections) != NULL)

@@ -215,7 +215,7 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     enum verb verb;
     struct el_status *status = NULL;
     const bool post = strcmp(el_http_method(request), "POST") == 0;
-    const bool get = strcmp(el_http_method(request), "GET") == 0;
+    const bool get = strcmp(el_http_method(request), "GET") == 0 || strcmp(el_http_method(request), "HEAD") == 0;
     const bool known = parse_target(path, end, &target, &verb, &status);
     const bool posts = verb == VERB_PREDICT || verb == VERB_CLASSIFY || verb == VERB_REGRESS;
     if (status == NULL && (!known || !(posts ? post : get)))

@@ -2,6 +2,7 @@
 #include "cmd/everlitd.h"
 
 #include "cmd/admin_socket.h"
+#include "cmd/channel_arguments.h"
 
 #include <stdlib.h>
 
@@ -53,6 +54,7 @@ void el_daemon_listen_admin(struct el_daemon *daemon)
 }
 
 #define MOST_LISTENERS 4
+#define RUNNING_OF_ALL 384 /* three quarters of the calls that a worker takes: the last belongs to other connections */
 
 /* The public listeners: gRPC's port is the first if there is one, REST's the last; returns how many. */
 static size_t list_listeners(struct el_daemon *daemon, bool with_rest, struct el_listener listeners[MOST_LISTENERS])
@@ -98,6 +100,8 @@ static struct el_status *start_public_server(struct el_daemon *daemon, bool with
     struct el_rpc_options options = server_options(daemon, &daemon->public_place, listeners, count);
     options.loops = daemon->loops;
     options.max_connections = daemon->max_connections;
+    options.max_running = RUNNING_OF_ALL;
+    el_channel_arguments_apply(flags->grpc_channel_arguments, &daemon->log, &options);
     options.methods = el_api_methods(daemon->api, &options.method_count);
     EL_TRY(el_rpc_server_start(&options, &daemon->public_server));
     const uint16_t grpc_port = flags->port != 0 ? el_rpc_server_port(daemon->public_server, 0) : 0;

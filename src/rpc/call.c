@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "rpc/h2.h"
 #include "rpc/texts.h"
+#include "rpc/zip.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,10 @@ static enum el_call_encoding parse_encoding(const uint8_t *value, size_t size)
 {
     if (is(value, size, "identity"))
         return EL_ENCODING_IDENTITY;
-    if (is(value, size, "gzip") || is(value, size, "deflate"))
-        return EL_ENCODING_ZLIB;
+    if (is(value, size, "gzip"))
+        return EL_ENCODING_GZIP;
+    if (is(value, size, "deflate"))
+        return EL_ENCODING_DEFLATE;
     return EL_ENCODING_UNKNOWN;
 }
 
@@ -227,6 +230,11 @@ void el_call_closed(struct el_grpc_call *call)
     el_deadline_remove(&call->loop->deadlines, &call->deadline);
     cds_list_del(&call->link);
     CDS_INIT_LIST_HEAD(&call->link);
+    el_zip_cancel(call->zip);
+    call->zip = NULL;
+    el_call_uncount(call);
+    if (call->state == EL_CALL_WAITING)
+        cds_list_del(&call->turn);
     if (call->state == EL_CALL_RUNNING) {
         call->state = EL_CALL_ANSWERED;
         tell_handler(call);
@@ -255,6 +263,8 @@ void el_grpc_call_release(struct el_grpc_call *call)
 void el_call_tick(struct el_grpc_call *call, uint64_t now_ms)
 {
     uint64_t still_ms = now_ms - call->active_ms, limit_ms = call->loop->settings->header_timeout_ms;
+    if (call->zip != NULL)
+        return;
     if (call->state == EL_CALL_RECEIVING && still_ms > limit_ms && !el_call_between_messages(call))
         el_call_refuse(call, EL_DEADLINE_EXCEEDED, "the request message did not arrive in time");
     else if (call->state == EL_CALL_ANSWERED && still_ms > limit_ms * UNREAD_TIMEOUTS)

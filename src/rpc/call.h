@@ -17,19 +17,23 @@
 #define EL_TOO_SLOW "the client reads more slowly than messages come up"
 
 struct el_h2;
+struct el_zip;
 
 enum el_call_state {
     EL_CALL_RECEIVING, /* the request is coming in */
+    EL_CALL_WAITING,   /* it is complete; its connection has as many running as it may */
     EL_CALL_RUNNING,   /* the handler has it */
     EL_CALL_ANSWERED   /* the status is known; what is left is to send it */
 };
 
-enum el_call_encoding { EL_ENCODING_IDENTITY, EL_ENCODING_ZLIB, EL_ENCODING_UNKNOWN };
+enum el_call_encoding { EL_ENCODING_IDENTITY, EL_ENCODING_DEFLATE, EL_ENCODING_GZIP, EL_ENCODING_UNKNOWN };
 
 struct el_grpc_call {
     struct cds_list_head link; /* in the connection's calls, the loop's orphans or pool */
+    struct cds_list_head turn; /* in the connection's waiting calls, when EL_CALL_WAITING */
     struct el_loop *loop;
-    struct el_h2 *h2; /* NULL: an orphan */
+    struct el_h2 *h2;   /* NULL: an orphan */
+    struct el_zip *zip; /* the message, or later the answer, is under way; NULL: none */
     int32_t stream_id;
     enum el_call_state state;
     const struct el_grpc_method *method; /* NULL: unknown */
@@ -39,6 +43,7 @@ struct el_grpc_call {
     size_t charged_bytes; /* of the connection's */
     uint64_t active_ms;   /* last progress of request or answer (uv clock) */
 
+    bool counted;      /* among the connection's running */
     bool held;         /* cancelled, but the handler does not know: it will still answer */
     bool remote_ended; /* END_STREAM came */
     bool too_slow;     /* streaming: the client did not read; the deadline ends it */
@@ -63,14 +68,15 @@ struct el_grpc_call {
     bool response_begun; /* the headers are submitted, data follows */
     bool finished;       /* no more data follows: trailers after it */
     uint8_t code;
-    uint8_t out_head[5];   /* prefix of a unary answer */
-    uint8_t out_head_size; /* 5, or 0 when streaming */
-    size_t out_sent;       /* of head and body */
-    struct el_buf *out;    /* reply or queue */
-    size_t queued_bytes;   /* what queue is charged with */
-    struct el_buf reply;   /* the message that the handler writes */
-    struct el_buf queue;   /* streaming: messages with their prefixes */
-    struct el_buf trailer; /* the encoded status message */
+    enum el_call_encoding reply_encoding; /* of a unary answer */
+    uint8_t out_head[5];                  /* prefix of a unary answer */
+    uint8_t out_head_size;                /* 5, or 0 when streaming */
+    size_t out_sent;                      /* of head and body */
+    struct el_buf *out;                   /* reply or queue */
+    size_t queued_bytes;                  /* what queue is charged with */
+    struct el_buf reply;                  /* the message that the handler writes */
+    struct el_buf queue;                  /* streaming: messages with their prefixes */
+    struct el_buf trailer;                /* the encoded status message */
 };
 
 /* A call for a new stream, in the list of calls; NULL without memory. */
@@ -85,6 +91,12 @@ void el_call_ended(struct el_grpc_call *call);
 
 /* True for a stream that waits for its client's next message. */
 bool el_call_between_messages(const struct el_grpc_call *call);
+
+/* Gives handlers the calls that wait, as far as the connection may have them running. */
+void el_calls_run_waiting(struct el_h2 *h2);
+
+/* The handler is done with it, or is not to answer any more. */
+void el_call_uncount(struct el_grpc_call *call);
 
 /* The stream is closed: cancels what runs and gives the call back. */
 void el_call_closed(struct el_grpc_call *call);

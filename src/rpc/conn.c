@@ -168,6 +168,8 @@ static void read_turn(struct el_conn *conn)
                 continue;
             if (errno != EAGAIN)
                 el_conn_close(conn);
+            else if (conn->tls_wants_write)
+                el_conn_dirty(conn); /* the end of the turn tells the poll handle */
             return;
         }
         conn->read_ms = uv_now(&loop->open.uv);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
-#include "rpc/inflate.h"
-#include "rpc/texts.h"
+#include "rpc/zip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,171 +9,8 @@
 #define MAX_AHEAD ((size_t)64 * 1024)   /* of pipelined requests; beyond it the socket is not read */
 #define MAX_UNSENT ((size_t)256 * 1024) /* of pipelined answers; beyond it no request is begun */
 #define DRAIN_WAIT_MS 500               /* for the request that may be on its way when a drain begins */
-#define FIRST_BODY_BYTES ((size_t)4 * 1024)
 
 static const struct el_conn_protocol protocol;
-
-static struct el_h1 *of_parser(http_parser *parser)
-{
-    return parser->data;
-}
-
-/* ---- what the parser finds ---- */
-
-/* Stops the parser; what is wrong is answered when it has returned. */
-static int refuse(struct el_h1 *h1, unsigned code, const char *text)
-{
-    h1->refuse_code = code;
-    h1->refuse_text = text;
-    return 1;
-}
-
-static int on_message_begin(http_parser *parser)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    h1->begun = true;
-    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
-    return 0;
-}
-
-static bool within_limit(struct el_h1 *h1, size_t size)
-{
-    h1->header_bytes += size;
-    return h1->header_bytes <= h1->conn.loop->settings->max_header_bytes;
-}
-
-/* The parser lets it pass in some values, and our texts end there. */
-static bool has_nul(const char *at, size_t size)
-{
-    return memchr(at, 0, size) != NULL;
-}
-
-static int on_url(http_parser *parser, const char *at, size_t size)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    if (!within_limit(h1, size))
-        return refuse(h1, 414, "The request's URL is longer than this server accepts");
-    if (has_nul(at, size))
-        return refuse(h1, 400, "The request's URL holds a NUL byte");
-    el_buf_append(&h1->request->target, at, size);
-    return 0;
-}
-
-static int on_header_field(http_parser *parser, const char *at, size_t size)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    if (!within_limit(h1, size + (h1->in_value ? 2 : 0)))
-        return refuse(h1, 431, "The request's headers are larger than this server accepts");
-    if (h1->headers_done)
-        return 0; /* trailers of a chunked body */
-    if (h1->in_value)
-        el_buf_byte(&h1->request->headers, 0);
-    h1->in_value = false;
-    el_buf_append(&h1->request->headers, at, size);
-    return 0;
-}
-
-static int on_header_value(http_parser *parser, const char *at, size_t size)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    if (!within_limit(h1, size))
-        return refuse(h1, 431, "The request's headers are larger than this server accepts");
-    if (h1->headers_done)
-        return 0;
-    if (has_nul(at, size))
-        return refuse(h1, 400, "A header of the request holds a NUL byte");
-    if (!h1->in_value)
-        el_buf_byte(&h1->request->headers, 0);
-    h1->in_value = true;
-    el_buf_append(&h1->request->headers, at, size);
-    return 0;
-}
-
-static const char *header(const struct el_h1 *h1, const char *name)
-{
-    return el_rpc_text_header(h1->request->headers.data, h1->request->headers.size, name);
-}
-
-static bool is_served(unsigned method)
-{
-    switch (method) {
-    case HTTP_GET:
-    case HTTP_POST:
-    case HTTP_HEAD:
-    case HTTP_PUT:
-    case HTTP_DELETE:
-    case HTTP_OPTIONS:
-    case HTTP_PATCH:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static int on_headers_complete(http_parser *parser)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    if (h1->in_value)
-        el_buf_byte(&h1->request->headers, 0);
-    h1->in_value = false;
-    h1->headers_done = true;
-    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
-    el_buf_byte(&h1->request->target, 0);
-    if (h1->request->headers.failed || h1->request->target.failed)
-        return refuse(h1, 503, "Out of memory");
-    if (parser->http_major != 1)
-        return refuse(h1, 505, "This server speaks HTTP/1.1 and HTTP/1.0");
-    if (!is_served(parser->method))
-        return refuse(h1, 501, "The request's method is not implemented");
-    parser->upgrade = 0; /* to ignore an offer is allowed: the answer is HTTP/1.1 */
-    if (parser->content_length != UINT64_MAX && parser->content_length > h1->body_limit)
-        return refuse(h1, 413, "The request's body is larger than this server accepts");
-    const char *expect = header(h1, "expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
-        return refuse(h1, 417, "The only expectation that this server knows is 100-continue");
-    if (expect != NULL && parser->http_minor > 0 && !h1->told_continue) {
-        h1->told_continue = true;
-        el_buf_text(&h1->out, "HTTP/1.1 100 Continue\r\n\r\n");
-        el_conn_dirty(&h1->conn);
-    }
-    return 0;
-}
-
-/* Grows in step with what has come: a large Content-Length alone costs nothing. */
-static int on_body(http_parser *parser, const char *at, size_t size)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    struct el_buf *body = &h1->request->body;
-    h1->began_ms = uv_now(&h1->conn.loop->open.uv);
-    if (size > h1->body_limit - body->size)
-        return refuse(h1, 413, "The request's body is larger than this server accepts");
-    if (!el_conn_charge(&h1->conn, size))
-        return refuse(h1, 503, "Too many request bytes are in memory already");
-    el_buf_append(body, at, size);
-    if (body->failed) {
-        el_conn_uncharge(&h1->conn, size);
-        return refuse(h1, 503, "Out of memory");
-    }
-    return 0;
-}
-
-static int on_message_complete(http_parser *parser)
-{
-    struct el_h1 *h1 = of_parser(parser);
-    h1->complete = true;
-    http_parser_pause(parser, 1); /* what follows is the next request: not before this one is answered */
-    return 0;
-}
-
-static const http_parser_settings parser_settings = {
-    .on_message_begin = on_message_begin,
-    .on_url = on_url,
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-};
 
 /* ---- a request's life ---- */
 
@@ -186,7 +22,7 @@ static void trim(struct el_buf *buf)
         el_buf_clear(buf);
 }
 
-static void forget_body(struct el_h1 *h1)
+void el_h1_forget_body(struct el_h1 *h1)
 {
     el_conn_uncharge(&h1->conn, h1->request->body.size);
     trim(&h1->request->body);
@@ -194,7 +30,7 @@ static void forget_body(struct el_h1 *h1)
 
 void el_h1_next(struct el_h1 *h1)
 {
-    forget_body(h1);
+    el_h1_forget_body(h1);
     struct el_http_request *request = h1->request;
     trim(&request->target);
     trim(&request->headers);
@@ -215,41 +51,18 @@ void el_h1_next(struct el_h1 *h1)
     el_conn_dirty(&h1->conn);
 }
 
-/* TensorFlow Serving takes a body that it cannot decompress for an empty one. */
-static bool decompress(struct el_h1 *h1)
+void el_h1_call_handler(struct el_h1 *h1)
 {
-    const char *encoding = header(h1, "content-encoding");
-    if (encoding == NULL || (strcasestr(encoding, "gzip") == NULL && strcasestr(encoding, "deflate") == NULL))
-        return true;
-    struct el_buf whole = { 0 };
-    struct el_buf *body = &h1->request->body;
-    enum el_inflated result = el_inflate(body->data, body->size, h1->conn.loop->settings->max_inflated_bytes, &whole);
-    forget_body(h1);
-    if (result == EL_INFLATE_CORRUPT)
-        el_buf_clear(&whole);
-    if (result == EL_INFLATE_TOO_BIG) {
-        el_buf_free(&whole);
-        el_h1_refuse(h1, 413, "The request's body decompresses to more than this server accepts");
-        return false;
-    }
-    if (result == EL_INFLATE_NO_MEMORY || !el_conn_charge(&h1->conn, whole.size)) {
-        el_buf_free(&whole);
-        el_h1_refuse(h1, 503, "Too many request bytes are in memory already");
-        return false;
-    }
-    el_buf_free(body);
-    *body = whole;
-    return true;
+    h1->state = EL_H1_RUNNING;
+    h1->conn.listener->handler(h1->request, h1->conn.listener->argument);
 }
 
 static void run_handler(struct el_h1 *h1)
 {
     h1->keep_alive = http_should_keep_alive(&h1->parser) != 0;
     h1->request->method = h1->parser.method;
-    if (!decompress(h1))
-        return;
-    h1->state = EL_H1_RUNNING;
-    h1->conn.listener->handler(h1->request, h1->conn.listener->argument);
+    if (!el_h1_unzip(h1))
+        el_h1_call_handler(h1);
 }
 
 static void parser_failed(struct el_h1 *h1)
@@ -278,7 +91,7 @@ static void parser_failed(struct el_h1 *h1)
 /* Parses up to the end of a request; returns the bytes taken. */
 static size_t parse(struct el_h1 *h1, const uint8_t *bytes, size_t size)
 {
-    size_t taken = http_parser_execute(&h1->parser, &parser_settings, (const char *)bytes, size);
+    size_t taken = http_parser_execute(&h1->parser, &el_h1_parser_settings, (const char *)bytes, size);
     if (HTTP_PARSER_ERRNO(&h1->parser) == HPE_PAUSED)
         http_parser_pause(&h1->parser, 0);
     if (h1->refuse_code != 0 || HTTP_PARSER_ERRNO(&h1->parser) != HPE_OK) {
@@ -429,7 +242,7 @@ static void give_up(struct el_conn *conn)
         el_h1_refuse(h1, 503, "The server is shutting down");
     } else if (h1->state == EL_H1_READING) {
         el_conn_finish(conn);
-    } else if (h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING) {
+    } else if (h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING || h1->state == EL_H1_ZIPPING) {
         el_conn_close(conn);
     }
 }
@@ -449,6 +262,7 @@ static void closed(struct el_conn *conn)
     struct el_h1 *h1 = (struct el_h1 *)conn;
     struct el_http_request *request = h1->request;
     bool runs = h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING;
+    el_zip_cancel(h1->zip);
     el_buf_free(&h1->ahead);
     el_buf_free(&h1->out);
     h1->request = NULL;

@@ -7,15 +7,18 @@
  * connection are answered one after the other, what a client sends ahead waits
  * in `ahead`, and when too much waits the socket is not read.
  *
- * Thread: the loop's. h1.c parses, h1_reply.c answers.
+ * Thread: the loop's. h1.c has its life, h1_parse.c reads, h1_zip.c (de)compresses, h1_reply.c answers.
  */
 
 #include "rpc/conn.h"
 
 #include <http_parser.h>
 
+struct el_zip;
+
 enum el_h1_state {
     EL_H1_READING,   /* a request is coming in, or awaited */
+    EL_H1_ZIPPING,   /* its body is decompressed, or later the answer's compressed */
     EL_H1_RUNNING,   /* the handler has it */
     EL_H1_STREAMING, /* the handler has begun a streamed answer */
     EL_H1_REPLYING,  /* the handler is done; its body is still to be written */
@@ -47,7 +50,10 @@ struct el_h1 {
     struct el_buf ahead; /* received, not parsed */
     struct el_buf out;   /* to be written; before request.reply when REPLYING */
     size_t out_sent;
-    size_t body_sent; /* of request.reply, when REPLYING */
+    size_t body_sent;       /* of request.reply, when REPLYING */
+    struct el_zip *zip;     /* when ZIPPING */
+    unsigned reply_code;    /* of the answer that is complete */
+    const char *reply_type; /* a constant; NULL: none */
     size_t header_bytes;
     size_t body_limit;
     uint64_t began_ms; /* when the request's first byte came, later its last progress */
@@ -69,6 +75,24 @@ struct el_h1 {
 void el_h1_advance(struct el_h1 *h1);
 
 void el_http_request_free(struct el_http_request *request);
+
+/* In h1_parse.c. */
+extern const http_parser_settings el_h1_parser_settings;
+
+/* Decompresses the request's body. True if that goes on, or the request is refused: then it is none of the caller's. */
+bool el_h1_unzip(struct el_h1 *h1);
+
+/* The request is ready. */
+void el_h1_call_handler(struct el_h1 *h1);
+
+/* Compresses the answer's body if that is wanted. True if that goes on; then el_h1_send_reply() follows. */
+bool el_h1_zip(struct el_h1 *h1);
+
+/* Sends reply_code, reply_type and the body in the request's buffer. */
+void el_h1_send_reply(struct el_h1 *h1);
+
+/* The body is not needed any more. */
+void el_h1_forget_body(struct el_h1 *h1);
 
 /* Answers with a JSON error, as TensorFlow Serving's, and ends the connection. */
 void el_h1_refuse(struct el_h1 *h1, unsigned code, const char *text);

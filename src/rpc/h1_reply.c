@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
-#include "rpc/inflate.h"
 #include "rpc/texts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COPIED_BODY ((size_t)16 * 1024) /* a smaller body goes with its head, and the next request can begin */
-#define MIN_GZIPPED ((size_t)1024)
+#define COPIED_BODY ((size_t)16 * 1024)       /* a smaller body goes with its head, and the next request can begin */
 #define MAX_UNREAD ((size_t)16 * 1024 * 1024) /* of a streamed answer */
 
 /* As the HTTP server of TensorFlow Serving names them: a code that it does not know by the name of its class. */
@@ -130,24 +128,6 @@ static bool is_lost(struct el_http_request *request)
     return true;
 }
 
-static void compress(struct el_h1 *h1)
-{
-    struct el_http_request *request = h1->request;
-    const char *accepted = el_http_header(request, "accept-encoding");
-    if (!h1->conn.listener->compress || request->reply.size < MIN_GZIPPED || accepted == NULL ||
-        !el_rpc_text_lists(accepted, "gzip"))
-        return;
-    struct el_buf smaller = { 0 };
-    if (el_gzip(request->reply.data, request->reply.size, &smaller)) {
-        el_buf_free(&request->reply);
-        request->reply = smaller;
-        put_header(&request->reply_headers, "Content-Encoding", "gzip");
-        put_header(&request->reply_headers, "Vary", "Accept-Encoding");
-    } else {
-        el_buf_free(&smaller); /* then it goes as it is */
-    }
-}
-
 void el_http_reply(struct el_http_request *request, unsigned code, const char *content_type)
 {
     if (is_lost(request))
@@ -158,8 +138,17 @@ void el_http_reply(struct el_http_request *request, unsigned code, const char *c
         el_h1_refuse(h1, 503, "Out of memory for the answer");
         return;
     }
-    compress(h1);
-    put_head(h1, code, content_type);
+    h1->reply_code = code;
+    h1->reply_type = content_type;
+    if (!el_h1_zip(h1))
+        el_h1_send_reply(h1);
+}
+
+void el_h1_send_reply(struct el_h1 *h1)
+{
+    struct el_http_request *request = h1->request;
+    const unsigned code = h1->reply_code;
+    put_head(h1, code, h1->reply_type);
     bool bodiless = code == 204 || code == 304;
     if (bodiless)
         el_buf_append(&h1->out, "\r\n", 2);

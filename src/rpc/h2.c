@@ -23,12 +23,10 @@
 #define RESETS_PER_SECOND 400
 #define NOISE_PER_SECOND 10000 /* PINGs, SETTINGS, PRIORITYs, empty frames; minus useful frames */
 #define BLOCK_LIMIT_FACTOR 4   /* header blocks of so many times the limit end the connection, not just the call */
-#define GOAWAY_WAIT_MS 1000    /* for the answer to the PING between the two GOAWAYs */
 #define FRAME_HEADER 9
 #define ABUSE_LINGER_BYTES ((size_t)256 * 1024)
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-static const uint8_t drain_ping[8] = { 'e', 'l', '-', 'd', 'r', 'a', 'i', 'n' };
 static const struct el_conn_protocol protocol;
 
 /* ---- what nghttp2 finds ---- */
@@ -84,16 +82,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     return 0;
 }
 
-static void final_goaway(struct el_h2 *h2)
-{
-    if (h2->final_goaway)
-        return;
-    h2->final_goaway = true;
-    nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h2->session),
-                          NGHTTP2_NO_ERROR, NULL, 0);
-    el_conn_dirty(&h2->conn);
-}
-
 static bool is_useful(const nghttp2_frame_hd *frame)
 {
     switch (frame->type) {
@@ -128,9 +116,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     if (frame->hd.type == NGHTTP2_SETTINGS) {
         h2->settled = true;
     } else if (frame->hd.type == NGHTTP2_PING) {
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
-            memcmp(frame->ping.opaque_data, drain_ping, sizeof(drain_ping)) == 0 && h2->goaway_ms != 0)
-            final_goaway(h2);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+            el_h2_ponged(h2, frame->ping.opaque_data);
     } else if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
         if (frame->hd.type == NGHTTP2_HEADERS)
             h2->in_headers = false;
@@ -160,9 +147,9 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    const struct el_h2 *h2 = user;
-    if (frame->hd.type == NGHTTP2_GOAWAY && h2->goaway_ms != 0 && !h2->final_goaway)
-        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping);
+    struct el_h2 *h2 = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        el_h2_goaway_sent(h2);
     if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     const struct el_grpc_call *call = call_of(session, frame->hd.stream_id);
@@ -222,6 +209,8 @@ static size_t fill(struct el_conn *conn, uint8_t *to, size_t room, bool *more)
     bool greeted = h2->preface_size == sizeof(preface) - 1;
     if (h2->refused || (!greeted && h2->goaway_ms == 0))
         return 0; /* our SETTINGS wait for the client's first bytes: they may be HTTP/1 */
+    if (!cds_list_empty(&h2->waiting))
+        el_calls_run_waiting(h2);
     h2->fill_to = to;
     h2->fill_room = room;
     h2->fill_short = false;
@@ -300,58 +289,6 @@ static void ended(struct el_conn *conn)
     el_conn_close(conn); /* no gRPC client closes one direction only: it is gone */
 }
 
-static void drain(struct el_conn *conn)
-{
-    struct el_h2 *h2 = (struct el_h2 *)conn;
-    if (h2->goaway_ms != 0)
-        return;
-    /*
-     * In two steps, so that no call is lost: first "start no new ones", with every stream still welcome; when the
-     * answer to a PING behind it shows that the client has read it, "the last I took was N", and what came later is
-     * retried. The PING is submitted when the GOAWAY is out (on_frame_sent): nghttp2 would send it first.
-     */
-    h2->goaway_ms = uv_now(&conn->loop->open.uv) + (uv_now(&conn->loop->open.uv) == 0);
-    nghttp2_submit_shutdown_notice(h2->session);
-    if (conn->loop->phase == EL_LOOP_DRAINING) {
-        struct el_grpc_call *call, *next;
-        el_list_each (call, next, &h2->calls, link) {
-            if (el_call_between_messages(call)) /* it might wait for ever */
-                el_call_abort(call, EL_UNAVAILABLE, "the server is stopping");
-        }
-    }
-    el_conn_dirty(conn);
-}
-
-static void give_up(struct el_conn *conn)
-{
-    struct el_h2 *h2 = (struct el_h2 *)conn;
-    struct el_grpc_call *call, *next;
-    el_list_each (call, next, &h2->calls, link)
-        el_call_abort(call, EL_UNAVAILABLE, "the server is shutting down");
-    final_goaway(h2);
-}
-
-static void tick(struct el_conn *conn, uint64_t now_ms)
-{
-    struct el_h2 *h2 = (struct el_h2 *)conn;
-    const struct el_rpc_settings *settings = conn->loop->settings;
-    struct el_grpc_call *call, *next;
-    h2->noise = 0;
-    if ((!h2->settled && now_ms - h2->opened_ms > settings->header_timeout_ms) ||
-        (h2->in_headers && now_ms - h2->headers_since_ms > settings->header_timeout_ms)) {
-        el_conn_close(conn);
-        return;
-    }
-    el_list_each (call, next, &h2->calls, link)
-        el_call_tick(call, now_ms);
-    if (cds_list_empty(&h2->calls) && now_ms - h2->calls_ms > settings->idle_timeout_ms)
-        drain(conn);
-    if (h2->goaway_ms != 0 && now_ms - h2->goaway_ms > GOAWAY_WAIT_MS)
-        final_goaway(h2);
-    if (nghttp2_session_want_write(h2->session) != 0)
-        el_conn_dirty(conn);
-}
-
 static void closed(struct el_conn *conn)
 {
     struct el_h2 *h2 = (struct el_h2 *)conn;
@@ -366,9 +303,9 @@ static const struct el_conn_protocol protocol = {
     .received = received,
     .ended = ended,
     .fill = fill,
-    .tick = tick,
-    .drain = drain,
-    .give_up = give_up,
+    .tick = el_h2_tick,
+    .drain = el_h2_drain,
+    .give_up = el_h2_give_up,
     .closed = closed,
 };
 
@@ -399,8 +336,10 @@ struct el_conn *el_h2_open(struct el_loop *loop, int fd, const struct el_listene
     if (h2 == NULL)
         return NULL;
     CDS_INIT_LIST_HEAD(&h2->calls);
+    CDS_INIT_LIST_HEAD(&h2->waiting);
     h2->conn.loop = loop;
     h2->opened_ms = h2->calls_ms = uv_now(&loop->open.uv);
+    el_h2_choose_age(h2);
     if (begin_session(h2) != 0 || !el_conn_open(&h2->conn, loop, fd, listener, &protocol)) {
         nghttp2_session_del(h2->session);
         free(h2);

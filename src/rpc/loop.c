@@ -5,6 +5,7 @@
 #include "rpc/conn.h"
 #include "rpc/listen.h"
 #include "rpc/porch.h"
+#include "rpc/zip.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,20 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
     el_loop_flush(check->data);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    struct el_loop *loop = idle->data;
+    if (!cds_list_empty(&loop->zips))
+        el_zip_turn(loop);
+    if (cds_list_empty(&loop->zips))
+        uv_idle_stop(idle);
+}
+
+void el_loop_keep_turning(struct el_loop *loop)
+{
+    uv_idle_start(&loop->idle, on_idle);
 }
 
 const char *el_loop_date(struct el_loop *loop)
@@ -276,6 +291,7 @@ static void end_if_done(struct el_loop *loop)
     close_handle(&loop->deadline_timer);
     close_handle(&loop->prepare);
     close_handle(&loop->check);
+    close_handle(&loop->idle);
 }
 
 void el_loop_drain(struct el_loop *loop, uint32_t grace_ms)
@@ -294,6 +310,7 @@ struct el_status *el_loop_init(struct el_loop *loop, uint32_t index, const struc
     loop->connections = connections;
     loop->open.index = index;
     loop->deadline_armed_ms = UINT64_MAX;
+    CDS_INIT_LIST_HEAD(&loop->zips);
     CDS_INIT_LIST_HEAD(&loop->guests);
     CDS_INIT_LIST_HEAD(&loop->conns);
     CDS_INIT_LIST_HEAD(&loop->dirty);
@@ -317,8 +334,9 @@ struct el_status *el_loop_init(struct el_loop *loop, uint32_t index, const struc
     uv_timer_init(&loop->open.uv, &loop->deadline_timer);
     uv_prepare_init(&loop->open.uv, &loop->prepare);
     uv_check_init(&loop->open.uv, &loop->check);
+    uv_idle_init(&loop->open.uv, &loop->idle);
     loop->wake.data = loop->sweep.data = loop->deadline_timer.data = loop;
-    loop->prepare.data = loop->check.data = loop;
+    loop->prepare.data = loop->check.data = loop->idle.data = loop;
     uv_prepare_start(&loop->prepare, on_prepare);
     uv_check_start(&loop->check, on_check);
     uv_timer_start(&loop->sweep, on_sweep, SWEEP_MS, SWEEP_MS);

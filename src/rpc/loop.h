@@ -42,8 +42,15 @@ struct el_rpc_settings {
     size_t max_header_bytes;
     uint32_t max_connections;
     uint32_t max_streams;
+    uint32_t max_running; /* calls of a connection; 0: any number */
+    enum el_grpc_compression compression;
+    struct el_loop *const *loops; /* all of the server; NULL: there is one */
+    uint32_t loop_count;
     uint32_t header_timeout_ms;
     uint32_t idle_timeout_ms;
+    struct el_grpc_times grpc_times;
+    size_t max_grpc_message_bytes;
+    size_t max_reply_bytes;
     nghttp2_option *h2_option;
     nghttp2_session_callbacks *h2_callbacks;
 };
@@ -84,8 +91,10 @@ struct el_loop {
     uv_timer_t deadline_timer;
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_idle_t idle;             /* active while there are zips: the next turn comes at once */
     uint64_t deadline_armed_ms; /* uv clock; UINT64_MAX: not armed */
 
+    struct cds_list_head zips;   /* zip.h */
     struct cds_list_head guests; /* porch.h */
     size_t guest_count;
     struct cds_list_head conns;
@@ -93,6 +102,8 @@ struct el_loop {
     size_t conn_count;
     size_t buffered_bytes; /* of requests and answers in memory, for max_loop_bytes */
 
+    _Atomic uint32_t
+        busy; /* connections with running calls; written by the loop, read by all, relaxed: it is a measure */
     struct el_deadlines deadlines;
     struct cds_list_head orphans; /* calls that have lost their stream and not yet their handler */
     struct cds_list_head free_calls;
@@ -138,6 +149,9 @@ void el_loop_adopt(struct el_loop *loop, int fd, const struct el_listener *liste
 
 /* Arms the timer for the first deadline. Called after one was added. */
 void el_loop_arm_deadline(struct el_loop *loop);
+
+/* There is work for the next turns, too (zips). */
+void el_loop_keep_turning(struct el_loop *loop);
 
 /* "Tue, 24 Nov 2026 06:00:00 GMT", formatted once a second. */
 const char *el_loop_date(struct el_loop *loop);

@@ -9,9 +9,11 @@
 #include "rpc/call.h"
 #include "rpc/h2.h"
 #include "rpc/texts.h"
+#include "rpc/zip.h"
 
 #include <string.h>
 
+#define MIN_ZIPPED_BYTES ((size_t)1024)
 #define MAX_QUEUED_BYTES ((size_t)16 * 1024 * 1024) /* of a streamed answer that the client does not read */
 
 /* A header whose texts outlive the session. */
@@ -20,6 +22,8 @@
         (uint8_t *)(uintptr_t)(name_), (uint8_t *)(uintptr_t)(value_), sizeof(name_) - 1, sizeof(value_) - 1, \
             NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                                      \
     }
+
+#define ACCEPTED FIXED("grpc-accept-encoding", "identity, deflate, gzip")
 
 static const char status_numbers[EL_CODES][3] = { "0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                                   "9", "10", "11", "12", "13", "14", "15", "16" };
@@ -47,18 +51,26 @@ static void check_submitted(struct el_grpc_call *call, int error)
 
 static void submit_headers(struct el_grpc_call *call)
 {
-    static const nghttp2_nv headers[] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc"),
-                                          FIXED("grpc-accept-encoding", "identity, deflate, gzip") };
+    static const nghttp2_nv plain[] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc"), ACCEPTED };
+    static const nghttp2_nv gzip[] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc"), ACCEPTED,
+                                       FIXED("grpc-encoding", "gzip") };
+    static const nghttp2_nv deflate[] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc"), ACCEPTED,
+                                          FIXED("grpc-encoding", "deflate") };
+    const bool is_plain = call->reply_encoding == EL_ENCODING_IDENTITY;
+    const nghttp2_nv *headers = is_plain ? plain : call->reply_encoding == EL_ENCODING_GZIP ? gzip : deflate;
     nghttp2_data_provider data = { .source.ptr = call, .read_callback = el_call_read };
     call->response_begun = true;
-    check_submitted(call, nghttp2_submit_response(call->h2->session, call->stream_id, headers,
-                                                  sizeof(headers) / sizeof(headers[0]), &data));
+    check_submitted(call,
+                    nghttp2_submit_response(call->h2->session, call->stream_id, headers, is_plain ? 3 : 4, &data));
 }
 
 static void submit_trailers_only(struct el_grpc_call *call)
 {
-    nghttp2_nv headers[4] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc") };
+    static const nghttp2_nv accepted = ACCEPTED;
+    nghttp2_nv headers[5] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc") };
     size_t count = 2 + put_status(call, headers + 2);
+    if (call->encoding == EL_ENCODING_UNKNOWN)
+        headers[count++] = accepted;
     check_submitted(call, nghttp2_submit_response(call->h2->session, call->stream_id, headers, count, NULL));
 }
 
@@ -66,6 +78,11 @@ static void submit_trailers_only(struct el_grpc_call *call)
 static void finish(struct el_grpc_call *call, enum el_code code, const char *message)
 {
     el_deadline_remove(&call->loop->deadlines, &call->deadline);
+    el_zip_cancel(call->zip);
+    call->zip = NULL;
+    el_call_uncount(call);
+    if (call->state == EL_CALL_WAITING)
+        cds_list_del(&call->turn);
     call->state = EL_CALL_ANSWERED;
     call->active_ms = uv_now(&call->loop->open.uv);
     call->finished = true;
@@ -96,9 +113,9 @@ void el_call_refuse_http(struct el_grpc_call *call, const char *status)
     check_submitted(call, nghttp2_submit_response(call->h2->session, call->stream_id, headers, count, NULL));
 }
 
-static void put_prefix(uint8_t prefix[5], size_t size)
+static void put_prefix(uint8_t prefix[5], bool compressed, size_t size)
 {
-    prefix[0] = 0; /* not compressed */
+    prefix[0] = compressed;
     prefix[1] = (uint8_t)(size >> 24);
     prefix[2] = (uint8_t)(size >> 16);
     prefix[3] = (uint8_t)(size >> 8);
@@ -110,8 +127,8 @@ static const char *reply_problem(struct el_grpc_call *call)
 {
     if (call->reply.failed)
         return "out of memory for the answer";
-    if (call->reply.size > UINT32_MAX)
-        return "the answer is larger than a gRPC message can be";
+    if (call->reply.size > call->loop->settings->max_reply_bytes)
+        return "the answer is larger than this server sends";
     if (!el_call_charge(call, call->reply.size))
         return "too many bytes of answers are in memory already";
     return NULL;
@@ -120,7 +137,7 @@ static const char *reply_problem(struct el_grpc_call *call)
 static void enqueue(struct el_grpc_call *call)
 {
     uint8_t prefix[5];
-    put_prefix(prefix, call->reply.size);
+    put_prefix(prefix, false, call->reply.size);
     el_buf_append(&call->queue, prefix, sizeof(prefix));
     el_buf_append(&call->queue, call->reply.data, call->reply.size);
     call->queued_bytes += call->reply.size;
@@ -131,6 +148,62 @@ static void enqueue(struct el_grpc_call *call)
 struct el_buf *el_grpc_reply_buf(struct el_grpc_call *call)
 {
     return &call->reply;
+}
+
+/* The unary answer as it is in the buffer. */
+static void send_whole(struct el_grpc_call *call)
+{
+    put_prefix(call->out_head, call->reply_encoding != EL_ENCODING_IDENTITY, call->reply.size);
+    call->out_head_size = sizeof(call->out_head);
+    call->out = &call->reply;
+    call->finished = true;
+    submit_headers(call);
+}
+
+static enum el_call_encoding wanted_encoding(const struct el_grpc_call *call)
+{
+    const enum el_grpc_compression always = call->loop->settings->compression;
+    if (always == EL_GRPC_AS_ASKED && !call->compressed)
+        return EL_ENCODING_IDENTITY;
+    const enum el_call_encoding encoding = always == EL_GRPC_GZIP      ? EL_ENCODING_GZIP
+                                           : always == EL_GRPC_DEFLATE ? EL_ENCODING_DEFLATE
+                                                                       : call->encoding;
+    const char *accepted = el_grpc_metadata(call, "grpc-accept-encoding");
+    if (call->reply.size < MIN_ZIPPED_BYTES || accepted == NULL ||
+        !el_rpc_text_lists(accepted, encoding == EL_ENCODING_GZIP ? "gzip" : "deflate"))
+        return EL_ENCODING_IDENTITY;
+    return encoding;
+}
+
+/* What does not become smaller goes as it is. */
+static void zipped(void *argument, enum el_zipped result, struct el_buf *whole)
+{
+    struct el_grpc_call *call = argument;
+    call->zip = NULL;
+    if (result == EL_ZIPPED) {
+        el_buf_free(&call->reply);
+        call->reply = *whole;
+    } else {
+        call->reply_encoding = EL_ENCODING_IDENTITY;
+    }
+    call->active_ms = uv_now(&call->loop->open.uv);
+    send_whole(call);
+}
+
+/* True if the answer is taken care of. */
+static bool begin_zip(struct el_grpc_call *call)
+{
+    static const struct el_zip_owner owner = { .done = zipped };
+    call->reply_encoding = wanted_encoding(call);
+    if (call->reply_encoding == EL_ENCODING_IDENTITY)
+        return false;
+    struct el_buf whole;
+    enum el_zip_kind kind = call->reply_encoding == EL_ENCODING_GZIP ? EL_ZIP_GZIP : EL_ZIP_ZLIB;
+    enum el_zipped result = el_zip_begin(call->loop, kind, call->reply.data, call->reply.size, call->reply.size - 1,
+                                         &owner, call, &whole, &call->zip);
+    if (result != EL_ZIP_GOES_ON)
+        zipped(call, result, &whole);
+    return true;
 }
 
 void el_grpc_reply(struct el_grpc_call *call)
@@ -149,15 +222,13 @@ void el_grpc_reply(struct el_grpc_call *call)
         finish(call, EL_RESOURCE_EXHAUSTED, problem);
         return;
     }
-    put_prefix(call->out_head, call->reply.size);
-    call->out_head_size = sizeof(call->out_head);
-    call->out = &call->reply;
     el_deadline_remove(&call->loop->deadlines, &call->deadline);
+    el_call_uncount(call);
     call->state = EL_CALL_ANSWERED;
     call->active_ms = uv_now(&call->loop->open.uv);
-    call->finished = true;
+    if (!begin_zip(call))
+        send_whole(call);
     el_call_forget_message(call);
-    submit_headers(call);
 }
 
 /* Not at once: the handler is in the middle of a send. The deadline timer ends the call and tells it. */

@@ -114,7 +114,7 @@ void el_http_add_header(struct el_http_request *request, const char *name, const
 /* Where the answer's body is written. */
 struct el_buf *el_http_reply_buf(struct el_http_request *request);
 
-/* Sends status code, headers and the body in the buffer. content_type NULL: none. Ends the request. */
+/* Sends status code, headers and the body in the buffer. content_type: a constant; NULL: none. Ends the request. */
 void el_http_reply(struct el_http_request *request, unsigned code, const char *content_type);
 
 /* Streaming (events --follow): headers now, chunks later, an end. After el_http_stream() use the next two only. */
@@ -140,6 +140,23 @@ struct el_listener {
     void *argument;
 };
 
+/* How answers go out to clients that accept it; small ones never are compressed. */
+enum el_grpc_compression {
+    EL_GRPC_AS_ASKED, /* as the request came */
+    EL_GRPC_DEFLATE,
+    EL_GRPC_GZIP
+};
+
+/* Of HTTP/2 connections, looked at once a second. */
+struct el_grpc_times {
+    uint64_t idle_ms;      /* without calls, then it ends; 0: el_rpc_options.idle_timeout_ms */
+    uint64_t age_ms;       /* then it takes no new calls, and ends with the last; 0: any. A tenth more or less */
+    uint64_t age_grace_ms; /* for those calls; 0: any */
+    uint64_t keepalive_ms; /* a client that is silent for so long is asked whether it is there; 0: never */
+    uint64_t keepalive_timeout_ms; /* and has so long to answer; 0: 20,000 */
+    bool keepalive_idle;           /* also without calls */
+};
+
 struct el_rpc_options {
     const struct el_log *log;
     uint32_t loops;
@@ -147,13 +164,23 @@ struct el_rpc_options {
     size_t listener_count;
     const struct el_grpc_method *methods;
     size_t method_count;
-    size_t max_message_bytes;    /* a request message or body; 0: 2 GiB - 1 */
+    size_t max_message_bytes;      /* a request message or body; 0: 2 GiB - 1 */
+    size_t max_grpc_message_bytes; /* a gRPC request message; 0: max_message_bytes, and never above it */
+    size_t max_reply_bytes;        /* a gRPC answer; 0: as large as one can be */
+    struct el_grpc_times grpc_times;
     size_t max_inflated_bytes;   /* what a compressed one may become; 0: 256 MiB, never above max_message_bytes */
     size_t max_connection_bytes; /* all messages of a connection that are in memory; 0: max_message_bytes */
     size_t max_loop_bytes;       /* the same, for all connections of an event loop; 0: 4 GiB */
     size_t max_header_bytes;     /* 0: 64 KiB */
     uint32_t max_connections;    /* per server; 0: 10,000 */
     uint32_t max_streams;        /* per HTTP/2 connection; 0: 1,000 */
+    /*
+     * Calls that handlers have at the same time, of one connection, when it is the only one with calls; two such
+     * connections may have half as many each, and so on down to 16. The others wait their turn. Methods that stream do
+     * not count. 0: no limit.
+     */
+    uint32_t max_running;
+    enum el_grpc_compression compression;
     uint32_t
         header_timeout_ms;    /* a client that does not finish its headers, preface or body chunk in time; 0: 30,000 */
     uint32_t idle_timeout_ms; /* a connection without requests; 0: 3,600,000 */

@@ -18,6 +18,7 @@
 #define DEFAULT_STREAMS 1000
 #define DEFAULT_HEADER_TIMEOUT_MS 30000
 #define DEFAULT_IDLE_TIMEOUT_MS 3600000
+#define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000 /* gRPC's */
 
 struct thread_of_loop {
     struct el_rpc_server *server;
@@ -37,6 +38,7 @@ struct el_rpc_server {
     void *argument;
     _Atomic uint32_t connections;
     struct thread_of_loop *threads;
+    struct el_loop **loop_list; /* those of the threads, for the settings */
     uint32_t loops;
 
     pthread_mutex_t lock; /* guards the three below: the start's hand-shake */
@@ -67,11 +69,25 @@ static struct el_status *copy_options(struct el_rpc_server *server, const struct
     if (settings->max_inflated_bytes > settings->max_message_bytes)
         settings->max_inflated_bytes = settings->max_message_bytes;
 
+    settings->max_running = options->max_running;
+    settings->grpc_times = options->grpc_times;
+    if (settings->grpc_times.idle_ms == 0)
+        settings->grpc_times.idle_ms = settings->idle_timeout_ms;
+    if (settings->grpc_times.keepalive_timeout_ms == 0)
+        settings->grpc_times.keepalive_timeout_ms = DEFAULT_KEEPALIVE_TIMEOUT_MS;
+    settings->max_grpc_message_bytes = or_default(options->max_grpc_message_bytes, settings->max_message_bytes);
+    if (settings->max_grpc_message_bytes > settings->max_message_bytes)
+        settings->max_grpc_message_bytes = settings->max_message_bytes;
+    settings->max_reply_bytes = or_default(options->max_reply_bytes, UINT32_MAX);
+    settings->compression = options->compression;
+
     server->listeners = calloc(options->listener_count, sizeof(*server->listeners));
     server->ports = calloc(options->listener_count, sizeof(*server->ports));
     server->methods = calloc(options->method_count + 1, sizeof(*server->methods));
     server->threads = calloc(options->loops, sizeof(*server->threads));
-    if (server->listeners == NULL || server->ports == NULL || server->methods == NULL || server->threads == NULL)
+    server->loop_list = calloc(options->loops, sizeof(*server->loop_list));
+    if (server->listeners == NULL || server->ports == NULL || server->methods == NULL || server->threads == NULL ||
+        server->loop_list == NULL)
         return el_status_no_memory();
     server->loops = options->loops;
     for (size_t i = 0; i < options->listener_count; i++) {
@@ -90,6 +106,8 @@ static struct el_status *copy_options(struct el_rpc_server *server, const struct
         if (to->path == NULL)
             return el_status_no_memory();
     }
+    settings->loops = server->loop_list;
+    settings->loop_count = server->loops;
     settings->methods = server->methods;
     settings->method_count = server->method_count;
     server->on_loop_start = options->on_loop_start;
@@ -102,6 +120,7 @@ static struct el_status *make_loops(struct el_rpc_server *server, const struct e
     for (uint32_t i = 0; i < server->loops; i++) {
         struct el_loop *loop = &server->threads[i].loop;
         server->threads[i].server = server;
+        server->loop_list[i] = loop;
         EL_TRY(el_loop_init(loop, i, &server->settings, &server->connections));
         loop->on_drain = options->on_loop_drain;
         loop->on_stop = options->on_loop_stop;
@@ -216,6 +235,7 @@ static void free_server(struct el_rpc_server *server)
     free(server->ports);
     free(server->methods);
     free(server->threads);
+    free(server->loop_list);
     free(server);
 }
 

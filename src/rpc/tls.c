@@ -115,11 +115,11 @@ static struct el_status *use_authorities(SSL_CTX *context, const struct el_tls_o
     return status;
 }
 
-/* The first of ours that the client also speaks; none: the alert "no application protocol". */
+/* The first of ours that the client also speaks. Clients of gRPC speak HTTP/2 only, those of REST often both. None: the alert "no application protocol". */
 static int choose_protocol(SSL *session, const unsigned char **chosen, unsigned char *size,
                            const unsigned char *offered, unsigned offered_size, void *argument)
 {
-    static const unsigned char both[] = "\2h2\10http/1.1", h1[] = "\10http/1.1", h2[] = "\2h2";
+    static const unsigned char both[] = "\10http/1.1\2h2", h1[] = "\10http/1.1", h2[] = "\2h2";
     const unsigned protocols = (unsigned)(uintptr_t)SSL_get_app_data(session);
     const unsigned char *ours = protocols == EL_TLS_H1 ? h1 : protocols == EL_TLS_H2 ? h2 : both;
     unsigned char *found;

@@ -178,7 +178,7 @@ def test_rest_s_port_speaks_grpc_if_asked(authority, encrypted):
         body = json.dumps({"instances": image.tolist()})
         if encrypted:
             answers = [https(server.rest_port, context_of(authority.cert, protocols=protocols), "POST",
-                             "/v1/models/digits:predict", body) for protocols in ((), ("http/1.1",))]
+                             "/v1/models/digits:predict", body) for protocols in ((), ("http/1.1",), ("h2", "http/1.1"))]
         else:
             answers = [server.rest("POST", "/v1/models/digits:predict", body)]
         for status, answer in answers:

@@ -182,11 +182,12 @@ void fixture_start(struct fixture *fixture, const struct el_rpc_options *base)
     const struct el_listener listeners[] = {
         { .type = EL_LISTEN_GRPC, .address = "127.0.0.1" },
         { .type = EL_LISTEN_HTTP, .address = "::", .compress = true, .handler = http, .argument = fixture },
+        { .type = EL_LISTEN_HTTP, .address = "::", .grpc_too = true, .handler = http, .argument = fixture },
     };
     struct el_rpc_options options = base != NULL ? *base : (struct el_rpc_options){ 0 };
     options.loops = options.loops == 0 ? 1 : options.loops;
     options.listeners = listeners;
-    options.listener_count = 2;
+    options.listener_count = 3;
     options.methods = methods;
     options.method_count = sizeof(methods) / sizeof(methods[0]);
     struct el_status *status = el_rpc_server_start(&options, &fixture->server);
@@ -194,6 +195,7 @@ void fixture_start(struct fixture *fixture, const struct el_rpc_options *base)
         fail_msg("%s", el_status_text(status));
     fixture->grpc_port = el_rpc_server_port(fixture->server, 0);
     fixture->http_port = el_rpc_server_port(fixture->server, 1);
+    fixture->both_port = el_rpc_server_port(fixture->server, 2);
 }
 
 void fixture_stop(struct fixture *fixture)

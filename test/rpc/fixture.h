@@ -22,7 +22,7 @@
 
 struct fixture {
     struct el_rpc_server *server;
-    uint16_t grpc_port, http_port;
+    uint16_t grpc_port, http_port, both_port;
     _Atomic unsigned begun, cancelled; /* calls and requests of the handlers that do not answer by themselves */
     struct el_grpc_call *_Atomic held; /* of /t.T/Held */
 };
@@ -31,7 +31,7 @@ struct fixture {
  * Starts a server with one loop on free ports. base: limits to use, or NULL; its listeners and methods are ours:
  * gRPC /t.T/Echo, /t.T/Never (until cancelled), /t.T/Held (never, and sets no on_cancel), /t.T/Release
  * (answers that one, and then the caller with its message), /t.T/Flood (streams for ever); HTTP "/never" (until cancelled), "/flood" (likewise), "/big" (1 MiB of 'b'),
- * all else echoes the body of a POST and the target of the others.
+ * all else echoes the body of a POST and the target of the others. both_port speaks either.
  */
 void fixture_start(struct fixture *fixture, const struct el_rpc_options *base);
 

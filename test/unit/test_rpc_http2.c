@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../rpc/fixture.h"
+#include "rpc/zip.h"
 
 #include "base/clock.h"
 
@@ -132,6 +133,53 @@ static void wrong_requests_get_a_status(void **state)
             fail_msg("case %zu: status %d (%s), expected %d", i, answer->grpc_status, answer->grpc_message,
                      cases[i].status);
         close(fd);
+    }
+}
+
+static void answers_are_compressed_as_the_request_was(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        enum el_zip_kind kind;
+        size_t size; /* of the message */
+        const char *encoding, *accepted;
+        uint8_t flag; /* of the answer */
+    } cases[] = {
+        { EL_ZIP_GZIP, 5000, "gzip", "identity, deflate, gzip", 1 },
+        { EL_ZIP_ZLIB, 5000, "deflate", "identity, deflate, gzip", 1 },
+        { EL_ZIP_GZIP, 5000, "gzip", "identity, deflate", 0 },
+        { EL_ZIP_GZIP, 500, "gzip", "gzip", 0 },     /* too small to be worth it */
+        { EL_ZIP_GZIP, 3000000, "gzip", "gzip", 1 }, /* takes several turns, in and out */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t block[512], *plain = malloc(cases[i].size);
+        assert_non_null(plain);
+        memset(plain, 'z', cases[i].size);
+        struct el_buf packed = { 0 }, message = { 0 }, back = { 0 };
+        assert_int_equal(el_zip_whole(cases[i].kind, plain, cases[i].size, SIZE_MAX, &packed), EL_ZIPPED);
+        el_buf_byte(&message, 1);
+        for (int shift = 24; shift >= 0; shift -= 8)
+            el_buf_byte(&message, (uint8_t)(packed.size >> shift));
+        el_buf_append(&message, packed.data, packed.size);
+        int fd = h2_connect(fixture->grpc_port);
+        size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", "grpc-encoding", cases[i].encoding,
+                                 "grpc-accept-encoding", cases[i].accepted, NULL);
+        assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, 1, block, size));
+        assert_true(h2_send(fd, FRAME_DATA, FLAG_END_STREAM, 1, message.data, message.size));
+        const struct h2_answer *answer = answer_of(fd, 1);
+        assert_int_equal(answer->grpc_status, 0);
+        assert_int_equal(answer->body[0], cases[i].flag);
+        if (cases[i].flag == 1) {
+            assert_int_equal(el_zip_whole(EL_ZIP_INFLATE, answer->body + 5, answer->body_size - 5, SIZE_MAX, &back),
+                             EL_ZIPPED);
+            assert_int_equal(back.size, cases[i].size);
+            assert_memory_equal(back.data, plain, cases[i].size);
+        }
+        close(fd);
+        el_buf_free(&packed);
+        el_buf_free(&message);
+        el_buf_free(&back);
+        free(plain);
     }
 }
 
@@ -430,6 +478,7 @@ int main(void)
         cmocka_unit_test(what_is_no_grpc_is_answered_with_http),
         cmocka_unit_test(whoever_speaks_http_1_is_told_what_this_port_is),
         cmocka_unit_test(wrong_requests_get_a_status),
+        cmocka_unit_test(answers_are_compressed_as_the_request_was),
         cmocka_unit_test(a_promise_of_64_megabytes_costs_nothing),
         cmocka_unit_test(unanswered_requests_of_a_connection_have_a_memory_limit),
         cmocka_unit_test(too_many_streams_are_refused_so_that_clients_try_again),

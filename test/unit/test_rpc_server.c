@@ -203,11 +203,141 @@ static void idle_connections_are_closed(void **state)
     fixture_stop(&fixture);
 }
 
+/* /t.T/Never from `first` on, every second number. */
+static void call_never(int fd, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(h2_call(fd, first + 2 * i, "/t.T/Never", "x", 1));
+}
+
+static void assert_answered(int fd, uint32_t stream)
+{
+    static struct h2_answer answer;
+    assert_true(h2_call(fd, stream, "/t.T/Echo", "hello", 5));
+    h2_receive_answer(fd, stream, &answer);
+    assert_int_equal(answer.grpc_status, 0);
+}
+
+/* Everything that was sent before it is taken in when it is answered. */
+static void ping(int fd)
+{
+    static struct frame frame;
+    assert_true(h2_send(fd, FRAME_PING, 0, 0, "12345678", 8));
+    do {
+        assert_true(h2_receive(fd, &frame));
+    } while (frame.type != FRAME_PING || (frame.flags & FLAG_ACK) == 0);
+}
+
+static void every_connection_has_its_part_of_what_runs(void **state)
+{
+    (void)state;
+    static const uint8_t cancel[4] = { 0, 0, 0, 8 };
+    const struct el_rpc_options options = { .max_running = 64 };
+    struct fixture fixture;
+    fixture_start(&fixture, &options);
+    int greedy = h2_connect(fixture.grpc_port), second = h2_connect(fixture.grpc_port),
+        modest = h2_connect(fixture.grpc_port);
+    call_never(greedy, 1, 100);
+    ping(greedy);
+    assert_int_equal(atomic_load(&fixture.begun), 64); /* all, while it is alone; 36 wait */
+    call_never(second, 1, 100);
+    ping(second);
+    assert_int_equal(atomic_load(&fixture.begun), 64 + 32);
+    assert_answered(modest, 1);
+    /* A call that waits is cancelled without having been anywhere; one that runs makes room for the next if its
+     * connection has no more than its part, which the greedy one has. */
+    assert_true(h2_send(greedy, FRAME_RST_STREAM, 0, 1 + 2 * 99, cancel, sizeof(cancel)));
+    assert_true(h2_send(greedy, FRAME_RST_STREAM, 0, 1, cancel, sizeof(cancel)));
+    assert_true(h2_send(second, FRAME_RST_STREAM, 0, 1, cancel, sizeof(cancel)));
+    ping(greedy);
+    ping(second);
+    wait_for_count(&fixture.begun, 64 + 32 + 1);
+    assert_int_equal(atomic_load(&fixture.cancelled), 2);
+    close(second);
+    wait_for_connections(&fixture, 2);
+    assert_true(h2_send(greedy, FRAME_RST_STREAM, 0, 3, cancel, sizeof(cancel)));
+    wait_for_count(&fixture.begun, 64 + 32 + 1 + 2); /* alone again: both places are filled */
+    ping(greedy);
+    assert_int_equal(atomic_load(&fixture.begun), 64 + 32 + 1 + 2);
+    close(greedy);
+    wait_for_connections(&fixture, 1);
+    assert_answered(modest, 3);
+    close(modest);
+    fixture_stop(&fixture);
+}
+
+static void connections_grow_old_and_silent_clients_are_let_go(void **state)
+{
+    (void)state;
+    const struct el_rpc_options options = { .grpc_times = { .age_ms = 1500,
+                                                            .age_grace_ms = 1,
+                                                            .keepalive_ms = 1,
+                                                            .keepalive_timeout_ms = 1,
+                                                            .keepalive_idle = true } };
+    struct fixture fixture;
+    static struct h2_answer answer;
+    static char rest[4096];
+    fixture_start(&fixture, &options);
+    int silent = h2_connect(fixture.grpc_port); /* it never answers a PING */
+    int lively = h2_connect(fixture.grpc_port);
+    assert_true(h2_call(lively, 1, "/t.T/Never", "x", 1));
+    h2_receive_answer(lively, 1, &answer); /* answers PINGs while it waits */
+    assert_int_equal(answer.grpc_status, EL_UNAVAILABLE);
+    assert_int_equal(answer.goaway, 1); /* NO_ERROR */
+    while (client_receive_all(silent, rest, sizeof(rest)) == sizeof(rest) - 1) {
+    }
+    close(lively);
+    wait_for_connections(&fixture, 0);
+    close(silent);
+    fixture_stop(&fixture);
+}
+
+static void one_port_may_speak_http_1_and_2(void **state)
+{
+    (void)state;
+    const struct el_rpc_options options = { .header_timeout_ms = 1000 };
+    struct fixture fixture;
+    static char text[4096];
+    fixture_start(&fixture, &options);
+    int silent = client_connect(fixture.both_port);
+    int undecided = client_connect(fixture.both_port);
+    assert_true(client_text(undecided, "PR"));
+    int gone = client_connect(fixture.both_port);
+    assert_true(client_text(gone, "P"));
+    close(gone);
+    int grpc = h2_connect(fixture.both_port);
+    assert_answered(grpc, 1);
+    int slow = client_connect(fixture.both_port);
+    for (const char *at = "PRXY / HTTP/1.1\r\n\r\n"; *at != 0; at++) /* like HTTP/2 for two letters */
+        assert_true(client_send(slow, at, 1));
+    client_receive_answer(slow, text, sizeof(text));
+    assert_non_null(strstr(text, "HTTP/1.1 501"));
+    int rest = client_connect(fixture.both_port);
+    assert_true(client_text(rest, "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"));
+    client_receive_answer(rest, text, sizeof(text));
+    assert_non_null(strstr(text, "\r\n\r\nbody"));
+    /* Who never says what it speaks is shown out. */
+    assert_int_equal(client_receive_all(silent, text, sizeof(text)), 0);
+    assert_int_equal(client_receive_all(undecided, text, sizeof(text)), 0);
+    close(silent);
+    close(undecided);
+    close(slow);
+    int late = client_connect(fixture.both_port); /* and does not hold up the end */
+    wait_for_connections(&fixture, 2);
+    fixture_stop(&fixture);
+    close(late);
+    close(grpc);
+    close(rest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_port_in_use_is_named_and_nothing_is_left_behind),
         cmocka_unit_test(a_wrong_address_is_named),
+        cmocka_unit_test(one_port_may_speak_http_1_and_2),
+        cmocka_unit_test(connections_grow_old_and_silent_clients_are_let_go),
+        cmocka_unit_test(every_connection_has_its_part_of_what_runs),
         cmocka_unit_test(loops_begin_drain_and_end),
         cmocka_unit_test(a_loop_that_does_not_start_ends_the_others),
         cmocka_unit_test(connections_beyond_the_limit_are_refused),

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "rpc/deadline.h"
-#include "rpc/inflate.h"
+#include "rpc/zip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,19 +125,19 @@ static void what_was_packed_comes_back_up_to_the_limit(void **state)
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(i * i >> 7);
     struct el_buf packed = { 0 }, back = { 0 };
-    assert_true(el_gzip(bytes, size, &packed));
-    assert_int_equal(el_inflate(packed.data, packed.size, size, &back), EL_INFLATED);
+    assert_int_equal(el_zip_whole(EL_ZIP_GZIP, bytes, size, SIZE_MAX, &packed), EL_ZIPPED);
+    assert_int_equal(el_zip_whole(EL_ZIP_INFLATE, packed.data, packed.size, size, &back), EL_ZIPPED);
     assert_int_equal(back.size, size);
     assert_memory_equal(back.data, bytes, size);
-    el_buf_clear(&back);
-    assert_int_equal(el_inflate(packed.data, packed.size, size - 1, &back), EL_INFLATE_TOO_BIG);
+    el_buf_free(&back);
+    assert_int_equal(el_zip_whole(EL_ZIP_INFLATE, packed.data, packed.size, size - 1, &back), EL_ZIP_TOO_BIG);
     for (size_t cut = 0; cut < packed.size; cut += 1 + packed.size / 50) {
-        el_buf_clear(&back);
-        assert_int_equal(el_inflate(packed.data, cut, size, &back), EL_INFLATE_CORRUPT);
+        el_buf_free(&back);
+        assert_int_equal(el_zip_whole(EL_ZIP_INFLATE, packed.data, cut, size, &back), EL_ZIP_CORRUPT);
     }
     packed.data[packed.size / 2] ^= 0x55;
-    el_buf_clear(&back);
-    assert_int_not_equal(el_inflate(packed.data, packed.size, size, &back), EL_INFLATED);
+    el_buf_free(&back);
+    assert_int_not_equal(el_zip_whole(EL_ZIP_INFLATE, packed.data, packed.size, size, &back), EL_ZIPPED);
     el_buf_free(&packed);
     el_buf_free(&back);
     free(bytes);

@@ -131,6 +131,9 @@ void el_api_metrics(struct el_http_request *request, struct el_api *api);
 void el_api_rest_fail(struct el_http_request *request, const struct el_status *status);
 unsigned el_api_http_code(enum el_code code);
 
+/* A copy of text with %XX replaced; a `%` that starts none stays; a zero byte behind it. NULL without memory. */
+char *el_api_percent_decode(const char *text, size_t size, size_t *decoded_size);
+
 /* True if target was one of the admin API's and is answered. */
 bool el_api_admin(struct el_http_request *request, struct el_api *api);
 

@@ -76,8 +76,7 @@ static int hex(char c)
     return -1;
 }
 
-/* A copy of text with %XX replaced; a `%` that starts none stays. NULL without memory. */
-static char *percent_decode(const char *text, size_t size, size_t *decoded_size)
+char *el_api_percent_decode(const char *text, size_t size, size_t *decoded_size)
 {
     char *decoded = malloc(size + 1);
     if (decoded == NULL)
@@ -122,7 +121,7 @@ static bool read_version_or_label(const char **at, const char *end, struct el_re
             count = (size_t)(end - label);
         if (count == 0)
             return false;
-        target->label = percent_decode(label, count, &target->label_size);
+        target->label = el_api_percent_decode(label, count, &target->label_size);
         if (target->label == NULL)
             *status = el_status_no_memory();
         *at = label + count;
@@ -138,35 +137,21 @@ static bool is_rest(const char *at, const char *end, const char *text)
 }
 
 /*
- * Takes a path apart. False: it is none of the API's. status: it is, and yet cannot be answered. target is to be freed in
- * every case.
+ * What comes behind the name, if there is one: version or label, and the verb. False: not of that form. The verb's case
+ * counts, the word metadata is found in any case and means it in small letters only: as theirs.
  */
-static bool parse_target(const char *path, const char *end, struct el_rest_target *target, enum verb *verb,
-                         struct el_status **status)
+static bool read_rest(const char *at, const char *end, struct el_rest_target *target, enum verb *verb,
+                      struct el_status **status)
 {
     *verb = VERB_NONE;
-    const char *at = path + sizeof PREFIX - 1;
-    if ((size_t)(end - path) < sizeof PREFIX - 1 || strncasecmp(path, PREFIX, sizeof PREFIX - 1) != 0)
-        return false;
-    if (at < end && *at == '/' && strncasecmp(at, "/metadata", (size_t)(end - at)) != 0) {
-        const char *name = at + 1;
-        size_t count = strcspn(name, "/:");
-        if (count > (size_t)(end - name))
-            count = (size_t)(end - name);
-        if (count == 0)
-            return false;
-        target->model = percent_decode(name, count, &target->model_size);
-        if (target->model == NULL)
-            *status = el_status_no_memory();
-        at = name + count;
-    }
     if (!read_version_or_label(&at, end, target, status))
         return false;
-    /* The verb's case counts, the word metadata is found in any case and means it in small letters only: as theirs. */
     if (at == end || (is_rest(at, end, "/metadata") && strncmp(at, "/metadata", 9) != 0))
         return true;
     if (is_rest(at, end, "/metadata"))
         *verb = VERB_METADATA;
+    else if (target->model == NULL)
+        return false;
     else if (strncmp(at, ":predict", 8) == 0 && end - at == 8)
         *verb = VERB_PREDICT;
     else if (strncmp(at, ":classify", 9) == 0 && end - at == 9)
@@ -176,6 +161,47 @@ static bool parse_target(const char *path, const char *end, struct el_rest_targe
     else
         return false;
     return true;
+}
+
+static void clear_target(struct el_rest_target *target, struct el_status **status)
+{
+    free_target(target);
+    *target = (struct el_rest_target){ 0 };
+    el_status_free(*status);
+    *status = NULL;
+}
+
+/*
+ * Takes a path apart. False: it is none of the API's. status: it is, and yet cannot be answered. target is to be freed in
+ * every case. A first piece is a model's name if the path can be read so (/v1/models/metadata asks for the model metadata), and
+ * only else the beginning of what comes behind one (/v1/models/versions/1).
+ */
+static bool parse_target(const char *path, const char *end, struct el_rest_target *target, enum verb *verb,
+                         struct el_status **status)
+{
+    const char *at = path + sizeof PREFIX - 1;
+    if ((size_t)(end - path) < sizeof PREFIX - 1 || strncasecmp(path, PREFIX, sizeof PREFIX - 1) != 0)
+        return false;
+    if (at < end && *at == '/') {
+        const char *name = at + 1;
+        size_t count = strcspn(name, "/:");
+        if (count > (size_t)(end - name))
+            count = (size_t)(end - name);
+        if (count == 0)
+            return false;
+        target->model = el_api_percent_decode(name, count, &target->model_size);
+        if (target->model == NULL) {
+            *status = el_status_no_memory();
+            return true;
+        }
+        if (read_rest(name + count, end, target, verb, status))
+            return true;
+        clear_target(target, status);
+    }
+    if (read_rest(at, end, target, verb, status))
+        return true;
+    clear_target(target, status);
+    return false;
 }
 
 static struct el_status *malformed(const struct el_http_request *request)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST :predict. The body is checked before the model is looked up, as
- * TensorFlow Serving does; its numbers go straight into the worker's arena.
+ * TensorFlow Serving does; its numbers go straight into the worker's arena. Bodies
+ * and answers that are arrays of NumPy: rest_npy.c.
  */
 #include "api/internal.h"
 #include "api/predict.h"
+#include "api/rest_npy.h"
 
 #include "base/clock.h"
 #include "tensor/predict_json.h"
@@ -14,10 +16,11 @@
 #define JSON "application/json"
 
 struct rest_predict {
-    struct el_request request; /* first: a request is a rest_predict */
+    struct el_request request;    /* first: a request is a rest_predict */
     struct el_http_request *http; /* NULL: the client is gone */
     struct el_rest_target target; /* owned copy */
-    struct el_predict_json json;  /* points into the body */
+    struct el_predict_json json;  /* points into the body; empty where that is an array */
+    struct el_rest_npy npy;
 };
 
 void el_api_rest_fail(struct el_http_request *request, const struct el_status *status)
@@ -31,6 +34,7 @@ void el_api_rest_fail(struct el_http_request *request, const struct el_status *s
 static void release(struct rest_predict *predict)
 {
     el_predict_json_free(&predict->json);
+    el_rest_npy_free(&predict->npy);
     free(predict->target.model);
     free(predict->target.label);
     free(predict);
@@ -46,6 +50,18 @@ static struct el_status *give_memory(struct el_predict_json *json, struct el_cal
     return NULL;
 }
 
+static struct el_status *fill_json(struct el_predict_json *json, const struct el_signature *signature,
+                                   struct el_call *call)
+{
+    const struct el_predict_signature names = el_predict_names(signature);
+    EL_TRY(el_predict_json_begin(json, &names));
+    for (uint32_t i = 0; i < json->input_count; i++)
+        json->inputs[i].dtype = signature->inputs[i].dtype;
+    EL_TRY(el_predict_json_plan(json, &names, EL_API_MAX_INPUT_BYTES));
+    EL_TRY(give_memory(json, call));
+    return el_predict_json_decode(json);
+}
+
 static struct el_status *fill(struct el_request *request, struct el_call *call, const struct el_signature *signature,
                               uint32_t *outputs, uint32_t *output_count)
 {
@@ -53,14 +69,12 @@ static struct el_status *fill(struct el_request *request, struct el_call *call, 
     if (predict->http == NULL)
         return el_status_new(EL_CANCELLED, "the client is gone");
     EL_TRY(el_api_check_predict_method(el_api_http_loop(predict->http), signature));
-    struct el_predict_json *json = &predict->json;
-    const struct el_predict_signature names = el_predict_names(signature);
-    EL_TRY(el_predict_json_begin(json, &names));
-    for (uint32_t i = 0; i < json->input_count; i++)
-        json->inputs[i].dtype = signature->inputs[i].dtype;
-    EL_TRY(el_predict_json_plan(json, &names, EL_API_MAX_INPUT_BYTES));
-    EL_TRY(give_memory(json, call));
-    EL_TRY(el_predict_json_decode(json));
+    EL_TRY(predict->npy.question ? el_rest_npy_fill(&predict->npy, signature, call)
+                                 : fill_json(&predict->json, signature, call));
+    if (predict->npy.answer) {
+        *output_count = 1;
+        return el_rest_npy_output(&predict->npy, signature, outputs);
+    }
     for (uint32_t i = 0; i < signature->output_count; i++)
         outputs[i] = i;
     *output_count = signature->output_count;
@@ -73,7 +87,7 @@ static struct el_status *no_signature(const char *name, size_t name_size)
                          (int)name_size, name);
 }
 
-static struct el_status *write_answer(struct rest_predict *predict)
+static struct el_status *write_json(struct rest_predict *predict)
 {
     struct el_named_tensor few[EL_API_FEW_OUTPUTS], *outputs;
     uint32_t count;
@@ -84,13 +98,26 @@ static struct el_status *write_answer(struct rest_predict *predict)
     return status != NULL ? status : el_buf_status(buf);
 }
 
+static struct el_status *write_npy(const struct rest_predict *predict)
+{
+    const struct el_tensor *tensors;
+    el_call_outputs(predict->request.call, &tensors);
+    const char *name = predict->request.signature->outputs[predict->request.outputs[0]].name;
+    return el_status_prefix(el_npy_write(el_http_reply_buf(predict->http), "it", &tensors[0]), "output \"%s\"", name);
+}
+
+static struct el_status *write_answer(struct rest_predict *predict)
+{
+    return predict->npy.answer ? write_npy(predict) : write_json(predict);
+}
+
 static void done(struct el_request *request, const struct el_status *status)
 {
     struct rest_predict *predict = (struct rest_predict *)request;
     if (predict->http != NULL) {
         struct el_status *failure = status == NULL ? write_answer(predict) : NULL;
         if (status == NULL && failure == NULL)
-            el_http_reply(predict->http, 200, JSON);
+            el_http_reply(predict->http, 200, predict->npy.answer ? EL_NPY_CONTENT_TYPE : JSON);
         else
             el_api_rest_fail(predict->http, status != NULL ? status : failure);
         el_status_free(failure);
@@ -110,6 +137,8 @@ static void cancelled(struct el_http_request *http, void *user)
 static void start(struct rest_predict *predict, struct el_api_loop *loop)
 {
     const struct el_rest_target *target = &predict->target;
+    const struct el_span signature = predict->npy.signature_name != NULL ? el_span_text(predict->npy.signature_name)
+                                                                         : predict->json.signature_name;
     const uint32_t timeout_ms = loop->api->options.rest_timeout_ms;
     predict->request = (struct el_request){
         .loop = loop->swap_loop,
@@ -119,8 +148,8 @@ static void start(struct rest_predict *predict, struct el_api_loop *loop)
         .version = target->version,
         .label = target->label,
         .label_size = target->label_size,
-        .signature_name = predict->json.signature_name.data,
-        .signature_name_size = predict->json.signature_name.size,
+        .signature_name = signature.data,
+        .signature_name_size = signature.size,
         .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
         .fill = fill,
         .done = done,
@@ -129,6 +158,16 @@ static void start(struct rest_predict *predict, struct el_api_loop *loop)
     el_http_set_user(predict->http, predict);
     el_http_on_cancel(predict->http, cancelled);
     el_request_start(&predict->request);
+}
+
+/* An array has no text: what JSON would say keeps its defaults, and a JSON answer to it is in columns. */
+static struct el_status *open_json(struct rest_predict *predict)
+{
+    if (predict->npy.question)
+        return NULL;
+    size_t size;
+    const uint8_t *body = el_http_body(predict->http, &size);
+    return el_predict_json_open((const char *)body, size, &predict->json);
 }
 
 void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target)
@@ -140,13 +179,14 @@ void el_api_rest_predict(struct el_http_request *request, struct el_api *api, st
         el_api_rest_fail(request, status);
         return;
     }
+    el_predict_json_init(&predict->json);
     predict->http = request;
     predict->target = *target;
     target->model = NULL; /* taken over */
     target->label = NULL;
-    size_t size;
-    const uint8_t *body = el_http_body(request, &size);
-    struct el_status *status = el_predict_json_open((const char *)body, size, &predict->json);
+    struct el_status *status = el_rest_npy_read(request, &predict->npy);
+    if (status == NULL)
+        status = open_json(predict);
     if (status == NULL) {
         start(predict, el_api_http_loop(request));
         return;

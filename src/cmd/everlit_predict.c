@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/file.h"
 #include "cmd/everlit_client.h"
-#include "cmd/npy.h"
+#include "cmd/npy_json.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -120,7 +120,7 @@ static struct el_status *body_of_npy(const struct request *request, const struct
         el_buf_byte(body, ':');
     }
     el_buf_text(body, request->row ? "[" : "");
-    el_npy_put_json(&array, body);
+    EL_TRY(el_npy_put_json(request->npy, &array, body));
     el_buf_text(body, request->row ? "]" : "");
     el_buf_text(body, request->input != NULL ? "}}" : "}");
     return NULL;

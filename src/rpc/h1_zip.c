@@ -18,9 +18,14 @@ static void uncharge(void *h1, size_t bytes)
     el_conn_uncharge(&((struct el_h1 *)h1)->conn, bytes);
 }
 
-/* True if the request is ready for its handler. TensorFlow Serving takes a body that it cannot decompress for an empty one. */
+/*
+ * True if the request is ready for its handler. TensorFlow Serving takes a body that it cannot decompress for an empty one, and
+ * knows only gzip: what is merely said to be deflated it reads as it is.
+ */
 static bool take_unzipped(struct el_h1 *h1, enum el_zipped result, const struct el_buf *whole)
 {
+    if (result == EL_ZIP_CORRUPT && strcasestr(el_http_header(h1->request, "content-encoding"), "gzip") == NULL)
+        return true;
     el_h1_forget_body(h1);
     if (result == EL_ZIP_TOO_BIG) {
         el_h1_refuse(h1, 413, "The request's body decompresses to more than this server accepts");

@@ -35,16 +35,21 @@ static struct el_status *read_signature_name(struct el_predict_json *request)
     return NULL;
 }
 
-struct el_status *el_predict_json_open(const char *body, size_t size, struct el_predict_json *request)
+void el_predict_json_init(struct el_predict_json *request)
 {
     request->signature_name = (struct el_span){ "", 0 };
-    request->form = EL_PREDICT_ROWS;
+    request->form = EL_PREDICT_COLUMNS;
     request->inputs = request->few;
     request->input_count = 0;
     request->value = NULL;
     request->rows = 0;
     request->objects = false;
     request->long_name = NULL;
+}
+
+struct el_status *el_predict_json_open(const char *body, size_t size, struct el_predict_json *request)
+{
+    el_predict_json_init(request);
     EL_TRY(el_json_scan(body, size, &request->json));
     EL_TRY(el_json_want_object(&request->json));
     return read_signature_name(request);

@@ -60,6 +60,9 @@ struct el_predict_json {
     struct el_predict_json_input few[EL_PREDICT_JSON_FEW];
 };
 
+/* Empties *request (any content before): as if there were no body. */
+void el_predict_json_init(struct el_predict_json *request);
+
 /* Checks body and fills *request (any content before). To be freed in any case, and not to be moved. INVALID_ARGUMENT. */
 struct el_status *el_predict_json_open(const char *body, size_t size, struct el_predict_json *request) EL_MUST_USE;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* .npy files: what NumPy writes is understood, and everything else is refused with a reason. */
-#include "cmd/npy.h"
+#include "cmd/npy_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,9 @@ static void assert_json(const struct file *file, const char *expected)
     if (status != NULL)
         fail_msg("%s", el_status_text(status));
     struct el_buf out = { 0 };
-    el_npy_put_json(&array, &out);
+    status = el_npy_put_json("a.npy", &array, &out);
+    if (status != NULL)
+        fail_msg("%s", el_status_text(status));
     char *text = el_buf_take_text(&out);
     assert_string_equal(text, expected);
     free(text);
@@ -48,7 +50,11 @@ static void assert_json(const struct file *file, const char *expected)
 static void assert_refused(const struct file *file, const char *expected)
 {
     struct el_npy array;
+    struct el_buf out = { 0 };
     struct el_status *status = el_npy_read("a.npy", file->bytes, file->size, &array);
+    if (status == NULL)
+        status = el_npy_put_json("a.npy", &array, &out);
+    assert_int_equal(out.size, 0);
     assert_non_null(status);
     assert_string_equal(el_status_text(status), expected);
     assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
@@ -89,7 +95,11 @@ static void what_is_no_array_of_ours_is_refused_with_a_reason(void **unused)
         const char *header, *expected;
     } cases[] = {
         { "{'descr': '>f4', 'fortran_order': False, 'shape': (1,), }",
-          "a.npy: the array's dtype is '>f4'; expected <f4, <f8, <i4, <i8 or |u1 (in NumPy: array.astype('<f4'))" },
+          "a.npy: the array's dtype is '>f4'; expected little-endian numbers or booleans (in NumPy: array.astype('<f4'))" },
+        { "{'descr': '<c8', 'fortran_order': False, 'shape': (), }",
+          "a.npy: has 4 bytes after the header, which is not what 1 elements of 8 bytes take" },
+        { "{'descr': '<u4', 'fortran_order': False, 'shape': (), }",
+          "a.npy: the array's dtype is '<u4'; expected <f4, <f8, <i4, <i8 or |u1 (in NumPy: array.astype('<f4'))" },
         { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
           "a.npy: the array has fields; expected plain numbers" },
         { "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }",
@@ -98,7 +108,8 @@ static void what_is_no_array_of_ours_is_refused_with_a_reason(void **unused)
           "a.npy: the header's fortran_order is neither True nor False" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }",
           "a.npy: has 4 bytes after the header, which is not what 2 elements of 4 bytes take" },
-        { "{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }", "a.npy: the array has no elements" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }",
+          "a.npy: has 4 bytes after the header, which is not what 0 elements of 4 bytes take" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (1, -1), }",
           "a.npy: the header's shape is not made of numbers" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }",
@@ -118,6 +129,42 @@ static void what_is_no_array_of_ours_is_refused_with_a_reason(void **unused)
         struct file file = make(1, cases[i].header, "\0\0\0\0", 4);
         assert_refused(&file, cases[i].expected);
     }
+}
+
+static void what_is_written_is_read_again(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum el_dtype dtype;
+        struct el_shape shape;
+        const char *header;
+    } cases[] = {
+        { EL_FLOAT, { 2, { 3, 2 } }, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }" },
+        { EL_COMPLEX128, { 1, { 1 } }, "{'descr': '<c16', 'fortran_order': False, 'shape': (1,), }" },
+        { EL_BOOL, { 0, { 0 } }, "{'descr': '|b1', 'fortran_order': False, 'shape': (), }" },
+        { EL_HALF, { 3, { 2, 0, 5 } }, "{'descr': '<f2', 'fortran_order': False, 'shape': (2, 0, 5), }" },
+    };
+    _Alignas(64) static const uint8_t data[64] = { 1, 2, 3, 4, 5 };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_tensor tensor = { cases[i].dtype, cases[i].shape, data, 0 };
+        assert_null(el_tensor_bytes(tensor.dtype, &tensor.shape, &tensor.size));
+        struct el_buf out = { 0 };
+        assert_null(el_npy_write(&out, "y", &tensor));
+        assert_int_equal((out.size - tensor.size) % 64, 0);
+        assert_memory_equal(out.data + 10, cases[i].header, strlen(cases[i].header));
+        struct el_npy array;
+        assert_null(el_npy_read("a.npy", out.data, out.size, &array));
+        assert_int_equal(array.dtype, tensor.dtype);
+        assert_true(el_shape_fits(&tensor.shape, &array.shape));
+        if (tensor.size > 0)
+            assert_memory_equal(array.data, data, tensor.size);
+        el_buf_free(&out);
+    }
+    const struct el_tensor text = { EL_STRING, { 0 }, data, 8 };
+    struct el_buf out = { 0 };
+    struct el_status *status = el_npy_write(&out, "output \"y\"", &text);
+    assert_string_equal(el_status_text(status), "output \"y\" is DT_STRING, which NumPy's files cannot hold");
+    el_status_free(status);
 }
 
 static void a_shape_whose_product_does_not_fit_is_refused(void **unused)
@@ -167,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arrays_become_nested_lists),
         cmocka_unit_test(what_is_no_array_of_ours_is_refused_with_a_reason),
+        cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_shape_whose_product_does_not_fit_is_refused),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
         cmocka_unit_test(the_test_data_of_the_repository_is_understood),

@@ -22,7 +22,7 @@ struct known {
 };
 
 /* Signatures of up to two inputs. */
-static struct known one_float[] = { { "x", EL_FLOAT, NULL } };
+static struct known one_float[2] = { { "x", EL_FLOAT, NULL } };
 static struct known two_floats[] = { { "a", EL_FLOAT, NULL }, { "b", EL_FLOAT, NULL } };
 
 struct asked {

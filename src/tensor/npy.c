@@ -3,10 +3,8 @@
  * The header is a line of Python: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 784), }. The keys come in any order;
  * nothing else of Python is understood.
  */
-#include "cmd/npy.h"
+#include "tensor/npy.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -69,14 +67,27 @@ static bool take_string(struct header *header, char text[24])
     return take(header, quote);
 }
 
+static const struct {
+    const char *descr;
+    enum el_dtype dtype;
+} dtypes[] = {
+    { "<f4", EL_FLOAT },     { "<f8", EL_DOUBLE },      { "<f2", EL_HALF },   { "|b1", EL_BOOL },
+    { "|i1", EL_INT8 },      { "<i2", EL_INT16 },       { "<i4", EL_INT32 },  { "<i8", EL_INT64 },
+    { "|u1", EL_UINT8 },     { "<u2", EL_UINT16 },      { "<u4", EL_UINT32 }, { "<u8", EL_UINT64 },
+    { "<c8", EL_COMPLEX64 }, { "<c16", EL_COMPLEX128 },
+};
+
+const char *el_npy_descr(enum el_dtype dtype)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
+        if (dtypes[i].dtype == dtype)
+            return dtypes[i].descr;
+    }
+    return NULL;
+}
+
 static struct el_status *read_dtype(struct header *header, struct el_npy *array)
 {
-    static const struct {
-        const char *descr;
-        enum el_dtype dtype;
-    } dtypes[] = {
-        { "<f4", EL_FLOAT }, { "<f8", EL_DOUBLE }, { "<i4", EL_INT32 }, { "<i8", EL_INT64 }, { "|u1", EL_UINT8 }
-    };
     char text[24];
     if (!take_string(header, text))
         return wrong(header->name, "the array has fields; expected plain numbers");
@@ -86,8 +97,9 @@ static struct el_status *read_dtype(struct header *header, struct el_npy *array)
             return NULL;
         }
     }
-    return wrong(header->name,
-                 "the array's dtype is '%s'; expected <f4, <f8, <i4, <i8 or |u1 (in NumPy: array.astype('<f4'))", text);
+    return wrong(
+        header->name,
+        "the array's dtype is '%s'; expected little-endian numbers or booleans (in NumPy: array.astype('<f4'))", text);
 }
 
 static struct el_status *read_order(struct header *header, bool *fortran)
@@ -154,10 +166,15 @@ static struct el_status *read_header(struct header *header, struct el_npy *array
     return NULL;
 }
 
+bool el_npy_is(const uint8_t *bytes, size_t size)
+{
+    return size >= MAGIC_SIZE && memcmp(bytes, MAGIC, MAGIC_SIZE) == 0;
+}
+
 struct el_status *el_npy_read(const char *name, const uint8_t *bytes, size_t size, struct el_npy *array)
 {
     *array = (struct el_npy){ 0 };
-    if (size < MAGIC_SIZE + 4 || memcmp(bytes, MAGIC, MAGIC_SIZE) != 0)
+    if (size < MAGIC_SIZE + 4 || !el_npy_is(bytes, size))
         return wrong(name, "is no .npy file; expected one that numpy.save() wrote");
     const unsigned version = bytes[MAGIC_SIZE];
     if (version < 1 || version > 3)
@@ -177,8 +194,6 @@ struct el_status *el_npy_read(const char *name, const uint8_t *bytes, size_t siz
 
     size_t expected;
     EL_TRY(el_status_prefix(el_shape_elements(&array->shape, &array->elements), "%s", name));
-    if (array->elements == 0)
-        return wrong(name, "the array has no elements");
     if (__builtin_mul_overflow(array->elements, el_dtype_size(array->dtype), &expected) ||
         size - start - length != expected)
         return wrong(name, "has %zu bytes after the header, which is not what %zu elements of %zu bytes take",
@@ -187,63 +202,33 @@ struct el_status *el_npy_read(const char *name, const uint8_t *bytes, size_t siz
     return NULL;
 }
 
-static void put_number(double number, int digits, struct el_buf *out)
-{
-    if (isnan(number))
-        el_buf_text(out, "NaN");
-    else if (isinf(number))
-        el_buf_text(out, number > 0 ? "Infinity" : "-Infinity");
-    else
-        el_buf_printf(out, "%.*g", digits, number);
-}
+/* The header is filled up with blanks so that the data begins at a multiple of 64 bytes, as NumPy's own does. */
+#define HEADER_ALIGN 64
 
-static void put_element(const struct el_npy *array, size_t index, struct el_buf *out)
+struct el_status *el_npy_write(struct el_buf *buf, const char *name, const struct el_tensor *tensor)
 {
-    const uint8_t *at = array->data + index * el_dtype_size(array->dtype);
-    float single;
-    double number;
-    int32_t narrow;
-    int64_t wide;
-    switch (array->dtype) {
-    case EL_FLOAT:
-        memcpy(&single, at, sizeof single);
-        put_number((double)single, 9, out);
-        return;
-    case EL_DOUBLE:
-        memcpy(&number, at, sizeof number);
-        put_number(number, 17, out);
-        return;
-    case EL_INT32:
-        memcpy(&narrow, at, sizeof narrow);
-        el_buf_printf(out, "%" PRId32, narrow);
-        return;
-    case EL_INT64:
-        memcpy(&wide, at, sizeof wide);
-        el_buf_printf(out, "%" PRId64, wide);
-        return;
-    default:
-        el_buf_printf(out, "%u", (unsigned)*at);
-    }
-}
-
-void el_npy_put_json(const struct el_npy *array, struct el_buf *out)
-{
-    const int32_t rank = array->shape.rank;
-    size_t inner[EL_MAX_RANK + 1]; /* elements in one item of each depth */
-    inner[rank] = 1;
-    for (int32_t i = rank; i > 0; i--)
-        inner[i - 1] = inner[i] * (size_t)array->shape.dims[i - 1]; /* no overflow: el_shape_elements() */
-    for (size_t index = 0; index < array->elements; index++) {
-        if (index > 0)
-            el_buf_byte(out, ',');
-        for (int32_t i = 0; i < rank; i++) {
-            if (index % inner[i] == 0)
-                el_buf_byte(out, '[');
-        }
-        put_element(array, index, out);
-        for (int32_t i = rank; i > 0; i--) {
-            if ((index + 1) % inner[i - 1] == 0)
-                el_buf_byte(out, ']');
-        }
-    }
+    const char *descr = el_npy_descr(tensor->dtype);
+    if (descr == NULL)
+        return el_status_new(EL_INVALID_ARGUMENT, "%s is %s, which NumPy's files cannot hold", name,
+                             el_dtype_name(tensor->dtype));
+    struct el_buf header = { 0 };
+    el_buf_printf(&header, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+    for (int32_t i = 0; i < tensor->shape.rank; i++)
+        el_buf_printf(&header, i == 0 ? "%lld," : " %lld,", (long long)tensor->shape.dims[i]);
+    if (tensor->shape.rank > 1 && !header.failed)
+        header.size--; /* (3, 784), but (3,) */
+    el_buf_text(&header, "), }");
+    while (!header.failed && (MAGIC_SIZE + 4 + header.size + 1) % HEADER_ALIGN != 0)
+        el_buf_byte(&header, ' ');
+    el_buf_byte(&header, '\n');
+    const uint8_t start[] = { 1, 0, (uint8_t)header.size, (uint8_t)(header.size >> 8) };
+    el_buf_append(buf, MAGIC, MAGIC_SIZE);
+    el_buf_append(buf, start, sizeof start);
+    if (!header.failed)
+        el_buf_append(buf, header.data, header.size);
+    if (tensor->size > 0)
+        el_buf_append(buf, tensor->data, tensor->size);
+    struct el_status *status = el_buf_status(&header);
+    el_buf_free(&header);
+    return status != NULL ? status : el_buf_status(buf);
 }

@@ -130,6 +130,8 @@ static struct el_status *found_status(struct el_version_check *check, struct el_
     enum el_completeness result;
     switch (el_status_code(status)) {
     case EL_RESOURCE_EXHAUSTED:
+    case EL_PERMISSION_DENIED:
+    case EL_INTERNAL: /* of the disk */
         return status;
     case EL_INVALID_ARGUMENT:
     case EL_UNIMPLEMENTED:

@@ -20,7 +20,8 @@ struct el_everlitd_flags {
     const char *engine, *isolation;
     int32_t file_system_poll_wait_seconds;
     int32_t rest_api_timeout_in_ms;
-    int32_t max_concurrent_loads;
+    int32_t max_concurrent_loads, max_num_load_retries;
+    int64_t load_retry_interval_micros;
     int32_t event_loops;
     double drain_seconds;
     bool strict_startup;
@@ -48,9 +49,8 @@ struct el_everlitd_flags {
 
     /* Those that change nothing: read, checked for their type, and warned about when given. */
     struct {
-        int32_t rest_api_num_threads, grpc_max_threads, num_unload_threads, max_num_load_retries;
+        int32_t rest_api_num_threads, grpc_max_threads, num_unload_threads;
         int32_t num_tflite_pools, num_tflite_interpreters_per_pool;
-        int64_t load_retry_interval_micros;
         double per_process_gpu_memory_fraction;
         bool flush_filesystem_caches, use_alts_credentials;
         bool remove_unused_fields_from_bundle_metagraph;

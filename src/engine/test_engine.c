@@ -6,14 +6,14 @@
  * What to do stands in the file test_engine.txt in the version's directory, one `name=value` a line; without the file
  * it is a well-behaved model.
  *
- *     open=ok | fail | abort | segv | exit | hang | slow MS
+ *     open=ok | fail | abort | segv | exit | kill | hang | slow MS
  *     threads=N           threads that open starts and leaves running
  *     memory=MIB          private memory that open takes
  *     signatures=ok | fail | garbage | unsorted | huge | too-many
  *     run=ok | fail | abort | segv | exit | hang | slow MS | nan | shape | dtype | missing | twice | scribble | need-more
  *     value=NUMBER        what the second column of prediction holds (default 1)
  *     reread=1            read the file again at each run
- *     hang=PATH           a run never ends if there is such a file when it begins
+ *     hang=PATH           a run never ends if there is such a file when it begins; and open=kill only kills then
  *     tally=PATH          each run appends its process id, one a line
  *     start=fail | abort  in the file that the environment variable EVERLIT_TEST_ENGINE names, read by start()
  *
@@ -141,6 +141,8 @@ static void obey_harshly(const char *order)
     }
     if (strcmp(order, "exit") == 0)
         _exit(7);
+    if (strcmp(order, "kill") == 0)
+        raise(SIGKILL);
     while (strcmp(order, "hang") == 0)
         pause_ms(1000);
 }
@@ -177,7 +179,8 @@ static void test_close(void *pointer)
 static int obey_open(struct model *model, struct everlit_error *error)
 {
     const struct orders *orders = &model->orders;
-    obey_harshly(orders->open);
+    if (strcmp(orders->open, "kill") != 0 || orders->hang[0] == '\0' || access(orders->hang, F_OK) == 0)
+        obey_harshly(orders->open);
     if (strncmp(orders->open, "slow ", 5) == 0)
         pause_ms(strtol(orders->open + 5, NULL, 10));
     if (strcmp(orders->open, "fail") == 0)

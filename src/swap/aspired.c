@@ -105,8 +105,16 @@ static void verify(struct el_version *version, const struct el_source_version *s
 }
 
 /* The files of a life that is under way became other files. */
-static void look_for_change(struct el_version *version, const struct el_source_version *seen)
+static void look_for_change(struct el_version *version, const struct el_source_version *seen, uint64_t now_ns)
 {
+    if (version->state == EL_LIFE_QUARANTINED && version->retry_ns != 0) {
+        if (now_ns >= version->retry_ns && !version->deferring && version->hosted == NULL) {
+            el_version_retire(version, "it is loaded again");
+            return;
+        }
+        el_swap_alarm(version->model->swap,
+                      now_ns >= version->retry_ns ? el_after_ns(now_ns, EL_NS_PER_S / 10) : version->retry_ns);
+    }
     if (version->fingerprint == seen->fingerprint)
         return;
     if (version->state == EL_LIFE_QUARANTINED)
@@ -212,7 +220,7 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
     for (size_t i = 0; i < count; i++) {
         struct el_version *version = el_version_find(model, seen[i].version);
         if (version != NULL)
-            look_for_change(version, &seen[i]);
+            look_for_change(version, &seen[i], now_ns);
         bool usable = !is_quarantined(version, &seen[i]);
         bool ready = seen[i].state == EL_SOURCE_WHOLE || (version != NULL && is_loaded(version));
         all[i] = (struct el_candidate){ .version = seen[i].version, .usable = usable };

@@ -97,7 +97,7 @@ void el_load_begin(struct el_version *version)
 {
     struct el_load *load = calloc(1, sizeof *load);
     if (load == NULL) {
-        el_version_quarantine(version, el_status_no_memory());
+        el_version_load_failed(version, el_status_no_memory());
         return;
     }
     load->version = version;
@@ -192,7 +192,7 @@ static bool tick_starting(struct el_load *load)
             return false;
     struct el_status *failed = loading_failed(load);
     if (failed != NULL) {
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
         return false;
     }
     double load_ms = 0;
@@ -326,7 +326,7 @@ static bool tick_probing(struct el_load *load, uint64_t now_ns)
     struct el_status *failed;
     load->chosen = choose(load, &failed);
     if (load->chosen == NULL) {
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
         return false;
     }
     load->step = EL_LOAD_WARMING;
@@ -339,7 +339,7 @@ static bool tick_warming(struct el_load *load, uint64_t now_ns)
         return false;
     struct el_status *failed = settle_engine(load);
     if (failed != NULL) {
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
         return false;
     }
     load->step = EL_LOAD_ASKING;
@@ -353,7 +353,7 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
         struct el_load *load = version->load;
         if (load->chosen != NULL && load->chosen->failed != NULL && load->step != EL_LOAD_WARMING &&
             load->step != EL_LOAD_RENEWING) {
-            el_version_quarantine(version, el_status_copy(load->chosen->failed));
+            el_version_load_failed(version, el_status_copy(load->chosen->failed));
             return;
         }
         switch (load->step) {

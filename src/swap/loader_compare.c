@@ -65,7 +65,7 @@ bool el_load_ask(struct el_load *load, uint64_t now_ns)
         serving.passes = el_probe_passes(load->serving_probe, &serving.pass_count);
     struct el_status *failed = el_probe_judge(&candidate, &serving, &load->warning);
     if (failed != NULL) {
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
         return false;
     }
     load->step = EL_LOAD_MEASURING;
@@ -165,7 +165,7 @@ bool el_load_measure(struct el_load *load, uint64_t now_ns)
     if (failed == NULL)
         failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
     if (failed != NULL) {
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
         return false;
     }
     if (load->version->state_op == NULL) {
@@ -203,7 +203,7 @@ bool el_load_renew(struct el_load *load)
         failed = el_servable_expect(load->version->servable, el_worker_signatures(fresh->hosted->worker),
                                     load->version->path);
     if (failed != NULL) {
-        el_version_quarantine(load->version, el_status_prefix(failed, "loading it once more, after its probe"));
+        el_version_load_failed(load->version, el_status_prefix(failed, "loading it once more, after its probe"));
         return false;
     }
     el_worker_promote(fresh->hosted->worker);

@@ -114,6 +114,6 @@ bool el_load_warm(struct el_load *load, uint64_t now_ns)
     if (other != NULL)
         fall_back(load, other, failed);
     else
-        el_version_quarantine(load->version, failed);
+        el_version_load_failed(load->version, failed);
     return false;
 }

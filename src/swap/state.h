@@ -78,8 +78,11 @@ struct el_version {
     uint64_t served_ns;    /* when it became SERVING */
     bool newly_routed;     /* SERVING, and not told yet */
     unsigned trial_deaths; /* of its workers, since then */
-    unsigned hangs;        /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
-    uint64_t hung_ns;      /* the last one */
+    unsigned
+        load_tries; /* loads of these files that failed for a reason that may pass by itself, in this life and those before */
+    uint64_t retry_ns; /* QUARANTINED: when it is loaded again; 0: when its files change */
+    unsigned hangs;    /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
+    uint64_t hung_ns;  /* the last one */
     uint64_t warm_until_ns;
     struct el_deferred deferred;
     bool deferring; /* deferred is in the swapper's list */

@@ -33,8 +33,10 @@ struct el_swap_options {
     struct el_workers *workers;     /* outlives the swap */
     const struct el_config *config; /* copied */
     int64_t poll_wait_ms; /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
-    uint32_t max_concurrent_loads; /* 0: 1 */
-    uint32_t drain_grace_ms;       /* 0: 30,000: how long a version that drains may take before its worker is killed */
+    uint32_t max_concurrent_loads;   /* 0: 1 */
+    uint32_t max_load_retries;       /* after a load that failed for a reason that may pass by itself; see retry.h */
+    uint64_t load_retry_interval_ms; /* the longest pause before one */
+    uint32_t drain_grace_ms;    /* 0: 30,000: how long a version that drains may take before its worker is killed */
     uint32_t completions_index; /* number of the completion queue that the swapper makes for its own calls (probes) */
     uint32_t incomplete_ms;     /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */
     bool no_warmup;             /* warm-up records are not run */

@@ -5,6 +5,7 @@
 #include "swap/hosted.h"
 #include "swap/loader.h"
 #include "swap/respawn.h"
+#include "swap/retry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,9 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     version->fingerprint = seen->fingerprint;
     version->whole_since_ns = seen->whole_since_ns;
     version->bytes = seen->bytes;
+    const struct el_version *before = el_version_find(model, seen->version);
+    if (before != NULL && before->fingerprint == seen->fingerprint)
+        version->load_tries = before->load_tries;
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
     version->isolation = strcmp(model->settings.update.isolation, "none") == 0 ? "none" : "process";
@@ -195,6 +199,26 @@ void el_version_quarantine(struct el_version *version, struct el_status *why)
     if (el_version_move(version, EL_LIFE_FAIL, why, "quarantined", "%s", el_status_text(copy)))
         el_version_drain(version);
     el_status_free(copy);
+}
+
+void el_version_load_failed(struct el_version *version, struct el_status *why)
+{
+    struct el_swap *swap = version->model->swap;
+    const uint32_t most = swap->options.max_load_retries;
+    if (version->load_tries >= most || !el_retry_may_help(why, el_retry_machine_is_busy())) {
+        el_version_quarantine(version, why);
+        return;
+    }
+    version->load_tries++;
+    const uint64_t now_ns = el_now_ns();
+    const uint64_t delay_ns = el_retry_delay_ns(version->load_tries, swap->options.load_retry_interval_ms,
+                                                (uint32_t)(now_ns >> 10));
+    struct el_status *told = el_status_new(el_status_code(why), "%s; it is loaded again in %.1f s (retry %u of %u)",
+                                           el_status_text(why), (double)delay_ns / 1e9, version->load_tries, most);
+    el_status_free(why);
+    el_version_quarantine(version, told);
+    version->retry_ns = el_after_ns(now_ns, delay_ns);
+    el_swap_alarm(swap, version->retry_ns);
 }
 
 void el_version_retire(struct el_version *version, const char *why)

@@ -30,6 +30,9 @@ bool el_version_move(struct el_version *version, enum el_life_event event, struc
 /* FAIL with why, whatever it is doing: its load is ended and its worker goes. */
 void el_version_quarantine(struct el_version *version, struct el_status *why);
 
+/* The same for a load that failed: where another try may help (retry.h), it will be loaded again after a while. */
+void el_version_load_failed(struct el_version *version, struct el_status *why);
+
 /* RETIRE: nobody wants it. From LOADING, PROBING, READY and WARM it drains and its worker ends; then it is END. */
 void el_version_retire(struct el_version *version, const char *why);
 

@@ -188,6 +188,8 @@ struct el_workers {
     struct el_zygote *zygotes;
     struct el_shared_engine *engines; /* opened in this process, for EL_ISOLATION_NONE */
     uint64_t last_id;
+    char *scratch_path; /* NULL: not made yet */
+    int scratch_lock;
     bool idle_cpu; /* idle priority can be left again */
     bool freeing;
     unsigned open_handles;
@@ -245,9 +247,13 @@ struct el_status *el_worker_start_inside(struct el_worker *worker) EL_MUST_USE;
 /* ---- scratch.c ---- */
 
 /* A private, empty directory for the temporary files of a worker: its path, to free(). */
-struct el_status *el_scratch_new(char **path) EL_MUST_USE;
+struct el_status *el_scratch_new(struct el_workers *workers, char **path) EL_MUST_USE;
 /* Removes it with all that is in it, without following links. path may be NULL. */
 void el_scratch_remove(const char *path);
+/* When no worker is left: the one that all of them are in. */
+void el_scratch_end(struct el_workers *workers);
+/* Removes what fronts of the same user left behind when they were killed. Returns how many directories. Blocks on the disk. */
+unsigned el_scratch_sweep(void);
 
 /* ---- load.c: messages from the worker. Swap ---- */
 

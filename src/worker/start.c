@@ -84,7 +84,7 @@ static struct el_status *send_start(struct el_worker *worker)
 static struct el_status *prepare(struct el_worker *worker, const struct el_worker_options *options)
 {
     EL_TRY(copy_options(worker, options));
-    EL_TRY(el_scratch_new(&worker->scratch_path));
+    EL_TRY(el_scratch_new(worker->workers, &worker->scratch_path));
     EL_TRY(el_worker_parts_new(worker, worker->options.queue_slots, worker->workers->loops, worker->options.arena_bytes,
                                &worker->memory));
     int pair[2];

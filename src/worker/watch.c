@@ -100,8 +100,9 @@ static void on_look(uv_timer_t *timer)
     if (grown <= limit)
         return;
     uv_timer_stop(timer);
-    el_worker_kill(worker, el_status_new(EL_RESOURCE_EXHAUSTED, "it took %llu MiB of memory, its limit is %llu MiB",
-                                         (unsigned long long)(grown >> 20), (unsigned long long)(limit >> 20)));
+    el_worker_kill(worker,
+                   el_status_new(EL_RESOURCE_EXHAUSTED, "it took %llu MiB of memory, " EL_WORKER_OVER_LIMIT " %llu MiB",
+                                 (unsigned long long)(grown >> 20), (unsigned long long)(limit >> 20)));
 }
 
 void el_watch_start(struct el_worker *worker)

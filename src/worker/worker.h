@@ -39,7 +39,8 @@ struct el_worker;      /* one version, being loaded or ready to run */
 struct el_completions; /* one per event loop: where answers arrive */
 struct el_call;        /* one run of one signature */
 
-#define EL_MAX_LOOPS 64 /* completion queues per el_workers */
+#define EL_WORKER_OVER_LIMIT "its limit is" /* in the text of a death by memory_limit_bytes */
+#define EL_MAX_LOOPS 64                     /* completion queues per el_workers */
 
 enum el_isolation { EL_ISOLATION_PROCESS, EL_ISOLATION_NONE };
 

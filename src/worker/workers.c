@@ -97,6 +97,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void destroy(struct el_workers *workers)
 {
+    el_scratch_end(workers);
     free(workers->helper_path);
     free(workers->engine_dir);
     free(workers);
@@ -148,6 +149,11 @@ struct el_status *el_workers_new(const struct el_workers_options *options, struc
         el_log(made->log, EL_LOG_WARNING, "no_idle_cpu",
                el_str("text", "versions load at normal CPU priority: leaving SCHED_IDLE needs CAP_SYS_NICE or "
                               "RLIMIT_NICE (ulimit -e) of 20 or more"));
+    const unsigned left = el_scratch_sweep();
+    if (left > 0)
+        el_log(made->log, EL_LOG_INFO, "swept",
+               el_str("text", "temporary files of servers that were killed have been removed"),
+               el_int("directories", left));
     *workers = made;
     return NULL;
 }

@@ -227,6 +227,54 @@ static void of_a_removed_model_the_status_goes_on_telling(void **unused)
     stage_close(&stage);
 }
 
+/* ---- loads that fail for no fault of the version, base paths that go ---- */
+
+static void a_load_that_was_killed_from_outside_is_tried_again(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.options.max_load_retries = 2;
+    char orders[96];
+    snprintf(orders, sizeof orders, "hang=%s/h\nopen=kill", stage.dir);
+    stage_shell(&stage, "touch h");
+    stage_put(&stage, 1, orders);
+    stage_start(&stage);
+    stage_wait_event(&stage, "quarantined", 1, "retry 1 of 2");
+    stage_shell(&stage, "rm h");
+    stage_wait_serving(&stage, 1);
+    stage_put(&stage, 2, "open=abort"); /* its own fault: not tried again */
+    stage_wait_state(&stage, 2, EL_LIFE_QUARANTINED);
+    stage_run_for(&stage, 300);
+    assert_int_equal(stage_count_events(&stage, "loading", 2), 1);
+    assert_int_equal(stage_see(&stage, 2).state, EL_LIFE_QUARANTINED);
+    stage_close(&stage);
+}
+
+static void whatever_becomes_of_the_base_path_what_serves_goes_on(void **unused)
+{
+    (void)unused;
+    static const char *const fates[] = { "rm -r m/1", "mv m n", "rm -r m", "mv m n && touch m", "mv m n && ln -s m m" };
+    for (size_t i = 0; i < sizeof fates / sizeof fates[0]; i++) {
+        static struct stage stage;
+        stage_open(&stage);
+        stage_put(&stage, 1, "");
+        stage_start(&stage);
+        stage_wait_serving(&stage, 1);
+        client_start(&stage, 1);
+        client_wait_version(&stage, 1);
+        stage_shell(&stage, "%s", fates[i]);
+        stage_run_for(&stage, 450); /* two polls */
+        client_wait_answers(&stage, 5);
+        assert_int_equal(stage_see(&stage, 1).serving, 1);
+        stage_shell(&stage, "rm -rf m && mkdir m");
+        stage_put(&stage, 2, ""); /* when it is there again it is watched again */
+        client_wait_version(&stage, 2);
+        client_end_without_failure(&stage);
+        stage_close(&stage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +285,8 @@ int main(void)
         cmocka_unit_test(slow_is_not_hanging),
         cmocka_unit_test(what_cannot_be_a_version_is_told),
         cmocka_unit_test(of_a_removed_model_the_status_goes_on_telling),
+        cmocka_unit_test(a_load_that_was_killed_from_outside_is_tried_again),
+        cmocka_unit_test(whatever_becomes_of_the_base_path_what_serves_goes_on),
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));

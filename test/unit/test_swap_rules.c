@@ -7,6 +7,7 @@
 #include "swap/probe_inputs.h"
 #include "swap/probe_judge.h"
 #include "swap/respawn.h"
+#include "swap/retry.h"
 #include "swap/servable.h"
 #include "swap/settings.h"
 
@@ -418,6 +419,39 @@ static void respawns_back_off_to_ten_seconds(void **unused)
     assert_int_equal(el_respawn_delay_ns(1000000), 10 * EL_NS_PER_S);
 }
 
+static void only_what_may_pass_is_tried_again(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum el_code code;
+        const char *text;
+        bool idle, busy;
+    } rows[] = {
+        { EL_RESOURCE_EXHAUSTED, "a socket to the worker cannot be made: Too many open files", true, true },
+        { EL_RESOURCE_EXHAUSTED,
+          "worker of m version 1 was killed while loading: it took 9 MiB of memory, its limit is 8 MiB", false, false },
+        { EL_PERMISSION_DENIED, "x: Permission denied", true, true },
+        { EL_DEADLINE_EXCEEDED, "signature \"s\" did not answer within 10 ms (probe_timeout_ms)", false, true },
+        { EL_UNAVAILABLE, "worker of m version 1 was killed by signal 9 (Killed) while loading", true, true },
+        { EL_UNAVAILABLE, "worker of m version 1 was killed by signal 6 (Aborted) while loading", false, false },
+        { EL_UNAVAILABLE, "worker of m version 1 ended by itself with exit status 7 while loading", false, false },
+        { EL_FAILED_PRECONDITION, "probe of signature \"s\": output \"y\" is not finite", false, false },
+        { EL_DATA_LOSS, "Can't parse", false, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct el_status *status = el_status_new(rows[i].code, "%s", rows[i].text);
+        assert_int_equal(el_retry_may_help(status, false), rows[i].idle);
+        assert_int_equal(el_retry_may_help(status, true), rows[i].busy);
+        el_status_free(status);
+    }
+    for (uint32_t jitter = 0; jitter < 3000; jitter += 7) {
+        assert_in_range(el_retry_delay_ns(1, 60000, jitter), 4500 * EL_NS_PER_MS, 5500 * EL_NS_PER_MS);
+        assert_in_range(el_retry_delay_ns(3, 60000, jitter), 18000 * EL_NS_PER_MS, 22000 * EL_NS_PER_MS);
+        assert_in_range(el_retry_delay_ns(40, 60000, jitter), 54000 * EL_NS_PER_MS, 66000 * EL_NS_PER_MS);
+        assert_int_equal(el_retry_delay_ns(1, 0, jitter), 100 * EL_NS_PER_MS);
+    }
+}
+
 /* ---- lobby, servable, events, settings ---- */
 
 static void a_lobby_has_so_many_seats(void **unused)
@@ -527,6 +561,7 @@ int main(void)
         cmocka_unit_test(half_precision_is_compared_as_numbers),
         cmocka_unit_test(slower_is_relative_and_has_a_floor),
         cmocka_unit_test(respawns_back_off_to_ten_seconds),
+        cmocka_unit_test(only_what_may_pass_is_tried_again),
         cmocka_unit_test(a_lobby_has_so_many_seats),
         cmocka_unit_test(a_servable_goes_with_its_last_request),
         cmocka_unit_test(the_last_4096_events_are_kept_without_holes),

@@ -4,11 +4,14 @@
 
 #include "test_worker_support.h"
 
+#include "worker/internal.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- loading ---- */
@@ -468,6 +471,40 @@ static void a_missing_helper_is_named(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* ---- temporary files of a front that was killed ---- */
+
+static void what_a_killed_front_left_behind_is_swept(void **unused)
+{
+    (void)unused;
+    char place[] = "/tmp/everlit-sweep-XXXXXX", *before = getenv("TMPDIR"), *mine = NULL, command[128];
+    assert_non_null(mkdtemp(place));
+    if (before != NULL)
+        before = strdup(before);
+    setenv("TMPDIR", place, 1);
+    static struct el_workers front; /* all that is used of it is its directory */
+    const pid_t killed = fork();
+    if (killed == 0) {
+        char *path;
+        _exit(el_scratch_new(&front, &path) == NULL ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(killed, &status, 0), killed);
+    assert_int_equal(status, 0);
+    assert_null(el_scratch_new(&front, &mine));
+    assert_int_equal(el_scratch_sweep(), 1); /* and not ours, which lives */
+    assert_int_equal(access(mine, F_OK), 0);
+    assert_int_equal(el_scratch_sweep(), 0);
+    free(mine);
+    el_scratch_end(&front);
+    snprintf(command, sizeof command, "rmdir %s", place);
+    assert_int_equal(system(command), 0); /* NOLINT: nothing is left in there */
+    if (before != NULL)
+        setenv("TMPDIR", before, 1);
+    else
+        unsetenv("TMPDIR");
+    free(before);
+}
+
 int main(void)
 {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, house_setup, house_teardown)
@@ -489,6 +526,7 @@ int main(void)
         STORY(workers_outlive_their_zygote),
         STORY(a_zygote_that_dies_with_a_request_is_replaced),
         cmocka_unit_test(a_missing_helper_is_named),
+        cmocka_unit_test(what_a_killed_front_left_behind_is_swept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

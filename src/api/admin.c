@@ -5,6 +5,7 @@
  *
  *     GET /admin/v1/status                     everything, as JSON
  *     GET /admin/v1/events?after=ID&follow=1   events, one JSON object a line
+ *     GET /admin/v1/config                     the models' config in force (admin_config.c)
  */
 #include "api/internal.h"
 
@@ -207,8 +208,11 @@ bool el_api_admin(struct el_http_request *request, struct el_api *api)
         answer_status(request, api);
     else if (size == 6 && strncmp(name, "events", 6) == 0)
         answer_events(request, api);
+    else if (size == 6 && strncmp(name, "config", 6) == 0)
+        el_api_admin_config(request, api);
     else
-        status = el_status_new(EL_NOT_FOUND, "%s: the admin API has /admin/v1/status and /admin/v1/events", target);
+        status = el_status_new(EL_NOT_FOUND, "%s: the admin API has /admin/v1/status, /admin/v1/events and /admin/v1/config",
+                               target);
     if (status != NULL) {
         el_api_rest_fail(request, status);
         el_status_free(status);

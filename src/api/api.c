@@ -39,6 +39,7 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
 void el_api_free(struct el_api *api)
 {
     pthread_mutex_destroy(&api->mutex);
+    free(api->config);
     free(api);
 }
 

@@ -68,6 +68,9 @@ void el_api_admin_http(struct el_http_request *request, void *api);
 /* The public server, once it listens: for the admin status and /metrics. NULL again before it is joined. */
 void el_api_set_server(struct el_api *api, const struct el_rpc_server *server, uint16_t grpc_port, uint16_t rest_port);
 
+/* The models' config in force, for the admin API: text (taken over) in text format, and a constant that says where it is from. */
+void el_api_set_config(struct el_api *api, char *text, const char *from);
+
 /* Readiness: false while starting and draining; health says so, whatever the models do. */
 void el_api_set_ready(struct el_api *api, bool ready);
 

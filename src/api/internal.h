@@ -39,6 +39,8 @@ struct el_api {
     uint16_t grpc_port, rest_port;
     struct el_api_loop *loops[EL_MAX_LOOPS];
     unsigned reload_count; /* handed over and not decided */
+    char *config;          /* owned: the config in force, as text; NULL before it is known */
+    const char *config_from;
 };
 
 /* ---- watchers: somebody who wants to hear of changes, on a loop's thread ---- */
@@ -48,6 +50,9 @@ struct el_api_watcher {
     void (*end)(struct el_api_watcher *watcher); /* the server drains: unwatch, and end the call or request */
     struct el_api_watcher *next, *previous;
 };
+/* GET /admin/v1/config. Ends the request. */
+void el_api_admin_config(struct el_http_request *request, struct el_api *api);
+
 void el_api_watch(struct el_api_loop *loop, struct el_api_watcher *watcher);
 void el_api_unwatch(struct el_api_loop *loop, struct el_api_watcher *watcher);
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const struct el_cli_command *const commands[] = {
-    &el_cli_status, &el_cli_events, &el_cli_inspect, &el_cli_predict, &el_cli_version,
+    &el_cli_status, &el_cli_events, &el_cli_config, &el_cli_inspect, &el_cli_predict, &el_cli_version,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -14,6 +14,7 @@
 #include "cmd/everlitd.h"
 
 #include "cmd/reload_check.h"
+#include "cmd/state_dir.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -248,6 +249,10 @@ int main(int count, char **arguments)
     status = el_everlitd_config(&daemon.flags, &config);
     if (status == NULL)
         status = el_everlitd_files_read(&daemon.flags, &daemon.files);
+    if (status == NULL && *daemon.flags.state_dir != '\0')
+        status = el_state_dir_check(daemon.flags.state_dir);
+    if (status == NULL)
+        el_state_load_config(&daemon.flags, &daemon.log, &config, &daemon.remembered);
     if (status == NULL)
         status = serve(&daemon, &config);
     el_config_free(&config);

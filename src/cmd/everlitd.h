@@ -40,6 +40,7 @@ struct el_daemon {
     uv_work_t join;           /* waits for the servers' threads off the main thread, which the workers need */
     uint32_t loops;           /* of the public server */
     uint32_t max_connections; /* likewise */
+    bool remembered;          /* the config at the start is from --state_dir */
     bool listening;           /* the public ports were opened */
     bool ending;
     int exit_status;

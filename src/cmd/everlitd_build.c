@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/everlitd.h"
 
+#include "cmd/state_dir.h"
+
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -24,6 +26,24 @@ static uint32_t share_out_files(void)
     const rlim_t kept = files.rlim_cur / 2 < FILES_KEPT ? files.rlim_cur - files.rlim_cur / 2 : FILES_KEPT;
     const rlim_t rest = files.rlim_cur - kept;
     return rest > MOST_CONNECTIONS ? MOST_CONNECTIONS : rest > 0 ? (uint32_t)rest : 1;
+}
+
+/* Shows the config in force on the admin socket, and what a client sent also to the next start. */
+static void config_applied(const struct el_config *config, bool by_client, void *argument)
+{
+    struct el_daemon *daemon = argument;
+    char *text = NULL;
+    struct el_status *status = el_config_print(config, &text);
+    if (status == NULL) {
+        el_api_set_config(daemon->api, text, by_client ? "client" : "file");
+        if (by_client)
+            status = el_state_save_config(&daemon->flags, config);
+        else
+            el_state_forget_config(&daemon->flags);
+    }
+    if (status != NULL)
+        el_log(&daemon->log, EL_LOG_ERROR, "config_not_remembered", el_str("reason", el_status_text(status)));
+    el_status_free(status);
 }
 
 struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_config *config)
@@ -76,6 +96,8 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .swap = daemon->swap,
         .config = config,
         .flags = &daemon->flags,
+        .on_applied = config_applied,
+        .argument = daemon,
     };
     EL_TRY(el_reload_new(&reload_options, &daemon->reload));
     const struct el_api_options api_options = {
@@ -91,6 +113,12 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .reload_argument = daemon->reload,
     };
     EL_TRY(el_api_new(&api_options, &daemon->api));
+    char *text = NULL;
+    EL_TRY(el_config_print(config, &text));
+    el_api_set_config(daemon->api, text,
+                      daemon->remembered                         ? "state_dir"
+                      : *daemon->flags.model_config_file != '\0' ? "file"
+                                                                 : "command line");
     el_daemon_listen_admin(daemon);
     return NULL;
 }

@@ -123,6 +123,7 @@ static void begin(struct el_reload *reload, struct el_api_reload *asked)
         finish(reload, status);
         return;
     }
+    reload->options.on_applied(&reload->current, true, reload->options.argument);
     forget_file(reload);
     el_names_list_clear(&reload->failed);
     if (reload->awaited.count == 0) {
@@ -213,8 +214,10 @@ static struct el_status *reload_file(struct el_reload *reload)
         status = apply(reload, &config, &fresh);
     el_names_list_clear(&fresh);
     tell(reload, status, reload->options.flags->model_config_file);
-    if (status == NULL)
+    if (status == NULL) {
+        reload->options.on_applied(&reload->current, false, reload->options.argument);
         forget_file(reload);
+    }
     return status;
 }
 

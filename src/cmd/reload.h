@@ -30,6 +30,9 @@ struct el_reload_options {
     struct el_swap *swap;
     const struct el_config *config;        /* in force at the start; copied */
     const struct el_everlitd_flags *flags; /* outlive it */
+    /* A config is in force now: by a client's request, or from the file. On the swap thread. */
+    void (*on_applied)(const struct el_config *config, bool by_client, void *argument);
+    void *argument;
 };
 
 struct el_status *el_reload_new(const struct el_reload_options *options, struct el_reload **made) EL_MUST_USE;

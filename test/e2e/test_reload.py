@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Other configs while the server runs: by HandleReloadConfigRequest, by a file that is looked at, under traffic."""
+import json
 import signal
+import subprocess
 import threading
 
 import pytest
 
-from everlit import (LIMIT_S, MODELS, Server, Traffic, digits, grpc, model_service_pb2_grpc, predictions,
-                     wait_for)
+from everlit import (BUILD, LIMIT_S, MODELS, Server, Traffic, digits, get_model_metadata_pb2, grpc,
+                     model_service_pb2_grpc, prediction_service_pb2_grpc, predictions, wait_for)
 from everlit_protos import model_management_pb2
 
 ONE = """
@@ -185,3 +187,93 @@ def test_a_reload_that_waits_does_not_hold_up_the_end():
         assert server.stop() == 0
         thread.join()
         assert failures == [grpc.StatusCode.UNAVAILABLE]
+
+
+def everlit_config(server, *options):
+    done = subprocess.run([BUILD / "src/cmd/everlit", "--socket", server.socket, "config", *options], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_the_config_in_force_is_read_back_and_remembered_until_the_file_changes():
+    with serve(1) as server:
+        server.flags.append(f"--state_dir={server.folder / 'state'}")
+        server.stop()
+        server.log_path.unlink()
+        server.start()
+        assert json.loads(everlit_config(server, "--json"))["from"] == "file"
+        server.put("second", 1, MODELS / "digits" / "1")
+        reload(server, config(server, ("second", {"only": 1}, [1])))
+        sent = everlit_config(server)
+        assert 'name: "second"' in sent and 'key: "only" value: 1' in sent and "digits\"\n    base" not in sent
+        (server.folder / "back.config").write_text(sent)  # what is read back is a config file
+        refused(server, config(server, ("digits", {}, []), ("digits", {}, [])))
+        assert everlit_config(server) == sent  # what was refused is not in force
+
+        for text in (None, server.config.replace("$MODELS", str(server.models)) + "# edited"):
+            server.stop()
+            server.log_path.unlink()
+            remembered = text is None
+            if not remembered:  # whoever edits the file means the file
+                server.config = text
+            server.start()
+            said = json.loads(everlit_config(server, "--json"))
+            assert said["from"] == ("state_dir" if remembered else "file")
+            assert (said["config"] == sent) == remembered
+            name = "second" if remembered else "digits"
+            assert [model["name"] for model in server.status()["models"]] == [name]
+            assert rest(server, f"/v1/models/{name}:predict") == 200
+
+
+def test_a_reload_is_visible_for_all_models_at_once():
+    """Two models exchange the versions that their labels name, again and again, while a client asks one and then the other: who
+    sees the new label of the first never sees the old one of the second. And a view of all models never shows a mixture."""
+    with serve(1, 2) as server:
+        for version in (1, 2):
+            server.put("other", version, MODELS / "digits" / str(version))
+        both = [config(server, ("digits", {"live": n}, [1, 2]), ("other", {"live": 3 - n}, [1, 2])) for n in (1, 2)]
+        reload(server, config(server, ("digits", {}, [1, 2]), ("other", {}, [1, 2])))
+        for name in ("digits", "other"):
+            for version in (1, 2):
+                server.wait_state(name, version, "serving")
+        reload(server, both[0])
+        mixtures, looks, round_now = [], [0], [0]
+        done = threading.Event()
+
+        def version_of(stub, name):
+            request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+            request.model_spec.name, request.model_spec.version_label = name, "live"
+            return stub.GetModelMetadata(request, timeout=LIMIT_S).model_spec.version.value
+
+        def look():
+            with server.channel() as channel:
+                stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+                while not done.is_set():
+                    before = round_now[0]
+                    first, second = version_of(stub, "digits"), version_of(stub, "other")
+                    looks[0] += 1
+                    # no reload was begun in between: both answers are of one config, or the second of a later one
+                    if round_now[0] == before and first + second != 3 and first == 1 + before % 2:
+                        mixtures.append((before, first, second))
+        threads = [threading.Thread(target=look) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(1, 41):
+            round_now[0] = number
+            reload(server, both[number % 2])
+            seen = looks[0]
+            wait_for("a look at the new labels", lambda: looks[0] > seen)
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert looks[0] > 40 and not mixtures, mixtures[:5]
+
+        def names():
+            return sorted(model["name"] for model in server.status()["models"] if model["name"] in ("digits", "third"))
+        seen, done = set(), threading.Event()
+        server.put("third", 1, MODELS / "digits" / "1")
+        watcher = threading.Thread(target=lambda: [seen.add(tuple(names())) for _ in iter(done.is_set, True)])
+        watcher.start()
+        reload(server, config(server, ("third", {}, []), ("other", {}, [1, 2])))
+        done.set()
+        watcher.join()
+        assert seen and not seen & {()}, seen  # at no instant neither of the two

@@ -10,7 +10,7 @@ _everlit_models() {
 }
 
 _everlit() {
-    local commands="status events inspect predict version help"
+    local commands="status events config inspect predict version help"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command="" socket="" arguments=0 i
     COMPREPLY=()
@@ -49,6 +49,7 @@ _everlit() {
     "") options+=" --version" ;;
     status) options+=" --json --watch" ;;
     events) options+=" --follow --json --model --after" ;;
+    config) options+=" --json" ;;
     inspect) options+=" --json --tags" ;;
     predict) options+=" --json --npy --row --input --version --label --signature --timeout" ;;
     esac

@@ -12,7 +12,7 @@ function __everlit_in
     __fish_seen_subcommand_from $argv
 end
 
-set -l commands status events inspect predict version help
+set -l commands status events config inspect predict version help
 
 complete -c everlit -f
 complete -c everlit -l socket -r -F -d 'socket of the server'
@@ -20,13 +20,14 @@ complete -c everlit -l help -d 'how to use it'
 complete -c everlit -n "not __everlit_in $commands" -l version -d 'of this command'
 complete -c everlit -n "not __everlit_in $commands" -a status -d 'every version of every model'
 complete -c everlit -n "not __everlit_in $commands" -a events -d 'what happened and why'
+complete -c everlit -n "not __everlit_in $commands" -a config -d 'the config in force'
 complete -c everlit -n "not __everlit_in $commands" -a inspect -d 'what a model on disk is'
 complete -c everlit -n "not __everlit_in $commands" -a predict -d 'one request'
 complete -c everlit -n "not __everlit_in $commands" -a version -d 'of this command and of the server'
 complete -c everlit -n "not __everlit_in $commands" -a help -d 'of everlit or of one command'
 complete -c everlit -n '__everlit_in help' -a "$commands"
 
-complete -c everlit -n '__everlit_in status events inspect' -l json -d 'as JSON'
+complete -c everlit -n '__everlit_in status events config inspect' -l json -d 'as JSON'
 complete -c everlit -n '__everlit_in status' -l watch -d 'again and again'
 
 complete -c everlit -n '__everlit_in events' -l follow -d 'go on with what happens'

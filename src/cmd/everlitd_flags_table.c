@@ -128,7 +128,7 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(NETWORK, INT64, max_message_bytes,
              "The largest request message or body. A larger one is refused with RESOURCE_EXHAUSTED or 413."),
         FLAG(NETWORK, INT32, event_loops,
-             "Threads for connections. 0: one per CPU, at most 16."),
+             "Threads for connections. 0: one for every two CPUs, at most 16."),
         FLAG(SWAPPING, INT32, file_system_poll_wait_seconds,
              "Seconds between looks for new versions; changes that the file system reports are seen at once. 0: look "
              "once; negative: never."),

@@ -69,15 +69,21 @@ struct el_status *el_api_loop_start(struct el_rpc_loop *loop, void *argument)
     struct el_api_loop *mine = calloc(1, sizeof *mine);
     if (mine == NULL)
         return el_status_no_memory();
+    struct el_status *status = el_counts_init(&mine->counts);
+    if (status != NULL) {
+        free(mine);
+        return status;
+    }
     mine->api = api;
     mine->index = place->first_index + loop->index;
-    struct el_status *status = el_completions_new(api->options.workers, mine->index, &loop->uv, &mine->completions);
+    status = el_completions_new(api->options.workers, mine->index, &loop->uv, &mine->completions);
     if (status == NULL) {
         status = el_swap_attach_loop(api->options.swap, mine->completions, &loop->uv, &mine->swap_loop);
         if (status != NULL)
             el_completions_close(mine->completions, NULL, NULL);
     }
     if (status != NULL) {
+        el_counts_free(&mine->counts);
         free(mine);
         return status;
     }
@@ -102,8 +108,10 @@ void el_api_loop_drain(struct el_rpc_loop *loop, void *argument)
 
 static void free_loop(void *argument)
 {
-    el_api_free_predicts(argument);
-    free(argument);
+    struct el_api_loop *loop = argument;
+    el_api_free_predicts(loop);
+    el_counts_free(&loop->counts);
+    free(loop);
 }
 
 static void close_completions(void *argument)
@@ -158,6 +166,21 @@ void el_api_unwatch(struct el_api_loop *loop, struct el_api_watcher *watcher)
         loop->watchers = watcher->next;
     if (watcher->next != NULL)
         watcher->next->previous = watcher->previous;
+}
+
+void el_api_count_request(struct el_api_loop *loop, enum el_count_call call, struct el_span name, enum el_code code,
+                          uint64_t arrived_ns, uint64_t ran_ns)
+{
+    const struct el_counted counted = {
+        .name = name.data,
+        .name_size = name.size,
+        .call = call,
+        .code = code,
+        .counted = call != EL_COUNT_GRPC_MULTI_INFERENCE,
+        .took_ns = el_now_ns() - arrived_ns,
+        .runtime_ns = ran_ns,
+    };
+    el_counts_add(&loop->counts, &counted);
 }
 
 /* ---- state ---- */

@@ -2,9 +2,13 @@
 /* PredictionService.Classify and .Regress: one task on one model. */
 #include "api/grpc_infer.h"
 
+#include "base/clock.h"
+
 static void reply(struct el_infer *infer, const struct el_status *status)
 {
     struct el_grpc_call *call = infer->owner;
+    const struct el_request *request = &infer->tasks[0].request;
+    const uint64_t ran_ns = status == NULL ? el_now_ns() - request->started_ns : 0;
     struct el_infer_result result;
     struct el_status *failure = status == NULL ? el_infer_result(&infer->tasks[0], &result) : NULL;
     if (status == NULL && failure == NULL) {
@@ -13,6 +17,10 @@ static void reply(struct el_infer *infer, const struct el_status *status)
         el_infer_put_spec(buf, 2, &infer->tasks[0]);
         failure = el_buf_status(buf);
     }
+    el_api_count_request(infer->loop,
+                         infer->tasks[0].method == EL_CLASSIFY ? EL_COUNT_GRPC_CLASSIFY : EL_COUNT_GRPC_REGRESS,
+                         (struct el_span){ request->model, request->model_size },
+                         el_status_code(status != NULL ? status : failure), request->started_ns, ran_ns);
     if (status == NULL && failure == NULL)
         el_grpc_reply(call);
     else
@@ -99,6 +107,8 @@ static void infer_one(struct el_grpc_call *call, enum el_infer_method method)
         return;
     }
     if (!spec.present) {
+        el_api_count_request(infer->loop, method == EL_CLASSIFY ? EL_COUNT_GRPC_CLASSIFY : EL_COUNT_GRPC_REGRESS,
+                             el_span_text(""), EL_INVALID_ARGUMENT, 0, 0);
         el_grpc_infer_refuse(infer, call, el_status_new(EL_INVALID_ARGUMENT, "Missing ModelSpec"));
         return;
     }

@@ -7,6 +7,8 @@
  */
 #include "api/grpc_infer.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,11 +196,26 @@ static struct el_status *put_results(struct el_infer *infer, struct el_buf *buf)
     return status != NULL ? status : el_buf_status(buf);
 }
 
+static void count(const struct el_infer *infer)
+{
+    const struct el_request *request = &infer->tasks[0].request;
+    const struct el_counted counted = {
+        .name = request->model,
+        .name_size = request->model_size,
+        .call = EL_COUNT_GRPC_MULTI_INFERENCE,
+        .took_ns = el_now_ns() - request->started_ns,
+        .examples = el_examples_count(&infer->examples),
+    };
+    el_counts_add(&infer->loop->counts, &counted);
+}
+
 static void done(struct el_infer *infer, const struct el_status *status)
 {
     if (!infer->cancelled) {
         struct el_grpc_call *call = infer->owner;
         struct el_status *failure = status == NULL ? put_results(infer, el_grpc_reply_buf(call)) : NULL;
+        if (status == NULL && failure == NULL && infer->task_count > 0)
+            count(infer);
         if (status == NULL && failure == NULL)
             el_grpc_reply(call);
         else

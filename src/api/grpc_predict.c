@@ -9,6 +9,8 @@
 #include "api/internal.h"
 #include "api/predict.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,8 +89,16 @@ static struct el_status *write_response(struct predict *predict, const struct el
     return el_buf_status(buf);
 }
 
+static void count_request(const struct predict *predict, const struct el_status *status, uint64_t ran_ns)
+{
+    const struct el_request *request = &predict->request;
+    el_api_count_request(predict->loop, EL_COUNT_GRPC_PREDICT, (struct el_span){ request->model, request->model_size },
+                         el_status_code(status), request->started_ns, ran_ns);
+}
+
 static void answer(struct predict *predict, const struct el_status *status)
 {
+    const uint64_t ran_ns = status == NULL ? el_now_ns() - predict->request.started_ns : 0;
     struct el_named_tensor few[EL_API_FEW_OUTPUTS], *outputs = few;
     uint32_t count = 0;
     struct el_status *failure = NULL;
@@ -100,6 +110,7 @@ static void answer(struct predict *predict, const struct el_status *status)
         failure = write_response(predict, outputs, count);
         status = failure;
     }
+    count_request(predict, status, ran_ns); /* the name lies in the message, which goes with the answer */
     if (status == NULL)
         el_grpc_reply(predict->call);
     else
@@ -169,6 +180,8 @@ void el_api_grpc_predict(struct el_grpc_call *call, void *api)
         start(predict);
         return;
     }
+    if (el_status_code(status) == EL_INVALID_ARGUMENT) /* what is no message is not counted, as there */
+        el_api_count_request(loop, EL_COUNT_GRPC_PREDICT, predict->message.spec.name, EL_INVALID_ARGUMENT, 0, 0);
     el_grpc_fail(call, status);
     el_status_free(status);
     release(predict);

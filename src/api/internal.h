@@ -5,6 +5,9 @@
 /* What the files of this room share. */
 
 #include "api/api.h"
+#include "api/counts.h"
+
+#include "tensor/wire.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,7 +24,13 @@ struct el_api_loop {
     struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
     struct el_api_reload *reloads;    /* decided, to be answered; guarded by api->mutex */
     uint32_t index;                   /* in api->loops */
+    struct el_counts counts;          /* this thread's to change */
 };
+
+/* Counts a request that is about to be answered: the name is the client's. ran_ns 0: it did not run. */
+void el_api_count_request(struct el_api_loop *loop, enum el_count_call call, struct el_span name, enum el_code code,
+                          uint64_t arrived_ns, uint64_t ran_ns);
+
 
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
@@ -122,15 +131,20 @@ struct el_rest_target {
     size_t label_size;
 };
 
-/* Takes the texts of target over. */
+/* The first two take the texts of target over and count themselves; the others return what they answered. */
 void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target);
 void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target,
                        bool regress);
-void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
-void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
 /* True if the path, up to end, is that of the metrics with TensorFlow Serving's names, and is answered. */
 bool el_api_monitoring(struct el_http_request *request, struct el_api *api, const char *path, const char *end);
 void el_api_metrics(struct el_http_request *request, struct el_api *api);
+/* Appends what it answers. */
+void el_api_put_metrics(struct el_buf *out, struct el_api *api);
+
+/* True if the path is /livez, /readyz or /readyz/MODEL, and is answered (ready.c). */
+bool el_api_ready(struct el_http_request *request, struct el_api *api, const char *path, const char *end);
 
 /* Answers {"error": "..."} with the HTTP status of status's code. Ends the request; status stays the caller's. */
 void el_api_rest_fail(struct el_http_request *request, const struct el_status *status);

@@ -161,9 +161,8 @@ static void put_server(struct el_buf *out, struct el_api *api)
     el_buf_text(out, "everlit_build_info{version=\"" EVERLIT_VERSION "\"} 1\n");
 }
 
-void el_api_metrics(struct el_http_request *request, struct el_api *api)
+void el_api_put_metrics(struct el_buf *out, struct el_api *api)
 {
-    struct el_buf *out = el_http_reply_buf(request);
     const struct el_view *view = el_view_get(api->options.swap);
     put_states(out, view);
     put_figures(out, view, "everlit_requests_total", "counter", "Requests answered by a version.", requests);
@@ -182,5 +181,10 @@ void el_api_metrics(struct el_http_request *request, struct el_api *api)
     }
     el_view_put(api->options.swap, view);
     put_server(out, api);
+}
+
+void el_api_metrics(struct el_http_request *request, struct el_api *api)
+{
+    el_api_put_metrics(el_http_reply_buf(request), api);
     el_http_reply(request, 200, CONTENT_TYPE);
 }

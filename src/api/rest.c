@@ -12,6 +12,8 @@
  */
 #include "api/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +239,10 @@ static void allow_origins(struct el_http_request *request)
 
 static void answer_models(struct el_http_request *request, struct el_api *api, const char *path, const char *end)
 {
+    struct el_api_loop *loop = el_api_http_loop(request);
+    const uint64_t arrived_ns = el_now_ns();
+    enum el_code code = EL_OK;
+    bool counts_itself = false;
     struct el_rest_target target = {0};
     enum verb verb;
     struct el_status *status = NULL;
@@ -249,17 +255,24 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     if (status == NULL && target.model == NULL)
         status = el_status_new(EL_INVALID_ARGUMENT, "Missing model name in request.");
     if (status != NULL) {
+        code = el_status_code(status);
         el_api_rest_fail(request, status);
         el_status_free(status);
-    } else if (verb == VERB_PREDICT) {
-        el_api_rest_predict(request, api, &target);
-    } else if (verb == VERB_CLASSIFY || verb == VERB_REGRESS) {
-        el_api_rest_infer(request, api, &target, verb == VERB_REGRESS);
+    } else if (posts) {
+        counts_itself = true;
+        if (verb == VERB_PREDICT)
+            el_api_rest_predict(request, api, &target);
+        else
+            el_api_rest_infer(request, api, &target, verb == VERB_REGRESS);
     } else if (verb == VERB_METADATA) {
-        el_api_rest_metadata(request, api, &target);
+        code = el_api_rest_metadata(request, api, &target);
     } else {
-        el_api_rest_status(request, api, &target);
+        code = el_api_rest_status(request, api, &target);
     }
+    if (!counts_itself)
+        el_api_count_request(loop, EL_COUNT_REST_OTHER,
+                             target.model == NULL ? el_span_text("") : (struct el_span){ target.model, target.model_size },
+                             code, arrived_ns, 0);
     free_target(&target);
 }
 
@@ -284,7 +297,7 @@ void el_api_http(struct el_http_request *request, void *argument)
         answer_options(request);
     else if (models)
         answer_models(request, api, path, end);
-    else if (el_api_monitoring(request, api, path, end))
+    else if (el_api_monitoring(request, api, path, end) || el_api_ready(request, api, path, end))
         return;
     else if (strncmp(path, "/metrics", (size_t)(end - path)) == 0 && end - path == 8)
         el_api_metrics(request, api);

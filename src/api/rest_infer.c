@@ -16,6 +16,8 @@ struct rest_infer {
     struct el_http_request *http;
     struct el_infer *infer;
     struct el_rest_target target; /* owned copy */
+    uint64_t arrived_ns;
+    enum el_infer_method method;
     struct el_predict_json json;  /* for what every body has: that it is an object, and its signature_name */
 };
 
@@ -29,8 +31,17 @@ static void release(struct rest_infer *rest)
     free(rest);
 }
 
+static void count(const struct rest_infer *rest, const struct el_status *status, uint64_t ran_ns)
+{
+    el_api_count_request(el_api_http_loop(rest->http),
+                         rest->method == EL_CLASSIFY ? EL_COUNT_REST_CLASSIFY : EL_COUNT_REST_REGRESS,
+                         (struct el_span){ rest->target.model, rest->target.model_size }, el_status_code(status),
+                         rest->arrived_ns, ran_ns);
+}
+
 static void reply(struct rest_infer *rest, const struct el_status *status)
 {
+    const uint64_t ran_ns = status == NULL ? el_now_ns() - rest->infer->tasks[0].request.started_ns : 0;
     struct el_infer_result result;
     struct el_status *failure = status == NULL ? el_infer_result(&rest->infer->tasks[0], &result) : NULL;
     if (status == NULL && failure == NULL) {
@@ -38,6 +49,7 @@ static void reply(struct rest_infer *rest, const struct el_status *status)
         el_infer_put_json(buf, &result);
         failure = el_buf_status(buf);
     }
+    count(rest, status != NULL ? status : failure, ran_ns);
     if (status == NULL && failure == NULL)
         el_http_reply(rest->http, 200, JSON);
     else
@@ -91,6 +103,8 @@ void el_api_rest_infer(struct el_http_request *request, struct el_api *api, stru
         return;
     }
     rest->http = request;
+    rest->arrived_ns = el_now_ns();
+    rest->method = regress ? EL_REGRESS : EL_CLASSIFY;
     rest->target = *target;
     target->model = NULL; /* taken over */
     target->label = NULL;
@@ -106,6 +120,7 @@ void el_api_rest_infer(struct el_http_request *request, struct el_api *api, stru
         start(rest, api, regress ? EL_REGRESS : EL_CLASSIFY);
         return;
     }
+    count(rest, status, 0);
     el_api_rest_fail(request, status);
     el_status_free(status);
     release(rest);

@@ -32,11 +32,13 @@ static json_t *int64_json(int64_t number)
     return json_string(text);
 }
 
-static void fail(struct el_http_request *request, struct el_status *status)
+static enum el_code fail(struct el_http_request *request, struct el_status *status)
 {
+    const enum el_code code = el_status_code(status);
     el_buf_clear(el_http_reply_buf(request));
     el_api_rest_fail(request, status);
     el_status_free(status);
+    return code;
 }
 
 /* ---- status ---- */
@@ -48,7 +50,7 @@ static json_t *status_json(const struct el_version_view *version)
                      el_code_name(version->code), "error_message", text_json(version->error));
 }
 
-void el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
+enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
 {
     json_t *list = json_array();
     const struct el_view *view = el_view_get(api->options.swap);
@@ -60,20 +62,21 @@ void el_api_rest_status(struct el_http_request *request, struct el_api *api, con
     el_view_put(api->options.swap, view);
     if (json_array_size(list) == 0) {
         json_decref(list);
-        fail(request, target->has_version ? el_status_new(EL_NOT_FOUND, "Could not find version %" PRId64 " of model %s",
+        return fail(request, target->has_version ? el_status_new(EL_NOT_FOUND, "Could not find version %" PRId64 " of model %s",
                                                           target->version, target->model)
                                           : el_status_new(EL_NOT_FOUND, "Could not find any versions of model %s",
                                                           target->model));
-        return;
     }
+    enum el_code code = EL_OK;
     json_t *all = json_pack("{s:o}", "model_version_status", list);
     if (put_json(el_http_reply_buf(request), all)) {
         el_buf_byte(el_http_reply_buf(request), '\n');
         el_http_reply(request, 200, JSON);
     } else {
-        fail(request, el_status_no_memory());
+        code = fail(request, el_status_no_memory());
     }
     json_decref(all);
+    return code;
 }
 
 /* ---- metadata ---- */
@@ -122,7 +125,7 @@ static json_t *signatures_json(const struct el_signatures *signatures)
     return json_pack("{s:o}", "signature_def", object);
 }
 
-void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
+enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
 {
     const struct el_request spec = {.model = target->model,
                                     .model_size = target->model_size,
@@ -140,20 +143,20 @@ void el_api_rest_metadata(struct el_http_request *request, struct el_api *api, c
         signatures = signatures_json(version->signatures);
     }
     el_view_put(api->options.swap, view);
-    if (status != NULL) {
-        fail(request, status);
-        return;
-    }
+    if (status != NULL)
+        return fail(request, status);
     struct el_buf *buf = el_http_reply_buf(request);
     el_buf_text(buf, "{\n\"model_spec\":");
     bool whole = put_json(buf, model_spec);
     el_buf_text(buf, "\n,\n\"metadata\": {\"signature_def\": ");
     whole = whole && put_json(buf, signatures);
     el_buf_text(buf, "\n}\n}\n");
+    enum el_code code = EL_OK;
     if (whole)
         el_http_reply(request, 200, JSON);
     else
-        fail(request, el_status_no_memory());
+        code = fail(request, el_status_no_memory());
     json_decref(model_spec);
     json_decref(signatures);
+    return code;
 }

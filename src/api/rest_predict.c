@@ -19,6 +19,7 @@ struct rest_predict {
     struct el_request request;    /* first: a request is a rest_predict */
     struct el_http_request *http; /* NULL: the client is gone */
     struct el_rest_target target; /* owned copy */
+    uint64_t arrived_ns;
     struct el_predict_json json;  /* points into the body; empty where that is an array */
     struct el_rest_npy npy;
 };
@@ -111,11 +112,20 @@ static struct el_status *write_answer(struct rest_predict *predict)
     return predict->npy.answer ? write_npy(predict) : write_json(predict);
 }
 
+static void count(const struct rest_predict *predict, const struct el_status *status, uint64_t ran_ns)
+{
+    el_api_count_request(el_api_http_loop(predict->http), EL_COUNT_REST_PREDICT,
+                         (struct el_span){ predict->target.model, predict->target.model_size }, el_status_code(status),
+                         predict->arrived_ns, ran_ns);
+}
+
 static void done(struct el_request *request, const struct el_status *status)
 {
     struct rest_predict *predict = (struct rest_predict *)request;
     if (predict->http != NULL) {
+        const uint64_t ran_ns = status == NULL ? el_now_ns() - request->started_ns : 0;
         struct el_status *failure = status == NULL ? write_answer(predict) : NULL;
+        count(predict, status != NULL ? status : failure, ran_ns);
         if (status == NULL && failure == NULL)
             el_http_reply(predict->http, 200, predict->npy.answer ? EL_NPY_CONTENT_TYPE : JSON);
         else
@@ -181,6 +191,7 @@ void el_api_rest_predict(struct el_http_request *request, struct el_api *api, st
     }
     el_predict_json_init(&predict->json);
     predict->http = request;
+    predict->arrived_ns = el_now_ns();
     predict->target = *target;
     target->model = NULL; /* taken over */
     target->label = NULL;
@@ -191,6 +202,7 @@ void el_api_rest_predict(struct el_http_request *request, struct el_api *api, st
         start(predict, el_api_http_loop(request));
         return;
     }
+    count(predict, status, 0);
     el_api_rest_fail(request, status);
     el_status_free(status);
     release(predict);

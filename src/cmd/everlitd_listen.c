@@ -4,6 +4,7 @@
 #include "cmd/admin_socket.h"
 #include "cmd/channel_arguments.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct el_rpc_options server_options(struct el_daemon *daemon, struct el_api_place *place,
@@ -91,6 +92,21 @@ static size_t list_listeners(struct el_daemon *daemon, bool with_rest, struct el
     return count;
 }
 
+/* The lines by which scripts know that TensorFlow Serving is up. */
+static void tell_as_they_do(const struct el_daemon *daemon, uint16_t grpc_port, uint16_t rest_port)
+{
+    char text[256];
+    snprintf(text, sizeof text, "Running gRPC ModelServer at 0.0.0.0:%u ...", grpc_port);
+    if (grpc_port != 0)
+        el_log(&daemon->log, EL_LOG_INFO, "grpc", el_str("message", text));
+    snprintf(text, sizeof text, "Running gRPC ModelServer at UNIX socket %s ...", daemon->flags.grpc_socket_path);
+    if (*daemon->flags.grpc_socket_path != 0)
+        el_log(&daemon->log, EL_LOG_INFO, "grpc", el_str("message", text));
+    snprintf(text, sizeof text, "Exporting HTTP/REST API at:localhost:%u ...", rest_port);
+    if (rest_port != 0)
+        el_log(&daemon->log, EL_LOG_INFO, "rest", el_str("message", text));
+}
+
 static struct el_status *start_public_server(struct el_daemon *daemon, bool with_rest)
 {
     const struct el_everlitd_flags *flags = &daemon->flags;
@@ -108,6 +124,7 @@ static struct el_status *start_public_server(struct el_daemon *daemon, bool with
     const uint16_t rest_port = with_rest ? el_rpc_server_port(daemon->public_server, count - 1) : 0;
     el_api_set_server(daemon->api, daemon->public_server, grpc_port, rest_port);
     el_api_set_ready(daemon->api, true);
+    tell_as_they_do(daemon, grpc_port, rest_port);
     el_log(&daemon->log, EL_LOG_INFO, "listening", el_int("grpc_port", grpc_port), el_int("rest_api_port", rest_port),
            el_str("grpc_socket_path", flags->grpc_socket_path));
     return NULL;

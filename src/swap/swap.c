@@ -37,6 +37,45 @@ void el_swap_alarm(struct el_swap *swap, uint64_t at_ns)
     uv_timer_start(&swap->alarm, on_alarm, at_ns <= now ? 0 : (at_ns - now + EL_NS_PER_MS - 1) / EL_NS_PER_MS, 0);
 }
 
+/* What TensorFlow Serving's log says of the same: operators look for these texts. */
+static const struct {
+    const char *event, *format; /* of name, version and reason, in this order, as often as it takes them */
+} their_texts[] = {
+    { "loading", "Successfully reserved resources to load servable {name: %s version: %lld}; "
+                 "Approving load for servable version {name: %s version: %lld}; "
+                 "Loading servable version {name: %s version: %lld}" },
+    { "probed", "Successfully loaded servable version {name: %s version: %lld}" },
+    { "retired", "Quiescing servable version {name: %s version: %lld}" },
+    { "ended", "Done quiescing servable version {name: %s version: %lld}; "
+               "Done unloading servable version {name: %s version: %lld}" },
+    { "quarantined", "Encountered an error for servable version {name: %s version: %lld}" },
+};
+
+/* Puts name and version in for each %s and %lld; a text that does not fit is cut. */
+static void put_their_text(const char *event, const char *name, long long version, char *to, size_t room)
+{
+    const char *format = NULL;
+    for (size_t i = 0; i < sizeof their_texts / sizeof their_texts[0]; i++)
+        if (strcmp(their_texts[i].event, event) == 0)
+            format = their_texts[i].format;
+    size_t at = 0;
+    to[0] = '\0';
+    while (format != NULL && *format != '\0' && at + 1 < room) {
+        int n = 1;
+        if (strncmp(format, "%s", 2) == 0) {
+            n = snprintf(to + at, room - at, "%s", name);
+            format += 2;
+        } else if (strncmp(format, "%lld", 4) == 0) {
+            n = snprintf(to + at, room - at, "%lld", version);
+            format += 4;
+        } else {
+            to[at] = *format++;
+            to[at + 1] = '\0';
+        }
+        at = (size_t)n < room - at ? at + (size_t)n : room - 1;
+    }
+}
+
 void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
              const struct el_version *version, const char *format, ...)
 {
@@ -46,7 +85,13 @@ void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, c
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const char *name = model != NULL ? model->settings.name : "";
+    char theirs[1024] = "";
     if (version != NULL)
+        put_their_text(event, name, (long long)version->number, theirs, sizeof theirs);
+    if (theirs[0] != '\0')
+        el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
+               el_str("state", el_life_name(version->state)), el_str("reason", text), el_str("message", theirs));
+    else if (version != NULL)
         el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
                el_str("state", el_life_name(version->state)), el_str("reason", text));
     else

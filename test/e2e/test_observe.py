@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What operators see: metrics under TensorFlow Serving's names and ours, readiness, and the log lines that scripts look for."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from everlit import LIMIT_S, MODELS, ROOT, Server, np, predict_request, prediction_service_pb2_grpc, wait_for
+from everlit_protos import classification_pb2, inference_pb2
+
+HALF = ROOT / "test/conformance/models/half/3"
+CONFIG = """model_config_list {
+  config { name: "half" base_path: "$MODELS/half" model_platform: "tensorflow" update { engine: "tensorflow" } }
+  config { name: "later" base_path: "$MODELS/later" model_platform: "tensorflow" update { engine: "tensorflow" } } }"""
+PATH = "/monitoring/prometheus/metrics"
+SERVING = ":tensorflow:serving:"
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server(config=CONFIG)
+    monitoring = server.folder / "monitoring.config"
+    monitoring.write_text("prometheus_config { enable: true }")
+    server.flags.append(f"--monitoring_config_file={monitoring}")
+    server.put("half", 3, HALF)
+    with server:
+        server.wait_serving("half", 3)
+        yield server
+
+
+def samples(server, path=PATH):
+    code, body = server.rest("GET", path)
+    assert code == 200
+    found = {}
+    for line in body.decode().splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert name not in found, f"twice: {name}"
+            found[name] = float(value)
+    return found
+
+
+def recorded():
+    """The names, types, labels and buckets of the real server's page, as far as everlitd has them."""
+    for line in open(ROOT / "test/conformance/answers.jsonl"):
+        record = json.loads(line)
+        if record["id"] == "monitoring/default-path":
+            return record["response"]["body"]
+    raise AssertionError("no recorded page")
+
+
+def test_requests_are_counted_as_tensorflow_serving_counts_them(server):
+    before = samples(server)
+
+    def grown(name):
+        return samples(server).get(name, 0) - before.get(name, 0)
+    example = classification_pb2.ClassificationRequest()
+    example.model_spec.name, example.model_spec.signature_name = "half", "classify_x_to_y"
+    example.input.example_list.examples.add().features.feature["x"].float_list.value.append(2)
+    multi = inference_pb2.MultiInferenceRequest()
+    multi.input.CopyFrom(example.input)
+    multi.input.example_list.examples.add().CopyFrom(multi.input.example_list.examples[0])
+    task = multi.tasks.add(method_name="tensorflow/serving/regress")
+    task.model_spec.name, task.model_spec.signature_name = "half", "regress_x_to_y"
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for _ in range(3):
+            stub.Predict(predict_request("half", {"x": np.array([1], np.float32)}), timeout=LIMIT_S)
+        stub.Classify(example, timeout=LIMIT_S)
+        stub.MultiInference(multi, timeout=LIMIT_S)
+    for body in ({"instances": [1.0, 2.0]}, {"instances": "no list"}):
+        server.rest("POST", "/v1/models/half:predict", body)
+    server.rest("POST", "/v1/models/half:regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}]})
+    server.rest("GET", "/v1/models/half")
+    server.rest("GET", '/v1/models/odd%22%5Cname')
+    server.rest("GET", "/v1/models/half/what")
+    assert grown(SERVING + 'request_count{model_name="half",status="OK"}') == 3 + 1 + 2 + 1
+    assert grown(SERVING + 'request_count{model_name="half",status="INVALID_ARGUMENT"}') >= 1
+    assert grown(SERVING + r'request_count{model_name="odd\"\\name",status="NOT_FOUND"}') == 1
+    for labels, count in (('API="Predict",entrypoint="GRPC"', 3), ('API="Classify",entrypoint="GRPC"', 1),
+                          ('API="predict",entrypoint="REST"', 1), ('API="regress",entrypoint="REST"', 1),
+                          ('API="",entrypoint="REST"', 1), ('API="MultiInference",entrypoint="GRPC"', 1)):
+        assert grown(SERVING + f'request_latency_count{{model_name="half",{labels}}}') == count, labels
+        assert grown(SERVING + f'request_latency_bucket{{model_name="half",{labels},le="+Inf"}}') == count, labels
+    assert grown(SERVING + 'runtime_latency_count{model_name="half",API="Predict",runtime="TF1"}') == 4
+    assert grown(SERVING + 'runtime_latency_count{model_name="half",API="Regress",runtime="TF1"}') == 1
+    assert grown(SERVING + 'request_example_count_total{model="half"}') == 2
+    assert grown(SERVING + 'request_example_counts_bucket{model="half",le="2"}') == 1
+
+
+def test_buckets_labels_and_types_are_those_of_the_real_server(server):
+    theirs = recorded()
+    ours = server.rest("GET", PATH)[1].decode()
+    types = dict(re.findall(r"^# TYPE (:\S+) (\w+)$", theirs, re.M))
+    for name, kind in re.findall(r"^# TYPE (:\S+) (\w+)$", ours, re.M):
+        assert types[name] == kind
+    # TensorFlow's exponential buckets, of which the fresh server that was recorded shows those of another histogram.
+    wide = re.findall(r'load_latency_by_stage_bucket\{model_path="[^"]*/half/3",stage="init_graph",le="([^"]+)"', theirs)
+    for metric in ("request_latency", "runtime_latency"):
+        edges = re.findall(SERVING + metric + r'_bucket\{model_name="half",API="Predict",[^}]*le="([^"]+)"', ours)
+        assert edges == wide[:33] + ["+Inf"], edges
+    assert f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{server.models}/half/3",status="success"}} 1' in ours
+
+
+def test_promtool_finds_nothing_to_say_about_metrics(server):
+    page = server.rest("GET", "/metrics")[1]
+    checked = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True)
+    assert checked.returncode == 0, checked.stderr.decode()
+    both = server.rest("GET", PATH)[1]
+    checked = subprocess.run(["promtool", "check", "metrics"], input=both, capture_output=True)
+    # It parses; all that is found fault with are names, which are TensorFlow Serving's.
+    assert checked.returncode in (0, 3), checked.stderr.decode()
+    assert all(line.startswith(":tensorflow:") for line in checked.stderr.decode().splitlines()), checked.stderr.decode()
+    assert b"everlit_version_state" in both
+
+
+def test_ready_when_every_model_answers(server):
+    assert server.rest("GET", "/livez")[0] == 200
+    assert server.rest("GET", "/readyz/half")[0] == 200
+    assert server.rest("GET", "/readyz/nobody")[0] == 404
+    for path in ("/readyz", "/readyz/later"):
+        code, body = server.rest("GET", path)
+        assert code == 503 and [m["model"] for m in json.loads(body)["models"]] == ["later"]
+        assert "base path" in json.loads(body)["models"][0]["reason"]
+    server.put("later", 3, HALF)
+    wait_for("the server to be ready", lambda: server.rest("GET", "/readyz")[0] == 200)
+    assert server.rest("GET", "/readyz/later")[0] == 200
+
+
+def test_the_lines_that_scripts_look_for_are_in_the_log(server):
+    log = server.log_path.read_text()
+    for text in ("Successfully reserved resources to load servable {name: half version: 3}",
+                 "Loading servable version {name: half version: 3}",
+                 "Successfully loaded servable version {name: half version: 3}",
+                 f"Running gRPC ModelServer at 0.0.0.0:{server.grpc_port} ...",
+                 f"Exporting HTTP/REST API at:localhost:{server.rest_port} ..."):
+        assert text in log, text

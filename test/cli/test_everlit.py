@@ -350,6 +350,15 @@ def test_every_flag_of_the_daemon_has_its_place_in_the_manual():
     assert [flag for flag in flags if f".It Fl -{flag}" not in page] == []
 
 
+def test_every_flag_of_the_daemon_is_in_the_guide_for_those_who_come_from_tensorflow_serving():
+    page = (ROOT / "docs/migration.md").read_text()
+    text = subprocess.run([str(BUILD / "src/cmd/everlitd"), "--help"], stdout=subprocess.PIPE, check=False).stdout.decode()
+    flags = re.findall(r"^  --([a-z_]+)", text, re.M)
+    assert [flag for flag in flags if f"`--{flag}`" not in page] == []
+    named = set(re.findall(r"^\| (`--.*?) \|", page, re.M))
+    assert [flag for row in named for flag in re.findall(r"`--([a-z_]+)`", row) if flag not in flags] == []
+
+
 @pytest.mark.parametrize("page", ["docs/config.md", "docs/man/everlitd.8"])
 def test_every_field_of_the_config_is_documented(page):
     text = (ROOT / page).read_text()

@@ -55,8 +55,9 @@ static enum serving_status status_of(struct el_api *api, const char *service)
         status = model->serving >= 0 ? SERVING : NOT_SERVING;
     } else {
         for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+            /* Of the server, "", readiness; a service is there as long as it answers, as TensorFlow Serving has it. */
             if (strcmp(service, services[i]) == 0)
-                status = el_api_all_serving(view) ? SERVING : NOT_SERVING;
+                status = *service != 0 || el_api_all_serving(view) ? SERVING : NOT_SERVING;
         }
     }
     el_view_put(api->options.swap, view);

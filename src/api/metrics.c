@@ -14,8 +14,8 @@
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 /* Upper edges of the latency buckets, in seconds: 50 µs to 10 s, about 2.2 each. */
-static const double latency_edges_s[] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                         0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
+static const double latency_edges_s[] = { 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                          0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10 };
 
 static void put_head(struct el_buf *out, const char *name, const char *type, const char *help)
 {
@@ -110,6 +110,48 @@ static void put_states(struct el_buf *out, const struct el_view *view)
     }
 }
 
+typedef double version_seconds(const struct el_version_view *version);
+
+static double load_seconds(const struct el_version_view *version)
+{
+    return version->load_ms / 1e3;
+}
+
+static double switch_seconds(const struct el_version_view *version)
+{
+    return version->switch_ms / 1e3;
+}
+
+/* Of the versions that have got so far. */
+static void put_seconds(struct el_buf *out, const struct el_view *view, const char *name, const char *help,
+                        version_seconds *seconds)
+{
+    put_head(out, name, "gauge", help);
+    for (size_t m = 0; m < view->model_count; m++) {
+        for (size_t v = 0; v < view->models[m].version_count; v++) {
+            const struct el_version_view *version = &view->models[m].versions[v];
+            if (seconds(version) <= 0)
+                continue;
+            put_name(out, name, &view->models[m], version);
+            el_buf_printf(out, "} %.6g\n", seconds(version));
+        }
+    }
+}
+
+static void put_quarantined(struct el_buf *out, const struct el_view *view)
+{
+    put_head(out, "everlit_quarantined_versions", "gauge", "Versions that will not serve until their files change.");
+    for (size_t m = 0; m < view->model_count; m++) {
+        unsigned count = 0;
+        for (size_t v = 0; v < view->models[m].version_count; v++)
+            if (view->models[m].versions[v].state == EL_LIFE_QUARANTINED)
+                count++;
+        el_buf_text(out, "everlit_quarantined_versions{");
+        put_label(out, "model", view->models[m].name);
+        el_buf_printf(out, "} %u\n", count);
+    }
+}
+
 static void put_latency(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
 {
     static const char name[] = "everlit_request_duration_seconds";
@@ -132,7 +174,7 @@ static void put_latency(struct el_buf *out, const struct el_model_view *model, c
 
 static void put_server(struct el_buf *out, struct el_api *api)
 {
-    struct el_rpc_stats stats = {0};
+    struct el_rpc_stats stats = { 0 };
     pthread_mutex_lock(&api->mutex);
     if (api->server != NULL)
         el_rpc_server_stats(api->server, &stats);
@@ -141,15 +183,15 @@ static void put_server(struct el_buf *out, struct el_api *api)
         const char *name, *type, *help;
         uint64_t value;
     } figures[] = {
-        {"everlit_connections_open", "gauge", "Connections that are open.", stats.connections_open},
-        {"everlit_connections_accepted_total", "counter", "Connections accepted.", stats.connections_accepted},
-        {"everlit_connections_refused_total", "counter", "Connections refused: there were too many.",
-         stats.connections_refused},
-        {"everlit_received_bytes_total", "counter", "Bytes received.", stats.bytes_in},
-        {"everlit_sent_bytes_total", "counter", "Bytes sent.", stats.bytes_out},
-        {"everlit_protocol_errors_total", "counter", "Connections ended for breaking HTTP.", stats.protocol_errors},
-        {"everlit_refused_requests_total", "counter", "Requests for a model or version that does not answer.",
-         el_swap_refused(api->options.swap)},
+        { "everlit_connections_open", "gauge", "Connections that are open.", stats.connections_open },
+        { "everlit_connections_accepted_total", "counter", "Connections accepted.", stats.connections_accepted },
+        { "everlit_connections_refused_total", "counter", "Connections refused: there were too many.",
+          stats.connections_refused },
+        { "everlit_received_bytes_total", "counter", "Bytes received.", stats.bytes_in },
+        { "everlit_sent_bytes_total", "counter", "Bytes sent.", stats.bytes_out },
+        { "everlit_protocol_errors_total", "counter", "Connections ended for breaking HTTP.", stats.protocol_errors },
+        { "everlit_refused_requests_total", "counter", "Requests for a model or version that does not answer.",
+          el_swap_refused(api->options.swap) },
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         put_head(out, figures[i].name, figures[i].type, figures[i].help);
@@ -165,6 +207,12 @@ void el_api_put_metrics(struct el_buf *out, struct el_api *api)
 {
     const struct el_view *view = el_view_get(api->options.swap);
     put_states(out, view);
+    put_quarantined(out, view);
+    put_seconds(out, view, "everlit_version_load_seconds",
+                "Time from the start of a version's worker until it could run.", load_seconds);
+    put_seconds(out, view, "everlit_version_switch_seconds",
+                "Time from a version being whole on disk until it could answer: loading, probe and warm-up.",
+                switch_seconds);
     put_figures(out, view, "everlit_requests_total", "counter", "Requests answered by a version.", requests);
     put_figures(out, view, "everlit_request_errors_total", "counter",
                 "Requests that failed for the server's or the model's fault.", errors);

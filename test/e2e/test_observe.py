@@ -126,6 +126,10 @@ def test_ready_when_every_model_answers(server):
     server.put("later", 3, HALF)
     wait_for("the server to be ready", lambda: server.rest("GET", "/readyz")[0] == 200)
     assert server.rest("GET", "/readyz/later")[0] == 200
+    seen = samples(server, "/metrics")
+    assert seen['everlit_quarantined_versions{model="later"}'] == 0
+    assert seen['everlit_version_switch_seconds{model="later",version="3"}'] >= \
+        seen['everlit_version_load_seconds{model="later",version="3"}'] > 0
 
 
 def test_the_lines_that_scripts_look_for_are_in_the_log(server):

@@ -249,6 +249,11 @@ int main(int count, char **arguments)
     status = el_everlitd_config(&daemon.flags, &config);
     if (status == NULL)
         status = el_everlitd_files_read(&daemon.flags, &daemon.files);
+    if (status == NULL)
+        status = el_tls_file_open(&daemon.grpc_tls, "ssl_config_file", daemon.flags.ssl_config_file, &daemon.log);
+    if (status == NULL)
+        status = el_tls_file_open(&daemon.rest_tls, "rest_api_ssl_config_file", daemon.flags.rest_api_ssl_config_file,
+                                  &daemon.log);
     if (status == NULL && *daemon.flags.state_dir != '\0')
         status = el_state_dir_check(daemon.flags.state_dir);
     if (status == NULL)

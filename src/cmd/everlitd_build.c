@@ -61,10 +61,8 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
 {
     daemon->max_connections = share_out_files();
     daemon->loops = daemon->flags.event_loops > 0 ? (uint32_t)daemon->flags.event_loops : loops_for_this_machine();
-    EL_TRY(el_tls_file_start(&daemon->grpc_tls, "ssl_config_file", daemon->flags.ssl_config_file, &daemon->loop,
-                             &daemon->log));
-    EL_TRY(el_tls_file_start(&daemon->rest_tls, "rest_api_ssl_config_file", daemon->flags.rest_api_ssl_config_file,
-                             &daemon->loop, &daemon->log));
+    EL_TRY(el_tls_file_watch(&daemon->grpc_tls, &daemon->loop));
+    EL_TRY(el_tls_file_watch(&daemon->rest_tls, &daemon->loop));
     const struct el_workers_options workers_options = {
         .uv_loop = &daemon->loop,
         .log = &daemon->log,

@@ -44,18 +44,22 @@ static void file_changed(uv_fs_poll_t *poll, int error, const uv_stat_t *before,
         el_tls_file_reload(poll->data);
 }
 
-struct el_status *el_tls_file_start(struct el_tls_file *file, const char *flag, const char *path, uv_loop_t *loop,
-                                    const struct el_log *log)
+struct el_status *el_tls_file_open(struct el_tls_file *file, const char *flag, const char *path,
+                                   const struct el_log *log)
 {
     *file = (struct el_tls_file){ .flag = flag, .path = path, .log = log };
-    if (*path == 0)
+    return *path == 0 ? NULL : apply(file);
+}
+
+struct el_status *el_tls_file_watch(struct el_tls_file *file, uv_loop_t *loop)
+{
+    if (file->tls == NULL)
         return NULL;
-    EL_TRY(apply(file));
     uv_fs_poll_init(loop, &file->poll);
     file->poll.data = file;
-    const int error = uv_fs_poll_start(&file->poll, file_changed, path, LOOK_MS);
+    const int error = uv_fs_poll_start(&file->poll, file_changed, file->path, LOOK_MS);
     if (error != 0)
-        return el_status_new(EL_INTERNAL, "--%s: watching %s: %s", flag, path, uv_strerror(error));
+        return el_status_new(EL_INTERNAL, "--%s: watching %s: %s", file->flag, file->path, uv_strerror(error));
     uv_unref((uv_handle_t *)&file->poll);
     return NULL;
 }

@@ -22,9 +22,12 @@ struct el_tls_file {
     uv_fs_poll_t poll;
 };
 
-/* Reads the file and watches it. Without a path nothing happens. */
-struct el_status *el_tls_file_start(struct el_tls_file *file, const char *flag, const char *path, uv_loop_t *loop,
-                                    const struct el_log *log) EL_MUST_USE;
+/* Reads the file. Without a path nothing happens, here and later. */
+struct el_status *el_tls_file_open(struct el_tls_file *file, const char *flag, const char *path,
+                                   const struct el_log *log) EL_MUST_USE;
+
+/* Looks at it from now on. */
+struct el_status *el_tls_file_watch(struct el_tls_file *file, uv_loop_t *loop) EL_MUST_USE;
 
 /* Reads it again now. */
 void el_tls_file_reload(struct el_tls_file *file);

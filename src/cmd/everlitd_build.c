@@ -80,6 +80,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .config = config,
         .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
         .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
+        .memory_budget_bytes = daemon->flags.model_memory_bytes,
         .max_load_retries =
             daemon->flags.max_num_load_retries > 0 ? (uint32_t)daemon->flags.max_num_load_retries : 0,
         .load_retry_interval_ms = daemon->flags.load_retry_interval_micros > 0

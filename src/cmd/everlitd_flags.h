@@ -22,6 +22,7 @@ struct el_everlitd_flags {
     int32_t rest_api_timeout_in_ms;
     int32_t max_concurrent_loads, max_num_load_retries;
     int64_t load_retry_interval_micros;
+    int64_t model_memory_bytes;
     int32_t event_loops;
     double drain_seconds;
     bool strict_startup;
@@ -69,7 +70,7 @@ struct el_everlitd_flags {
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 64
+#define EL_EVERLITD_FLAGS 65
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*

@@ -154,6 +154,9 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(THREADS, STRING, platform_config_file,
              "Text-format PlatformConfigMap: its tags, numbers of threads, batching and warm-up, in place of those of the "
              "flags."),
+        FLAG(SWAPPING, INT64, model_memory_bytes,
+             "Memory for all versions together. One that finds no room waits; one that needs more than this is refused. "
+             "0: what the machine and the control group have free; negative: memory is not looked at."),
         FLAG(SWAPPING, INT32, max_num_load_retries,
              "Loads after the first of a version that failed for a reason that may pass: out of memory, files or "
              "permission, a time-out on a busy machine. Any other failure waits until the files change."),

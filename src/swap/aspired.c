@@ -99,7 +99,9 @@ static void verify(struct el_version *version, const struct el_source_version *s
         el_version_quarantine(version, el_status_new(code, "%s", text));
         return;
     }
-    el_version_set_reason(version, text);
+    version->short_of_memory = version->short_of_memory && version->whole;
+    if (!version->short_of_memory)
+        el_version_set_reason(version, text);
     if (!version->whole)
         tell_waiting(version, seen, now_ns);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "swap/loader.h"
 #include "swap/loader_state.h"
+#include "swap/memory.h"
 #include "swap/version.h"
 
 #include <stdio.h>
@@ -141,6 +142,7 @@ static void ready(struct el_load *load, struct el_attempt *attempt)
                  (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
     if (load->warning.size > 0)
         snprintf(warning, sizeof warning, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
+    el_memory_learn(version, hosted->worker);
     version->switch_ms = (double)(el_now_ns() - version->whole_since_ns) / 1e6;
     el_version_host(version, hosted);
     el_version_move(version, EL_LIFE_PASS, NULL, "probed", "good on %s (%s)%s%s", version->engine,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "swap/loader.h"
+#include "swap/memory.h"
 #include "swap/rcu.h"
 #include "swap/respawn.h"
 #include "swap/version.h"
@@ -77,7 +78,7 @@ static void admit(struct el_swap *swap, bool those_that_answer)
                 return;
             if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number))
                 continue;
-            if (!make_room(model))
+            if (!el_memory_admits(version, el_now_ns()) || !make_room(model))
                 break;
             if (el_version_move(version, EL_LIFE_ADMIT, NULL, "loading", "%s", version->path))
                 el_load_begin(version);

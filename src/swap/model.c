@@ -128,8 +128,21 @@ static bool all_aspired_serve(const struct el_model *model)
     return model->aspired_count > 0;
 }
 
+/* Whatever is aspired and does not serve waits for memory: nobody else shall wait for that. */
+static bool is_short_of_memory(const struct el_model *model)
+{
+    for (size_t i = 0; i < model->aspired_count; i++) {
+        const struct el_version *version = el_version_find(model, model->aspired[i]);
+        if (version == NULL || (version->state != EL_LIFE_SERVING && !version->short_of_memory))
+            return false;
+    }
+    return model->aspired_count > 0;
+}
+
 bool el_model_settled(const struct el_model *model)
 {
+    if (is_short_of_memory(model))
+        return true;
     if (el_model_serving(model) != NULL)
         return all_aspired_serve(model); /* what failed is not aspired any more */
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)

@@ -80,9 +80,11 @@ struct el_version {
     unsigned trial_deaths; /* of its workers, since then */
     unsigned
         load_tries; /* loads of these files that failed for a reason that may pass by itself, in this life and those before */
-    uint64_t retry_ns; /* QUARANTINED: when it is loaded again; 0: when its files change */
-    unsigned hangs;    /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
-    uint64_t hung_ns;  /* the last one */
+    uint64_t retry_ns;    /* QUARANTINED: when it is loaded again; 0: when its files change */
+    bool short_of_memory; /* VERIFYING: it waits until there is room for it */
+    uint64_t memory_ns;   /* and is asked about again then */
+    unsigned hangs;       /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
+    uint64_t hung_ns;     /* the last one */
     uint64_t warm_until_ns;
     struct el_deferred deferred;
     bool deferring; /* deferred is in the swapper's list */
@@ -106,6 +108,8 @@ struct el_model {
     char source_error[512]; /* what was last told about the source */
     char source_warning[512];
     struct el_deferred deferred; /* removed: it is freed after a grace period */
+    uint64_t last_taken_bytes;   /* memory that its last version took; 0: unknown */
+    uint64_t last_file_bytes;    /* and the size of its files */
     int64_t told_serving;        /* the default version that was last published */
 };
 

@@ -36,6 +36,8 @@ struct el_swap_options {
     uint32_t max_concurrent_loads;   /* 0: 1 */
     uint32_t max_load_retries;       /* after a load that failed for a reason that may pass by itself; see retry.h */
     uint64_t load_retry_interval_ms; /* the longest pause before one */
+    int64_t
+        memory_budget_bytes; /* for all workers; 0: only what the machine and the control group have; < 0: not looked at */
     uint32_t drain_grace_ms;    /* 0: 30,000: how long a version that drains may take before its worker is killed */
     uint32_t completions_index; /* number of the completion queue that the swapper makes for its own calls (probes) */
     uint32_t incomplete_ms;     /* 0: 3,000: silence after which a directory that is not whole is quarantined as such */

@@ -49,6 +49,13 @@ uint64_t el_watch_private_bytes(pid_t pid)
     return bytes[0] + bytes[1];
 }
 
+uint64_t el_worker_taken_bytes(const struct el_worker *worker)
+{
+    const pid_t pid = el_worker_pid(worker);
+    const uint64_t now = pid != 0 ? el_watch_private_bytes(pid) : 0;
+    return now > worker->memory_at_fork ? now - worker->memory_at_fork : 0;
+}
+
 uint64_t el_worker_resident_bytes(const struct el_worker *worker)
 {
     static const char *const names[] = { "VmRSS:" };

@@ -53,9 +53,9 @@ struct el_workers_options {
     const char *engine_dir;
     /* Of SavedModels, a comma list, for workers that name none; NULL: "serve". Outlives the workers. */
     const char *tags;
-    bool prefer_tflite; /* model.tflite beside saved_model.pb is what is meant */
+    bool prefer_tflite;                          /* model.tflite beside saved_model.pb is what is meant */
     uint32_t intra_op_threads, inter_op_threads; /* for workers that name none; 0: the engine decides */
-    uint32_t loops; /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
+    uint32_t loops;                              /* how many completion queues will be made, 1 to EL_MAX_LOOPS */
 };
 
 struct el_status *el_workers_new(const struct el_workers_options *options, struct el_workers **workers) EL_MUST_USE;
@@ -137,6 +137,9 @@ pid_t el_worker_pid(const struct el_worker *worker);
 
 /* Resident memory of the process in bytes; 0 where unknown. Some 20 µs whatever its size. Any thread. */
 uint64_t el_worker_resident_bytes(const struct el_worker *worker);
+
+/* Anonymous memory of the process beyond what it had when it was forked; 0 where unknown. As fast. Any thread. */
+uint64_t el_worker_taken_bytes(const struct el_worker *worker);
 
 /* What of it is the process's own, too. The kernel walks all its page tables for that: tens of ms with TensorFlow, so not for a thread
    that answers requests. 0 where unknown. Any thread. */

@@ -227,6 +227,42 @@ static void of_a_removed_model_the_status_goes_on_telling(void **unused)
     stage_close(&stage);
 }
 
+/* ---- memory ---- */
+
+static void a_version_waits_until_there_is_room_for_it(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    stage_open(&stage);
+    stage.options.memory_budget_bytes = INT64_C(400) << 20;
+    stage.update.keep_warm_ms = 1;
+    stage.update.memory_need_bytes = UINT64_C(150) << 20;
+    stage.policy = (struct el_version_policy){ .type = EL_POLICY_ALL };
+    stage_put(&stage, 1, "memory=300");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    stage_put(&stage, 2, "");
+    stage_wait_event(&stage, "waiting", 2, "waiting for memory");
+    assert_int_equal(stage_see(&stage, 2).state, EL_LIFE_VERIFYING);
+    assert_true(el_swap_settled(stage.swap)); /* nobody waits for that */
+    stage.policy = (struct el_version_policy){ .type = EL_POLICY_LATEST, .latest = 1 };
+    static char resource[] = "resource";
+    stage.update.availability = resource; /* now the old one makes room */
+    struct el_config config;
+    struct el_model_config model;
+    stage_config(&stage, &config, &model);
+    assert_null(el_swap_reconfigure(stage.swap, &config));
+    stage_wait_serving(&stage, 2);
+
+    model.update.memory_need_bytes = UINT64_C(500) << 20; /* more than there is at all */
+    assert_null(el_swap_reconfigure(stage.swap, &config));
+    stage_put(&stage, 3, "");
+    stage_wait_state(&stage, 3, EL_LIFE_QUARANTINED);
+    assert_int_equal(stage_see(&stage, 3).code, EL_RESOURCE_EXHAUSTED);
+    assert_int_equal(stage_see(&stage, 3).serving, 2);
+    stage_close(&stage);
+}
+
 /* ---- loads that fail for no fault of the version, base paths that go ---- */
 
 static void a_load_that_was_killed_from_outside_is_tried_again(void **unused)
@@ -285,6 +321,7 @@ int main(void)
         cmocka_unit_test(slow_is_not_hanging),
         cmocka_unit_test(what_cannot_be_a_version_is_told),
         cmocka_unit_test(of_a_removed_model_the_status_goes_on_telling),
+        cmocka_unit_test(a_version_waits_until_there_is_room_for_it),
         cmocka_unit_test(a_load_that_was_killed_from_outside_is_tried_again),
         cmocka_unit_test(whatever_becomes_of_the_base_path_what_serves_goes_on),
     };

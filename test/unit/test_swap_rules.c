@@ -4,6 +4,7 @@
 #include "swap/engine_choice.h"
 #include "swap/events.h"
 #include "swap/latency.h"
+#include "swap/memory.h"
 #include "swap/probe_inputs.h"
 #include "swap/probe_judge.h"
 #include "swap/respawn.h"
@@ -419,6 +420,50 @@ static void respawns_back_off_to_ten_seconds(void **unused)
     assert_int_equal(el_respawn_delay_ns(1000000), 10 * EL_NS_PER_S);
 }
 
+static void put_file(const char *root, const char *path, const char *text)
+{
+    char command[400];
+    snprintf(command, sizeof command, "mkdir -p $(dirname %s%s) && printf '%s' > %s%s", root, path, text, root, path);
+    assert_int_equal(system(command), 0); /* NOLINT: a shell is what tests use for files */
+}
+
+static void the_narrowest_limit_of_memory_counts(void **unused)
+{
+    (void)unused;
+    char root[] = "/tmp/everlit-memory-XXXXXX", command[64];
+    struct el_memory_room room;
+    assert_non_null(mkdtemp(root));
+    el_memory_read(root, &room);
+    assert_true(room.limit == UINT64_MAX && room.free == UINT64_MAX);
+    put_file(root, "/proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 600 kB\n");
+    el_memory_read(root, &room);
+    assert_int_equal(room.limit, 1000 * 1024);
+    assert_int_equal(room.free, 600 * 1024);
+    put_file(root, "/proc/self/cgroup", "0::/a/b\n");
+    put_file(root, "/sys/fs/cgroup/a/b/memory.max", "max\n");
+    put_file(root, "/sys/fs/cgroup/a/b/memory.current", "300000\n");
+    put_file(root, "/sys/fs/cgroup/a/memory.max", "500000\n"); /* of the group above */
+    put_file(root, "/sys/fs/cgroup/a/memory.current", "450000\n");
+    put_file(root, "/sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 50000\n");
+    el_memory_read(root, &room);
+    assert_int_equal(room.limit, 500000);
+    assert_int_equal(room.free, 100000);
+    put_file(root, "/proc/self/cgroup", "3:cpu:/x\n9:memory:/x\n"); /* version 1 */
+    put_file(root, "/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "400000\n");
+    put_file(root, "/sys/fs/cgroup/memory/x/memory.usage_in_bytes", "390000\n");
+    put_file(root, "/sys/fs/cgroup/memory/x/memory.stat", "total_inactive_file 40000\n");
+    el_memory_read(root, &room);
+    assert_int_equal(room.limit, 400000);
+    assert_int_equal(room.free, 50000);
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0); /* NOLINT */
+
+    assert_int_equal(el_memory_estimate(10, 0, 0), (64 << 20) + 20);
+    assert_int_equal(el_memory_estimate(10, 10, 500), 500);
+    assert_int_equal(el_memory_estimate(5, 10, 500), 500);
+    assert_int_equal(el_memory_estimate(30, 10, 500), 1500);
+}
+
 static void only_what_may_pass_is_tried_again(void **unused)
 {
     (void)unused;
@@ -562,6 +607,7 @@ int main(void)
         cmocka_unit_test(slower_is_relative_and_has_a_floor),
         cmocka_unit_test(respawns_back_off_to_ten_seconds),
         cmocka_unit_test(only_what_may_pass_is_tried_again),
+        cmocka_unit_test(the_narrowest_limit_of_memory_counts),
         cmocka_unit_test(a_lobby_has_so_many_seats),
         cmocka_unit_test(a_servable_goes_with_its_last_request),
         cmocka_unit_test(the_last_4096_events_are_kept_without_holes),

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each value is read the fast way, which only notices that something is wrong. Then it is
- * gone over again by the rules of TensorFlow Serving's FillTensorProto and
- * AddValueToTensor, for the error that these would have met first.
+ * gone over again (predict_json_check.c), for the error that TensorFlow Serving would have met first.
  *
  * The recursion is as deep as the rank of a tensor: at most EL_MAX_RANK.
  */
 #include "tensor/predict_json_fill.h"
+#include "tensor/predict_json_check.h"
 
 #include <string.h>
 
@@ -17,11 +17,6 @@ static inline const char *skip_space(const char *at)
     while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
         at++;
     return at;
-}
-
-static inline bool is_number(char c)
-{
-    return (unsigned char)(c - '0') < 10 || c == '-' || c == 'N' || c == 'I';
 }
 
 int64_t el_predict_json_find(const struct el_names *names, const char *string)
@@ -62,34 +57,13 @@ static inline void put(struct el_predict_json_input *input, const void *value, s
     input->done++;
 }
 
-static bool in_range(enum el_dtype dtype, const struct el_json_number *number)
-{
-    bool positive = number->kind == EL_JSON_POSITIVE;
-    switch (dtype) {
-    case EL_INT32:
-    case EL_INT16:
-    case EL_INT8:
-    case EL_UINT8: /* narrower ones wrap around, as in int_val */
-        return positive ? number->positive <= INT32_MAX
-                        : number->kind == EL_JSON_NEGATIVE && number->negative >= INT32_MIN;
-    case EL_INT64:
-        return positive ? number->positive <= INT64_MAX : number->kind == EL_JSON_NEGATIVE;
-    case EL_UINT32:
-        return positive && number->positive <= UINT32_MAX;
-    case EL_UINT64:
-        return positive;
-    default:
-        return false;
-    }
-}
-
 static const char *read_integer(struct el_predict_json_input *input, const char *at, bool store)
 {
     struct el_json_number number;
-    if (!is_number(*at))
+    if (!el_json_is_number(*at))
         return NULL;
     at = el_json_number(at, &number);
-    if (!in_range(input->dtype, &number))
+    if (!el_json_in_range(input->dtype, &number))
         return NULL;
     uint64_t bits = number.kind == EL_JSON_POSITIVE ? number.positive : (uint64_t)number.negative;
     put(input, &bits, el_dtype_size(input->dtype), store); /* little-endian: the low bytes */
@@ -136,13 +110,13 @@ static const char *read_scalar(struct el_predict_json_input *input, const char *
     uint8_t truth;
     switch (input->dtype) {
     case EL_FLOAT:
-        if (!is_number(*at))
+        if (!el_json_is_number(*at))
             return NULL;
         at = el_json_number_float(at, end, &real);
         put(input, &real, sizeof real, store);
         return at;
     case EL_DOUBLE:
-        if (!is_number(*at))
+        if (!el_json_is_number(*at))
             return NULL;
         at = el_json_number_double(at, end, &real_double);
         put(input, &real_double, sizeof real_double, store);
@@ -172,7 +146,7 @@ static const char *read_floats(struct el_predict_json_input *input, const char *
                 return NULL;
             at = skip_space(at + 1);
         }
-        if (!is_number(*at))
+        if (!el_json_is_number(*at))
             return NULL;
         at = skip_space(el_json_number_float(at, end, &real));
         if (store) {
@@ -213,126 +187,13 @@ static const char *read_value(struct el_predict_json_input *input, const char *a
     return *at == ']' ? at + 1 : NULL;
 }
 
-/* ---- the slow way: what is wrong ---- */
-
-static struct el_status *type_error(const char *value, enum el_dtype dtype)
-{
-    return el_json_value_error(value, " Type: %s is not of expected type: %s", el_json_type_name(el_json_type(value)),
-                               el_dtype_short_name(dtype));
-}
-
-static struct el_status *cannot_convert(const char *value, enum el_dtype dtype)
-{
-    struct el_buf text = { 0 };
-    el_json_print_debug(&text, value);
-    el_buf_byte(&text, 0);
-    struct el_status *status = text.failed ? el_status_no_memory()
-                                           : el_status_new(EL_UNIMPLEMENTED, "Conversion of JSON Value: %s to type: %s",
-                                                           (const char *)text.data, el_dtype_short_name(dtype));
-    el_buf_free(&text);
-    return status;
-}
-
-static struct el_status *check_object(const char *value, enum el_dtype dtype)
-{
-    if (dtype != EL_STRING)
-        return type_error(value, dtype);
-    const char *string = el_json_base64_string(value);
-    if (string == NULL)
-        return el_json_value_error(value, " not formatted correctly for base64 data");
-    if (el_json_base64_size(string) < 0)
-        return el_status_new(EL_INVALID_ARGUMENT, "Unable to base64 decode");
-    return NULL;
-}
-
-static struct el_status *check_scalar(const char *value, enum el_dtype dtype)
-{
-    struct el_json_number number;
-    bool good;
-    if (*value == '{')
-        return check_object(value, dtype);
-    switch (dtype) {
-    case EL_FLOAT:
-    case EL_DOUBLE:
-        good = is_number(*value);
-        break;
-    case EL_BOOL:
-        good = *value == 't' || *value == 'f';
-        break;
-    case EL_STRING:
-        good = *value == '"';
-        break;
-    case EL_INT32:
-    case EL_INT16:
-    case EL_INT8:
-    case EL_UINT8:
-    case EL_INT64:
-    case EL_UINT32:
-    case EL_UINT64:
-        good = is_number(*value);
-        if (good) {
-            el_json_number(value, &number);
-            good = in_range(dtype, &number);
-        }
-        break;
-    default:
-        return cannot_convert(value, dtype);
-    }
-    return good ? NULL : type_error(value, dtype);
-}
-
-/* Goes over a value whose shape should be `shape`; *count grows by its elements. */
-static struct el_status *check_value(const char *value, enum el_dtype dtype, const struct el_shape *shape,
-                                     int32_t level, size_t *count)
-{
-    if (*value != '[') {
-        if (level != shape->rank)
-            return el_json_value_error(value, " found at incorrect level: %d in the JSON DOM. Expected at level: %d",
-                                       (int)level + 1, (int)shape->rank);
-        EL_TRY(check_scalar(value, dtype));
-        ++*count;
-        return NULL;
-    }
-    if (level >= shape->rank)
-        return el_status_new(EL_INVALID_ARGUMENT, "Encountered list at unexpected level: %d expected < %d", (int)level,
-                             (int)shape->rank);
-    size_t size = el_json_count(value);
-    if (size != (size_t)shape->dims[level])
-        return el_status_new(EL_INVALID_ARGUMENT,
-                             "Encountered list at unexpected size: %zu at level: %d expected size: %lld", size,
-                             (int)level, (long long)shape->dims[level]);
-    for (value = el_json_first(value); value != NULL; value = el_json_next(value))
-        EL_TRY(check_value(value, dtype, shape, level + 1, count));
-    return NULL;
-}
-
 struct el_status *el_json_fill(struct el_predict_json_input *input, const char *value, const char *end, bool store)
 {
     size_t count = 0;
     if (read_value(input, value, 0, end, store) != NULL)
         return NULL;
-    EL_TRY(check_value(value, input->dtype, &input->row, 0, &count));
+    EL_TRY(el_json_check_value(value, input->dtype, &input->row, 0, &count));
     return el_status_new(EL_INTERNAL, "a value of a request that was refused has nothing wrong");
-}
-
-/* A row of an input that is not as the first: why (TensorFlow Serving's AddInstanceItem). NULL: nothing is wrong. */
-static struct el_status *check_row(const struct el_predict_json_input *input, const char *value, const char *end)
-{
-    struct el_shape shape;
-    size_t count = 0, wanted = 0;
-    char expected[400], found[400];
-    if (!el_json_shape(value, end, EL_MAX_RANK, &shape))
-        return el_status_new(EL_INVALID_ARGUMENT, "Encountered list at unexpected level: %d expected < %d", EL_MAX_RANK,
-                             EL_MAX_RANK);
-    EL_TRY(check_value(value, input->dtype, &shape, 0, &count));
-    EL_TRY(el_shape_elements(&input->row, &wanted));
-    if (count != wanted)
-        return el_status_new(EL_INVALID_ARGUMENT, "Expecting tensor size: %zu but got: %zu", wanted, count);
-    if (!el_shape_fits(&input->row, &shape))
-        return el_status_new(EL_INVALID_ARGUMENT, "Expecting shape %s but got: %s",
-                             el_shape_print(&input->row, expected, sizeof expected),
-                             el_shape_print(&shape, found, sizeof found));
-    return NULL;
 }
 
 /* ---- rows ---- */
@@ -390,7 +251,7 @@ static struct el_status *fill_row(struct el_predict_json *request, struct el_pre
     *behind = read_value(input, value, 0, request->json.end, store);
     if (*behind != NULL)
         return NULL;
-    struct el_status *error = check_row(input, value, request->json.end);
+    struct el_status *error = el_json_check_row(input, value, request->json.end);
     if (error == NULL)
         error = el_status_new(EL_INTERNAL, "a value of a request that was refused has nothing wrong");
     return row_error(row, key, error);
@@ -409,7 +270,7 @@ static struct el_status *fill_object(struct el_predict_json *request, size_t row
             return row_error(row, key, unknown_key(key));
         struct el_predict_json_input *input = &request->inputs[found];
         if (input->seen_in == row + 1) {
-            struct el_status *error = check_row(input, value, request->json.end);
+            struct el_status *error = el_json_check_row(input, value, request->json.end);
             if (error != NULL)
                 return row_error(row, key, error);
             behind = el_json_skip(value);

@@ -100,6 +100,29 @@ static void on_end_signal(uv_signal_t *handle, int number)
     end(daemon);
 }
 
+/* The old parameters are needed until the swapper has the new ones. */
+static void reload_batching(struct el_daemon *daemon)
+{
+    struct el_batching_params params;
+    struct el_status *status = el_batching_read(daemon->flags.batching_parameters_file, &params);
+    if (status == NULL) {
+        status = el_swap_set_batching(daemon->swap, &params);
+        if (status != NULL)
+            el_batching_free(&params);
+    }
+    if (status != NULL) {
+        el_log(&daemon->log, EL_LOG_ERROR, "batching_refused", el_str("reason", el_status_text(status)));
+        el_status_free(status);
+        return;
+    }
+    struct el_batching_params old = daemon->files.batching;
+    daemon->files.batching = params;
+    if ((status = el_swap_set_batching(daemon->swap, &daemon->files.batching)) != NULL)
+        el_status_free(status); /* it has taken the same a moment ago */
+    el_batching_free(&old);
+    el_log(&daemon->log, EL_LOG_INFO, "batching_reloaded", el_str("file", daemon->flags.batching_parameters_file));
+}
+
 static void on_reload_signal(uv_signal_t *handle, int number)
 {
     (void)number;
@@ -110,6 +133,8 @@ static void on_reload_signal(uv_signal_t *handle, int number)
     el_tls_file_reload(&daemon->rest_tls);
     if (*daemon->flags.model_config_file != 0)
         el_reload_file(daemon->reload);
+    if (daemon->files.has_batching && !daemon->files.has_platform && *daemon->flags.batching_parameters_file != '\0')
+        reload_batching(daemon);
 }
 
 /* ---- the start ---- */

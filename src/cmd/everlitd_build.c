@@ -87,6 +87,8 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
                                       ? (uint64_t)daemon->flags.load_retry_interval_micros / 1000
                                       : 0,
         .completions_index = daemon->loops + 1,
+        .batching = daemon->files.has_batching ? &daemon->files.batching : NULL,
+        .per_model_batching = daemon->flags.enable_per_model_batching_parameters,
         .no_warmup = !daemon->flags.enable_model_warmup,
         .warmup_iterations = daemon->flags.num_request_iterations_for_warmup > 0
                                  ? (uint32_t)daemon->flags.num_request_iterations_for_warmup

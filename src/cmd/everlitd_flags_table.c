@@ -11,6 +11,7 @@
 
 #define MODELS "Models"
 #define NETWORK "Network"
+#define BATCHING "Batching"
 #define SWAPPING "Swapping"
 #define THREADS "Threads and sessions of the workers"
 #define OPERATION "Operation"
@@ -18,7 +19,6 @@
 
 #define FLAG(group, type, name, help) {group, #name, EL_FLAG_##type, &f->name, help, NULL, false}
 /* Read and checked, and used by no part yet. */
-#define UNUSED(type, name, help, why) {IGNORED, #name, EL_FLAG_##type, &f->name, help, why, false}
 #define NO_EFFECT(type, name, help, why) {IGNORED, #name, EL_FLAG_##type, &f->ignored.name, help, why, false}
 
 /* TensorFlow Serving's default for the threads of gRPC and of REST. */
@@ -129,6 +129,12 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
              "The largest request message or body. A larger one is refused with RESOURCE_EXHAUSTED or 413."),
         FLAG(NETWORK, INT32, event_loops,
              "Threads for connections. 0: one for every two CPUs, at most 16."),
+        FLAG(BATCHING, BOOL, enable_batching,
+             "Requests that wait are run together."),
+        FLAG(BATCHING, STRING, batching_parameters_file,
+             "How, as text-format BatchingParameters; without it, TensorFlow Serving's defaults. SIGHUP reads it again."),
+        FLAG(BATCHING, BOOL, enable_per_model_batching_parameters,
+             "By the file batching_params.pbtxt in each version's directory; a version without it is not batched."),
         FLAG(SWAPPING, INT32, file_system_poll_wait_seconds,
              "Seconds between looks for new versions; changes that the file system reports are seen at once. 0: look "
              "once; negative: never."),
@@ -183,15 +189,6 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
              "Print the version and exit."),
         FLAG(OPERATION, BOOL, help,
              "Print this text and exit."),
-        UNUSED(BOOL, enable_batching,
-                  "Requests are put together.",
-                  "requests run as they come, each by itself"),
-        UNUSED(STRING, batching_parameters_file,
-                  "Text-format BatchingParameters.",
-                  "requests run as they come, each by itself"),
-        UNUSED(BOOL, enable_per_model_batching_parameters,
-                  "batching_params.pbtxt of each version.",
-                  "requests run as they come, each by itself"),
         NO_EFFECT(INT32, num_unload_threads,
                   "Threads that unload.",
                   "a version ends with its process, which needs no thread"),

@@ -12,6 +12,10 @@
  *     signatures=ok | fail | garbage | unsorted | huge | too-many
  *     run=ok | fail | abort | segv | exit | hang | slow MS | nan | shape | dtype | missing | twice | scribble | need-more
  *     value=NUMBER        what the second column of prediction holds (default 1)
+ *     run=picky           fails with INVALID_ARGUMENT where a row begins with a negative number
+ *     run=short           gives one row less than it got
+ *     gate=PATH           each run waits as long as that file is there
+ *     rows=PATH           each run adds a line there when it begins: how many rows its input has
  *     reread=1            read the file again at each run
  *     hang=PATH           a run never ends if there is such a file when it begins; and open=kill only kills then
  *     tally=PATH          each run appends its process id, one a line
@@ -56,6 +60,7 @@ enum {
 
 struct orders {
     char open[32], signatures[32], run[32], start[32], tally[32], hang[32];
+    char gate[96], rows[96];
     double value;
     unsigned threads, memory_mib;
     bool reread;
@@ -98,7 +103,11 @@ static void read_orders(const char *path, struct orders *orders)
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             if (strcmp(line, texts[i].name) == 0)
                 snprintf(texts[i].to, sizeof orders->open, "%s", value);
-        if (strcmp(line, "value") == 0)
+        if (strcmp(line, "gate") == 0)
+            snprintf(orders->gate, sizeof orders->gate, "%s", value);
+        else if (strcmp(line, "rows") == 0)
+            snprintf(orders->rows, sizeof orders->rows, "%s", value);
+        else if (strcmp(line, "value") == 0)
             orders->value = strtod(value, NULL);
         else if (strcmp(line, "threads") == 0)
             orders->threads = (unsigned)strtoul(value, NULL, 10);
@@ -363,7 +372,13 @@ static int run_rows(const struct model *model, const struct orders *orders, cons
     const struct everlit_tensor *input = &run->inputs[0];
     if (input->dtype != DT_FLOAT || input->rank != 2 || input->dims[1] != 4)
         return fail(error, CODE_INVALID, "input must be float [n,4]");
-    const int64_t rows = input->dims[0];
+    int64_t rows = input->dims[0];
+    const float *first = input->data;
+    for (int64_t row = 0; row < rows && strcmp(orders->run, "picky") == 0; row++)
+        if (first[row * 4] < 0)
+            return fail(error, CODE_INVALID, "a row begins with a negative number");
+    if (strcmp(orders->run, "short") == 0)
+        rows--;
     const bool features = run->signature == FEATURES;
     int64_t columns = features ? 4 : 2;
     if (strcmp(orders->run, "shape") == 0)
@@ -479,6 +494,15 @@ static void count_run(const char *path)
     fclose(file);
 }
 
+static void note_rows(const char *path, const struct everlit_run *run)
+{
+    FILE *file = fopen(path, "ae");
+    if (file == NULL)
+        return;
+    fprintf(file, "%lld\n", run->input_count > 0 && run->inputs[0].rank > 0 ? (long long)run->inputs[0].dims[0] : 0);
+    fclose(file);
+}
+
 static int test_run(void *pointer, const struct everlit_run *run, struct everlit_error *error)
 {
     struct model *model = pointer;
@@ -492,6 +516,10 @@ static int test_run(void *pointer, const struct everlit_run *run, struct everlit
         count_run(orders->tally);
     if (orders->hang[0] != '\0' && access(orders->hang, F_OK) == 0)
         obey_harshly("hang");
+    if (orders->rows[0] != '\0')
+        note_rows(orders->rows, run);
+    while (orders->gate[0] != '\0' && access(orders->gate, F_OK) == 0)
+        pause_ms(1);
     if (orders->run[0] != '\0') {
         obey_harshly(orders->run);
         if (strcmp(orders->run, "fail") == 0)

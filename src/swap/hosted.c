@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/hosted.h"
 
+#include "swap/batching.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,9 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
 {
     struct el_swap *swap = version->model->swap;
     const struct el_update_config *update = &version->model->settings.update;
+    struct el_batching batching;
+    uint32_t threads;
+    EL_TRY(el_batching_find(swap, version->path, &batching, &threads));
     struct el_hosted *hosted = calloc(1, sizeof *hosted);
     if (hosted == NULL)
         return el_status_no_memory();
@@ -52,7 +57,8 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
         .engine = engine,
         .isolation = strcmp(update->isolation, "none") == 0 ? EL_ISOLATION_NONE : EL_ISOLATION_PROCESS,
         .precision = update->precision,
-        .concurrency = update->concurrency,
+        .concurrency = update->concurrency > 0 ? update->concurrency : threads,
+        .batching = &batching,
         .memory_limit_bytes = update->memory_limit_bytes,
         .load_timeout_ms = update->load_timeout_ms,
         .hang_timeout_ms = update->hang_timeout_ms,

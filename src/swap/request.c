@@ -288,6 +288,7 @@ void el_request_run(struct el_request *request)
     }
     request->call = look.call;
     request->state = EL_REQUEST_RUNNING;
+    el_call_may_batch(request->call);
     struct el_status *status = decode(request);
     if (status == NULL)
         status = el_call_submit(request->call, request->outputs, request->output_count, request->deadline_ns,

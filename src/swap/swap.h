@@ -17,6 +17,7 @@
 #include "base/histogram.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "config/batching.h"
 #include "config/config.h"
 #include "swap/life.h"
 #include "worker/worker.h"
@@ -44,6 +45,9 @@ struct el_swap_options {
     bool no_warmup;             /* warm-up records are not run */
     uint32_t warmup_iterations; /* of each record; 0: 1 */
     uint32_t warmup_threads;    /* runs of records at the same time; 0: 1 */
+    /* TensorFlow Serving's --enable_batching: how requests are put into batches; NULL: they are not. Outlives the swap. */
+    const struct el_batching_params *batching;
+    bool per_model_batching; /* of it only the threads count; the rest is what each version brings along */
     bool no_inotify;            /* only the timer sees changes, as on a network mount */
 };
 
@@ -52,6 +56,9 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
 
 /* Starts to watch and load. Returns at once. */
 void el_swap_start(struct el_swap *swap);
+
+/* Other parameters for batching (there were some), for the requests from now on. They outlive the swap. On error nothing changes. */
+struct el_status *el_swap_set_batching(struct el_swap *swap, const struct el_batching_params *params) EL_MUST_USE;
 
 /* Puts another config in force, for all models at once. On error nothing changes. */
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config) EL_MUST_USE;

@@ -207,6 +207,9 @@ static const char *on_message(struct el_lane *lane, uint64_t message)
         ((uint64_t)(lane->index + 1) << 32 | el_ring_generation(message)))
         return "an answer to a call that was not made";
     learn_time(call);
+    if (call->batch != 0 && el_ring_op(message) == EL_RING_DONE)
+        el_batch_stats_add(&worker->workers->batch_stats, &worker->shm.slots[slot],
+                           atomic_load_explicit(&worker->admission.max_rows, memory_order_relaxed));
     if (lane->patience < PATIENCE)
         lane->patience++;
     switch (el_ring_op(message)) {

@@ -67,6 +67,8 @@ static struct el_status *begin(struct el_worker *worker, struct el_completions *
     made->cancelled = false;
     made->delivering = false;
     made->died = false;
+    made->may_batch = false;
+    made->batch = 0;
     made->input_count = 0;
     made->output_count = 0;
     made->input_room = EL_CALL_INLINE;
@@ -263,6 +265,11 @@ static void write_slot(struct el_call *call)
     slot->input_count = call->input_count;
     slot->output_count = call->output_count;
     slot->lane = call->lane->index;
+    slot->batch = call->batch;
+    if (call->batch != 0) {
+        slot->submitted_us = (uint32_t)(call->submitted_ns / EL_NS_PER_US);
+        memset(slot->runs, 0, sizeof slot->runs);
+    }
     atomic_store_explicit(&slot->cancelled, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->started, 0, memory_order_relaxed);
 }
@@ -276,7 +283,13 @@ static struct el_status *prepare(struct el_call *call, const uint32_t *outputs, 
     EL_TRY(set_outputs(call, outputs, output_count));
     EL_TRY(place_table(call));
     EL_TRY(place_names(call));
-    return el_learned_grant(call);
+    EL_TRY(el_learned_grant(call));
+    return call->may_batch ? el_admission_ask(call) : NULL;
+}
+
+void el_call_may_batch(struct el_call *call)
+{
+    call->may_batch = true;
 }
 
 struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, uint32_t output_count,

@@ -15,9 +15,12 @@
 
 #include "worker/layout.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline void el_doorbell_wake(struct el_shm_header *header, uint32_t tokens, int runners)
@@ -47,9 +50,15 @@ static inline void el_doorbell_leave(struct el_shm_header *header)
     atomic_fetch_sub(&header->sleepers, 1);
 }
 
-/* Sleeps until a token can be taken. */
-static inline void el_doorbell_wait(struct el_shm_header *header)
+/*
+ * Sleeps until a token can be taken, or until until_ns (UINT64_MAX: for ever). Whoever gives up on time looks for a token
+ * once more: one that was meant for it would otherwise keep the next sleeper from being woken.
+ */
+static inline void el_doorbell_wait(struct el_shm_header *header, uint64_t until_ns)
 {
+    const struct timespec until = { .tv_sec = (time_t)(until_ns / 1000000000),
+                                    .tv_nsec = (long)(until_ns % 1000000000) };
+    bool late = false;
     for (;;) {
         uint32_t tokens = atomic_load(&header->tokens);
         while (tokens > 0) {
@@ -58,7 +67,14 @@ static inline void el_doorbell_wait(struct el_shm_header *header)
                 return;
             }
         }
-        syscall(SYS_futex, &header->tokens, FUTEX_WAIT, 0, NULL, NULL, 0);
+        if (late) {
+            el_doorbell_leave(header);
+            return;
+        }
+        /* With FUTEX_WAIT_BITSET the time is a point on the monotonic clock. */
+        late = syscall(SYS_futex, &header->tokens, FUTEX_WAIT_BITSET, 0, until_ns == UINT64_MAX ? NULL : &until, NULL,
+                       FUTEX_BITSET_MATCH_ANY) != 0 &&
+               errno == ETIMEDOUT;
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "bundle/signature.h"
+#include "worker/batch.h"
 #include "worker/doorbell.h"
 #include "worker/host_internal.h"
 #include "worker/priority.h"
@@ -221,7 +222,27 @@ static struct el_status *receive_start(struct el_host *host, uint8_t *bytes, boo
     if (host->start.lanes != host->setup.lanes)
         return el_status_new(EL_INTERNAL, "%u event loops, but descriptors for %u", host->start.lanes,
                              host->setup.lanes);
+    el_batcher_set(host->batcher, &host->start.batching);
+    atomic_store_explicit(&host->batching, host->start.batching.on, memory_order_relaxed);
     return el_shm_map(host->setup.memory, host->start.slots, host->start.lanes, host->start.arena_bytes, &host->shm);
+}
+
+static void on_cancel(struct el_host *host, struct el_packet *packet)
+{
+    const uint32_t slot = el_packet_read_u32(packet);
+    const uint32_t generation = el_packet_read_u32(packet);
+    if (el_packet_read_done(packet))
+        el_runners_cancel(host, slot, generation);
+}
+
+static void on_batching(struct el_host *host, struct el_packet *packet)
+{
+    struct el_batching batching;
+    if (!el_packet_read_batching(packet, &batching) || !el_packet_read_done(packet))
+        return;
+    el_batcher_set(host->batcher, &batching);
+    atomic_store_explicit(&host->batching, batching.on, memory_order_relaxed);
+    el_doorbell_ring(host->shm.header); /* for what waits in batches that will not be filled any more */
 }
 
 /* Until the front closes its end. */
@@ -232,12 +253,16 @@ static void serve_control(struct el_host *host, uint8_t *bytes)
         if (size <= 0)
             return;
         struct el_packet packet = el_packet_open(bytes, (size_t)size);
-        if (el_packet_read_u32(&packet) != EL_MESSAGE_CANCEL)
-            continue;
-        const uint32_t slot = el_packet_read_u32(&packet);
-        const uint32_t generation = el_packet_read_u32(&packet);
-        if (el_packet_read_done(&packet))
-            el_runners_cancel(host, slot, generation);
+        switch (el_packet_read_u32(&packet)) {
+        case EL_MESSAGE_CANCEL:
+            on_cancel(host, &packet);
+            break;
+        case EL_MESSAGE_BATCHING:
+            on_batching(host, &packet);
+            break;
+        default:
+            break;
+        }
     }
 }
 
@@ -277,6 +302,8 @@ static void release(struct el_host *host)
     el_start_free(&host->start);
     el_engine_release(host->setup.engine);
     close(host->setup.control);
+    el_batcher_end(host->batcher);
+    free(host->batcher);
     free(host);
 }
 
@@ -310,10 +337,12 @@ void el_host_run(const struct el_host_setup *setup)
 {
     struct el_host *host = calloc(1, sizeof *host);
     uint8_t *bytes = malloc(EL_PACKET_MAX);
-    if (host == NULL || bytes == NULL) {
+    struct el_batcher *batcher = calloc(1, sizeof *batcher);
+    if (host == NULL || bytes == NULL || batcher == NULL) {
         /* Closing the socket without a word: the front says that the worker ended. */
         free(host);
         free(bytes);
+        free(batcher);
         if (setup->own_process)
             _exit(1);
         for (uint32_t i = 0; i < setup->lanes; i++)
@@ -326,6 +355,8 @@ void el_host_run(const struct el_host_setup *setup)
     }
     host->setup = *setup;
     host->engine = setup->engine->table;
+    host->batcher = batcher;
+    el_batcher_init(batcher);
     run(host, bytes);
     free(bytes);
     release(host);

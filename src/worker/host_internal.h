@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+struct el_batcher;
 struct el_runner;
 struct el_kept;
 
@@ -27,7 +28,9 @@ struct el_host {
     struct el_kept **kept;         /* for each slot: outputs that wait for memory; owned by who holds the slot */
     struct el_spin spin;           /* how long a runner looks for requests before it sleeps */
     _Atomic uint32_t spinning; /* one runner at a time looks; acquire and release only to be tidy: it guards no data */
-    _Atomic bool stopping;     /* release by the control thread, acquire by runners: they end */
+    struct el_batcher *batcher;
+    _Atomic bool batching; /* relaxed: whether requests that may be are put into batches; a hint, the batcher knows */
+    _Atomic bool stopping; /* release by the control thread, acquire by runners: they end */
 };
 
 /* Starts the runners, after the model is open. On failure none is left. */

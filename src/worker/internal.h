@@ -11,7 +11,9 @@
  * queue. What several threads use is guarded by el_worker.lock or is atomic.
  */
 
+#include "worker/admission.h"
 #include "worker/arena.h"
+#include "worker/batch_stats.h"
 #include "worker/engine_open.h"
 #include "worker/layout.h"
 #include "worker/mailbox.h"
@@ -55,6 +57,8 @@ struct el_call {
     bool cancelled;
     bool delivering; /* NEED was answered */
     bool died;
+    bool may_batch;
+    uint32_t batch; /* the number of the enqueued batch it counts to; 0: it is run by itself */
     uint32_t input_count, output_count;
     uint32_t input_room;
     struct el_tensor *inputs;
@@ -122,6 +126,8 @@ struct el_worker {
     struct el_lane *lanes; /* workers->loops of them */
     struct el_call *calls; /* shm.slot_count of them */
     _Atomic uint64_t request_tail;
+    struct el_batching batching; /* swap; as last told to the worker */
+    struct el_admission admission;
 
     /* Written on the swap thread before `accepting` is set; constant then. */
     struct el_signatures signatures;
@@ -190,6 +196,7 @@ struct el_workers {
     uint64_t last_id;
     char *scratch_path; /* NULL: not made yet */
     int scratch_lock;
+    struct el_batch_stats batch_stats;
     bool idle_cpu; /* idle priority can be left again */
     bool freeing;
     unsigned open_handles;

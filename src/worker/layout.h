@@ -28,6 +28,8 @@
 #define EL_SLOT_TENSORS 12 /* descriptors inside the slot; a call with more has its table in the arena */
 #define EL_SLOT_ERROR_SIZE 1984
 #define EL_SHM_BY_TENSORS UINT32_MAX /* in place of a signature: the call names tensors of the graph */
+#define EL_SLOT_RUNS 4
+#define EL_BATCH_QUEUES 64 /* counters of batches: signature modulo this */
 #define EL_MAX_QUEUE_SLOTS 32768
 #define EL_MAX_LANES 64
 #define EL_MAX_ARENA_BYTES (UINT64_C(1) << 40)
@@ -43,6 +45,13 @@ struct el_shm_tensor {
     int64_t dims[EVERLIT_MAX_RANK];
 };
 
+/* Runs of the same size; each batch is told of in the slot of one of its calls, so that the front can count them. */
+struct el_shm_runs {
+    uint32_t count;
+    uint32_t rows;
+    uint32_t padding;
+};
+
 struct el_shm_slot {
     /* Written by the front before a request message. */
     uint64_t deadline_ns;
@@ -56,14 +65,18 @@ struct el_shm_slot {
     uint32_t output_count;
     uint32_t lane;                           /* which completion ring the answer goes to */
     _Alignas(64) _Atomic uint32_t cancelled; /* the generation that the front does not want any more; 0: none */
+    uint32_t batch;        /* may be run with others: the number of the enqueued batch it counts to; 0: by itself */
+    uint32_t submitted_us; /* when, in microseconds that wrap around; for requests that may be run with others */
     /* Written by the worker before a completion message. */
     uint64_t need;               /* NEED: bytes that the outputs take */
     uint64_t completed_ns;       /* when; only a hint for how long to spin */
     uint32_t code;               /* DONE: a gRPC code; other than 0: error says why */
     _Atomic uint32_t started;    /* the generation that a runner has begun to run */
     _Atomic uint64_t started_ns; /* and when: hints about who hangs */
+    uint32_t queued_us; /* of a request that may be run with others: from submitted_us until it was taken to be run */
     _Alignas(8) char error[EL_SLOT_ERROR_SIZE];
     struct el_shm_tensor tensors[EL_SLOT_TENSORS];
+    struct el_shm_runs runs[EL_SLOT_RUNS]; /* the runs that this call led; the front clears what the worker counts up */
 };
 _Static_assert(sizeof(struct el_shm_tensor) == 160, "descriptors are packed");
 _Static_assert(sizeof(struct el_shm_slot) % 64 == 0 && sizeof(struct el_shm_slot) <= 4096, "a hot slot is one page");
@@ -86,6 +99,8 @@ struct el_shm_header {
     _Atomic uint32_t sleepers;
     _Alignas(64) _Atomic uint64_t head; /* the worker's: next cell of the request ring to take */
     struct el_shm_lane lanes[EL_MAX_LANES];
+    /* The worker's: for each queue, the number of the last enqueued batch that it took. The front's count: see admission.h. */
+    _Alignas(64) _Atomic uint32_t batches_taken[EL_BATCH_QUEUES];
 };
 
 /* One mapping of the memory. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/tsan.h"
 #include "tensor/tensor.h"
+#include "worker/batch_rows.h"
 #include "worker/names.h"
 
 #include <stdio.h>
@@ -53,10 +54,9 @@ void el_run_complete_error(struct el_host *host, uint32_t slot, uint32_t generat
 
 /* ---- outputs ---- */
 
-void *el_outputs_place(const struct el_host *host, uint32_t slot, struct el_outputs *outputs, struct el_output *output,
-                       const struct everlit_tensor *tensor)
+void *el_outputs_place(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs,
+                       struct el_output *output, const struct everlit_tensor *tensor)
 {
-    const struct el_shm_slot *shared = &host->shm.slots[slot];
     const uint64_t room = align(tensor->size);
     if (room < tensor->size || el_after_ns(outputs->need, room) == EL_NEVER_NS) {
         outputs->broken = "the engine gave an output that is larger than memory";
@@ -68,8 +68,8 @@ void *el_outputs_place(const struct el_host *host, uint32_t slot, struct el_outp
     output->meta.size = tensor->size;
     output->kept = NULL;
     void *memory;
-    if (room <= shared->output_size - outputs->used) {
-        output->meta.offset = shared->output_offset + outputs->used;
+    if (slot != NULL && room <= slot->output_size - outputs->used) {
+        output->meta.offset = slot->output_offset + outputs->used;
         outputs->used += room;
         memory = host->shm.base + output->meta.offset;
     } else {
@@ -91,11 +91,9 @@ static int by_index(const void *key, const void *element)
     return (index > output->meta.index) - (index < output->meta.index);
 }
 
-/* Memory for one output: everlit_run.output. */
-static void *give_memory(void *pointer, const struct everlit_tensor *tensor)
+void *el_outputs_take(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs,
+                      const struct everlit_tensor *tensor)
 {
-    struct el_runner *runner = pointer;
-    struct el_outputs *outputs = &runner->outputs;
     struct el_output *output = bsearch(&tensor->index, outputs->list, outputs->count, sizeof *output, by_index);
     if (output == NULL || output->given || tensor->rank < 0 || tensor->rank > EVERLIT_MAX_RANK) {
         outputs->broken = output == NULL  ? "the engine gave an output that was not asked for"
@@ -103,7 +101,25 @@ static void *give_memory(void *pointer, const struct everlit_tensor *tensor)
                                           : "the engine gave an output whose rank is not between 0 and 16";
         return NULL;
     }
-    return el_outputs_place(runner->host, (uint32_t)(runner->slot - runner->host->shm.slots), outputs, output, tensor);
+    return el_outputs_place(host, slot, outputs, output, tensor);
+}
+
+/* Memory for one output: everlit_run.output. */
+static void *give_memory(void *pointer, const struct everlit_tensor *tensor)
+{
+    struct el_runner *runner = pointer;
+    return el_outputs_take(runner->host, runner->slot, &runner->outputs, tensor);
+}
+
+struct everlit_tensor el_output_tensor(const struct el_host *host, const struct el_output *output)
+{
+    struct everlit_tensor tensor = { .index = output->meta.index,
+                                     .dtype = output->meta.dtype,
+                                     .rank = output->meta.rank,
+                                     .data = output->kept != NULL ? output->kept : host->shm.base + output->meta.offset,
+                                     .size = output->meta.size };
+    memcpy(tensor.dims, output->meta.dims, sizeof tensor.dims);
+    return tensor;
 }
 
 void el_outputs_forget(struct el_outputs *outputs)
@@ -114,7 +130,7 @@ void el_outputs_forget(struct el_outputs *outputs)
     }
 }
 
-bool el_run_check_output(const struct el_host *host, uint32_t signature, const struct el_output *output, char *text,
+static bool check_output(const struct el_host *host, uint32_t signature, const struct el_output *output, char *text,
                          size_t size)
 {
     /* What a tensor of the graph is, nobody has declared. */
@@ -170,33 +186,45 @@ void el_run_hand_over(struct el_host *host, uint32_t slot, uint32_t generation, 
 
 /* ---- running ---- */
 
-bool el_run_prepare(struct el_runner *runner, const struct el_shm_slot *slot)
+bool el_outputs_begin(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs)
 {
-    struct el_outputs *outputs = &runner->outputs;
-    if (slot->input_count > runner->input_room) {
-        free(runner->inputs);
-        runner->inputs = calloc(slot->input_count, sizeof *runner->inputs);
-        runner->input_room = runner->inputs == NULL ? 0 : slot->input_count;
-    }
     if (slot->output_count > outputs->room) {
         free(outputs->list);
-        free(runner->wanted);
         outputs->list = calloc(slot->output_count, sizeof *outputs->list);
-        runner->wanted = calloc(slot->output_count, sizeof *runner->wanted);
-        outputs->room = outputs->list == NULL || runner->wanted == NULL ? 0 : slot->output_count;
+        outputs->room = outputs->list == NULL ? 0 : slot->output_count;
+        outputs->count = 0;
+        if (outputs->list == NULL)
+            return false;
     }
-    if (slot->input_count > runner->input_room || slot->output_count > outputs->room)
-        return false;
-    const struct el_shm_tensor *table = el_run_table(runner->host, slot) + slot->input_count;
-    for (uint32_t i = 0; i < slot->output_count; i++) {
-        runner->wanted[i] = table[i].index;
-        outputs->list[i] = (struct el_output){ .meta.index = runner->wanted[i] };
-    }
+    const struct el_shm_tensor *table = el_run_table(host, slot) + slot->input_count;
+    for (uint32_t i = 0; i < slot->output_count; i++)
+        outputs->list[i] = (struct el_output){ .meta.index = table[i].index };
     outputs->count = slot->output_count;
     outputs->used = 0;
     outputs->need = 0;
     outputs->kept_some = false;
     outputs->broken = NULL;
+    outputs->unsplittable = false;
+    return true;
+}
+
+bool el_run_prepare(struct el_runner *runner, const struct el_shm_slot *slot)
+{
+    if (slot->input_count > runner->input_room) {
+        free(runner->inputs);
+        runner->inputs = calloc(slot->input_count, sizeof *runner->inputs);
+        runner->input_room = runner->inputs == NULL ? 0 : slot->input_count;
+    }
+    if (slot->output_count > runner->wanted_room) {
+        free(runner->wanted);
+        runner->wanted = calloc(slot->output_count, sizeof *runner->wanted);
+        runner->wanted_room = runner->wanted == NULL ? 0 : slot->output_count;
+    }
+    if (slot->input_count > runner->input_room || slot->output_count > runner->wanted_room ||
+        !el_outputs_begin(runner->host, slot, &runner->outputs))
+        return false;
+    for (uint32_t i = 0; i < slot->output_count; i++)
+        runner->wanted[i] = runner->outputs.list[i].meta.index;
     return true;
 }
 
@@ -254,17 +282,26 @@ bool el_run_unwanted(struct el_host *host, uint32_t slot, uint32_t generation)
     return false;
 }
 
-/* What is wrong with the outputs of a run that went well; EL_OK: nothing. */
-static enum el_code check_outputs(const struct el_runner *runner, char *text, size_t size)
+enum el_code el_run_check_outputs(const struct el_host *host, uint32_t signature, struct el_outputs *outputs,
+                                  const uint64_t *rows, struct everlit_error *error)
 {
-    for (uint32_t i = 0; i < runner->outputs.count; i++)
-        if (!el_run_check_output(runner->host, runner->slot->signature, &runner->outputs.list[i], text, size))
+    for (uint32_t i = 0; i < outputs->count; i++) {
+        const struct el_output *output = &outputs->list[i];
+        if (!check_output(host, signature, output, error->text, sizeof error->text))
             return EL_INTERNAL;
+        const char *wrong = rows == NULL ? NULL : el_rows_output_wrong(output->meta.rank, output->meta.dims, *rows);
+        if (wrong == NULL)
+            continue;
+        snprintf(error->text, sizeof error->text, "%s", wrong);
+        outputs->unsplittable = true;
+        return EL_FAILED_PRECONDITION;
+    }
     return EL_OK;
 }
 
 /* The run of the slot, whose names (if it has some) are read; el_run_prepare() has been. */
-static void run_named(struct el_runner *runner, uint32_t slot, uint32_t generation, const struct el_shm_names *names)
+static void run_named(struct el_runner *runner, uint32_t slot, uint32_t generation, const struct el_shm_names *names,
+                      const uint64_t *rows)
 {
     struct el_host *host = runner->host;
     const struct el_shm_tensor *table = el_run_table(host, runner->slot);
@@ -293,7 +330,7 @@ static void run_named(struct el_runner *runner, uint32_t slot, uint32_t generati
         snprintf(error.text, sizeof error.text, "%s", runner->outputs.broken);
     }
     if (code == EL_OK)
-        code = check_outputs(runner, error.text, sizeof error.text);
+        code = el_run_check_outputs(host, runner->slot->signature, &runner->outputs, rows, &error);
     if (code == EL_OK) {
         el_run_hand_over(host, slot, generation, &runner->outputs);
         return;
@@ -316,7 +353,7 @@ static void refuse_tensors(struct el_host *host, uint32_t slot, uint32_t generat
     el_run_complete_error(host, slot, generation, EL_UNIMPLEMENTED, text);
 }
 
-void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
+void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation, const uint64_t *rows)
 {
     struct el_host *host = runner->host;
     const struct el_shm_slot *shared = &host->shm.slots[slot];
@@ -331,7 +368,7 @@ void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation)
     }
     struct el_status *status = by_tensors ? el_shm_names_read(&host->shm, shared, &names) : NULL;
     if (status == NULL && el_run_prepare(runner, shared))
-        run_named(runner, slot, generation, &names);
+        run_named(runner, slot, generation, &names, rows);
     else
         el_run_complete_error(host, slot, generation, EL_RESOURCE_EXHAUSTED, "out of memory for the call's tensors");
     el_status_free(status);

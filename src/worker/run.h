@@ -4,7 +4,8 @@
 
 /*
  * One run of the engine, and how its answer gets to the front. Shared by
- * runner.c (threads, waiting) and run.c (one call).
+ * runner.c (threads, waiting), run.c (one call by itself) and
+ * batch_run.c (several calls at once).
  *
  * All of it runs on the runner's own thread, but for el_run_cancel() (control thread). Outputs are written where the
  * front reads them, in the memory that it granted. When they do not fit, those that did not are kept in private memory
@@ -24,6 +25,8 @@ struct el_output {
 };
 
 /* Outputs that did not fit, until the front has granted the memory. */
+struct el_rows;
+
 struct el_kept {
     uint32_t count;
     struct el_output outputs[];
@@ -37,6 +40,7 @@ struct el_outputs {
     uint64_t need; /* bytes of all outputs */
     bool kept_some;
     const char *broken; /* what the engine did wrong when it asked for memory; NULL: nothing */
+    bool unsplittable;  /* the first dim of one is not what it must be */
 };
 
 /* A call that a run is for. */
@@ -53,7 +57,16 @@ struct el_runner {
     struct everlit_tensor *inputs;
     uint32_t input_room;
     struct el_outputs outputs;
-    uint32_t *wanted; /* outputs.room indexes */
+    uint32_t *wanted; /* indexes of the outputs asked for; wanted_room fit */
+    uint32_t wanted_room;
+
+    /* For batches; batch_run.c. */
+    struct el_rows *rows;     /* as many as the batch has pieces; piece_room fit */
+    struct el_member *called; /* likewise */
+    uint32_t piece_room;
+    struct el_outputs share; /* the answer to one of the calls */
+    uint8_t *merged;         /* the inputs of all; merged_room bytes */
+    uint64_t merged_room;
 
     /* Guards the three below: the control thread may only cancel a run that has not ended. Taken with nothing else held. */
     pthread_mutex_t lock;
@@ -67,11 +80,22 @@ void el_run_complete(struct el_host *host, uint32_t slot, uint32_t generation, e
 void el_run_complete_error(struct el_host *host, uint32_t slot, uint32_t generation, enum el_code code,
                            const char *text);
 
-/* Memory for output, which becomes as tensor says: in what the slot was granted, else private. NULL: none, or broken says why. */
-void *el_outputs_place(const struct el_host *host, uint32_t slot, struct el_outputs *outputs, struct el_output *output,
-                       const struct everlit_tensor *tensor);
+/*
+ * Memory for output, which becomes as tensor says: in what the slot was granted, else (or without a slot) private. NULL:
+ * none, or broken says why. el_outputs_take() finds the output by the tensor's index: for everlit_run.output.
+ */
+void *el_outputs_place(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs,
+                       struct el_output *output, const struct everlit_tensor *tensor);
+void *el_outputs_take(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs,
+                      const struct everlit_tensor *tensor);
 
-/* Room for so many tensors of a call, and an empty answer with the outputs that the slot asks for. False: out of memory. */
+/* An output that has its memory, as engines describe tensors. */
+struct everlit_tensor el_output_tensor(const struct el_host *host, const struct el_output *output);
+
+/* An empty answer with the outputs that the slot asks for. False: out of memory. */
+bool el_outputs_begin(const struct el_host *host, const struct el_shm_slot *slot, struct el_outputs *outputs);
+
+/* Room for the tensors of a call, and an empty answer. False: out of memory. */
 bool el_run_prepare(struct el_runner *runner, const struct el_shm_slot *slot);
 
 /* Where the descriptors of a call lie: its inputs, then its outputs. */
@@ -83,9 +107,12 @@ static inline struct el_shm_tensor *el_run_table(const struct el_host *host, con
 /* An input of a call as engines take it. */
 void el_run_input(const struct el_host *host, const struct el_shm_tensor *shared, struct everlit_tensor *input);
 
-/* What is wrong with an output that the engine filled: false, and text says it. */
-bool el_run_check_output(const struct el_host *host, uint32_t signature, const struct el_output *output, char *text,
-                         size_t size);
+/*
+ * Whether the outputs of a run that went well are what the signature says. rows: what the first dim of each must be; NULL:
+ * whatever it is. EL_OK, or a code and error says what is wrong.
+ */
+enum el_code el_run_check_outputs(const struct el_host *host, uint32_t signature, struct el_outputs *outputs,
+                                  const uint64_t *rows, struct everlit_error *error);
 
 /* Hands outputs that are complete and right over to the front, or keeps them if they did not fit. */
 void el_run_hand_over(struct el_host *host, uint32_t slot, uint32_t generation, struct el_outputs *outputs);
@@ -100,8 +127,8 @@ bool el_run_unwanted(struct el_host *host, uint32_t slot, uint32_t generation);
 enum el_code el_run_engine(struct el_runner *runner, const struct everlit_run *run, const struct el_member *members,
                            uint32_t member_count, struct everlit_error *error);
 
-/* Runs one call by itself and answers it. */
-void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation);
+/* Runs one call by itself and answers it. rows: what the first dim of each output must be; NULL: whatever it is. */
+void el_run_call(struct el_runner *runner, uint32_t slot, uint32_t generation, const uint64_t *rows);
 
 /* The front has granted memory for kept outputs, or has none. */
 void el_run_deliver(struct el_host *host, uint32_t slot, uint32_t generation);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Runners: threads that take requests from the ring and let the engine run them (run.c).
+ * Runners: threads that take requests from the ring and let the engine run them, one by one (run.c) or, with batching,
+ * in batches (batch.c).
  *
  * A runner that runs dry spins, if requests have been following each other closely, and then sleeps: see doorbell.h.
  */
 
 #include "base/clock.h"
 #include "base/tsan.h"
+#include "worker/batch.h"
 #include "worker/doorbell.h"
-#include "worker/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,26 +48,102 @@ static bool look(struct el_host *host, uint64_t *message)
     return found;
 }
 
-/* The next message; false: the host stops. */
-static bool next(struct el_host *host, uint64_t *message)
+/* When a runner has to look at the batches again, whether a message comes or not. */
+struct watch {
+    uint64_t due_ns;
+    uint32_t changes; /* the batcher's, when it last looked */
+};
+
+static bool has_changed(const struct el_host *host, const struct watch *watch)
+{
+    return atomic_load(&host->batcher->changes) != watch->changes;
+}
+
+/* The next message, or 0: it is time to look at the batches. False: the host stops. */
+static bool next(struct el_host *host, const struct watch *watch, uint64_t *message)
 {
     if (take(host, message))
         return true;
-    bool found = look(host, message);
+    bool found = watch->due_ns == EL_NEVER_NS && look(host, message);
     while (!found) {
         if (atomic_load_explicit(&host->stopping, memory_order_acquire))
             return false;
         el_doorbell_enter(host->shm.header);
         found = take(host, message);
-        if (found)
+        const bool changed = has_changed(host, watch);
+        if (found || changed)
             el_doorbell_leave(host->shm.header);
         else
-            el_doorbell_wait(host->shm.header);
+            el_doorbell_wait(host->shm.header, watch->due_ns);
         if (!found)
             found = take(host, message);
+        if (!found && (changed || has_changed(host, watch) || watch->due_ns != EL_NEVER_NS)) {
+            *message = 0; /* what stands there may be one that another runner took */
+            return true;
+        }
     }
     el_spin_learn(&host->spin, host->shm.slots[el_ring_slot(*message)].think_ns);
     return true;
+}
+
+static void run(struct el_runner *runner, uint32_t slot, uint32_t generation)
+{
+    struct el_host *host = runner->host;
+    const struct el_shm_slot *shared = &host->shm.slots[slot];
+    if (shared->batch == 0) {
+        el_run_call(runner, slot, generation, NULL);
+    } else if (atomic_load_explicit(&host->batching, memory_order_relaxed)) {
+        el_batcher_add(host, slot, generation);
+    } else {
+        el_batch_taken(host, shared->signature, shared->batch);
+        el_run_call(runner, slot, generation, NULL);
+    }
+}
+
+static void act(struct el_runner *runner, uint64_t message)
+{
+    struct el_host *host = runner->host;
+    const uint32_t slot = el_ring_slot(message);
+    const uint32_t generation = el_ring_generation(message);
+    if (message == 0)
+        return;
+    switch (el_ring_op(message)) {
+    case EL_RING_RUN:
+        run(runner, slot, generation);
+        break;
+    case EL_RING_DELIVER:
+        el_run_deliver(host, slot, generation);
+        break;
+    case EL_RING_DROP:
+        el_run_drop(host, slot, generation);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Moves what is in the ring into batches and runs one that is ready. False: none is; watch says when to look again. */
+static bool run_batch(struct el_runner *runner, struct watch *watch)
+{
+    struct el_host *host = runner->host;
+    uint64_t message;
+    while (take(host, &message))
+        act(runner, message);
+    bool more;
+    watch->changes = atomic_load(&host->batcher->changes);
+    struct el_batch *batch = el_batcher_take(host->batcher, &watch->due_ns, &more);
+    if (batch == NULL)
+        return false;
+    /* While this one is busy another has to mind what is left. */
+    if (more || watch->due_ns != EL_NEVER_NS)
+        el_doorbell_ring(host->shm.header);
+    el_batch_run(runner, batch);
+    return true;
+}
+
+static bool has_batches(const struct el_host *host)
+{
+    return atomic_load_explicit(&host->batching, memory_order_relaxed) || atomic_load(&host->batcher->waiting) > 0;
 }
 
 static void *runner_main(void *argument)
@@ -77,23 +154,16 @@ static void *runner_main(void *argument)
     snprintf(name, sizeof name, "el-run-%u", runner->index);
     prctl(PR_SET_NAME, name);
     uint64_t message;
-    while (next(host, &message)) {
-        const uint32_t slot = el_ring_slot(message);
-        const uint32_t generation = el_ring_generation(message);
-        switch (el_ring_op(message)) {
-        case EL_RING_RUN:
-            el_run_call(runner, slot, generation);
+    struct watch watch;
+    do {
+        watch = (struct watch){ .due_ns = EL_NEVER_NS, .changes = atomic_load(&host->batcher->changes) };
+        message = 0;
+        if (has_batches(host) && run_batch(runner, &watch))
+            continue;
+        if (!next(host, &watch, &message))
             break;
-        case EL_RING_DELIVER:
-            el_run_deliver(host, slot, generation);
-            break;
-        case EL_RING_DROP:
-            el_run_drop(host, slot, generation);
-            break;
-        default:
-            break;
-        }
-    }
+        act(runner, message);
+    } while (true);
     return NULL;
 }
 
@@ -136,6 +206,10 @@ void el_runners_stop(struct el_host *host)
         free(runner->inputs);
         free(runner->outputs.list);
         free(runner->wanted);
+        free(runner->rows);
+        free(runner->called);
+        free(runner->share.list);
+        free(runner->merged);
     }
     atomic_store_explicit(&host->runner_count, 0, memory_order_release);
     for (uint32_t slot = 0; host->kept != NULL && slot < host->shm.slot_count; slot++) {

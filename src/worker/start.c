@@ -40,6 +40,11 @@ static struct el_status *copy_options(struct el_worker *worker, const struct el_
     own->engine = worker->engine_name;
     own->tags = worker->tags;
     own->precision = worker->precision;
+    own->batching = NULL;
+    if (options->batching != NULL) {
+        worker->batching = *options->batching;
+        el_admission_set(&worker->admission, options->batching);
+    }
     const unsigned cpus = el_spin_cpus();
     if (own->concurrency == 0)
         own->concurrency = cpus <= 2 ? 1 : cpus / 2;
@@ -67,6 +72,7 @@ static struct el_status *send_start(struct el_worker *worker)
         .inter_op_threads = options->inter_op_threads,
         .idle_priority = options->idle_priority,
         .prefer_tflite = worker->workers->prefer_tflite,
+        .batching = worker->batching,
         .model = worker->model,
         .version = options->version,
         .path = worker->path,

@@ -38,12 +38,27 @@ void el_packet_start(struct el_buf *buf, const struct el_start *start)
     el_packet_u32(buf, start->inter_op_threads);
     el_packet_u32(buf, start->idle_priority);
     el_packet_u32(buf, start->prefer_tflite);
+    el_packet_batching(buf, &start->batching);
     el_packet_text(buf, start->model);
     el_packet_u64(buf, (uint64_t)start->version);
     el_packet_text(buf, start->path);
     el_packet_text(buf, start->tags);
     el_packet_text(buf, start->precision);
     el_packet_text(buf, start->scratch_path);
+}
+
+void el_packet_batching(struct el_buf *buf, const struct el_batching *batching)
+{
+    el_packet_u32(buf, batching->on);
+    el_packet_u32(buf, batching->split);
+    el_packet_u32(buf, batching->pad_inputs);
+    el_packet_u64(buf, batching->max_rows);
+    el_packet_u64(buf, batching->execution_rows);
+    el_packet_u64(buf, batching->timeout_us);
+    el_packet_u64(buf, batching->max_enqueued);
+    el_packet_u32(buf, batching->allowed_count);
+    for (uint32_t i = 0; i < batching->allowed_count; i++)
+        el_packet_u32(buf, batching->allowed[i]);
 }
 
 struct el_packet el_packet_open(const uint8_t *bytes, size_t size)
@@ -107,6 +122,25 @@ static void free_text(const char *text)
     free(same.owned);
 }
 
+bool el_packet_read_batching(struct el_packet *packet, struct el_batching *batching)
+{
+    memset(batching, 0, sizeof *batching);
+    batching->on = el_packet_read_u32(packet) != 0;
+    batching->split = el_packet_read_u32(packet) != 0;
+    batching->pad_inputs = el_packet_read_u32(packet) != 0;
+    batching->max_rows = el_packet_read_u64(packet);
+    batching->execution_rows = el_packet_read_u64(packet);
+    batching->timeout_us = el_packet_read_u64(packet);
+    batching->max_enqueued = el_packet_read_u64(packet);
+    const uint32_t count = el_packet_read_u32(packet);
+    if (count > EL_ALLOWED_BATCH_SIZES || (batching->on && batching->execution_rows == 0))
+        packet->failed = true;
+    for (uint32_t i = 0; i < count && !packet->failed; i++)
+        batching->allowed[i] = el_packet_read_u32(packet);
+    batching->allowed_count = packet->failed ? 0 : count;
+    return !packet->failed;
+}
+
 bool el_packet_read_start(struct el_packet *packet, struct el_start *start)
 {
     memset(start, 0, sizeof *start);
@@ -119,6 +153,7 @@ bool el_packet_read_start(struct el_packet *packet, struct el_start *start)
     start->inter_op_threads = el_packet_read_u32(packet);
     start->idle_priority = el_packet_read_u32(packet);
     start->prefer_tflite = el_packet_read_u32(packet);
+    el_packet_read_batching(packet, &start->batching);
     start->model = el_packet_read_text(packet);
     start->version = (int64_t)el_packet_read_u64(packet);
     start->path = el_packet_read_text(packet);

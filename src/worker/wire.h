@@ -12,12 +12,13 @@
  *
  *     front → zygote    SPAWN
  *     zygote → front    READY or BROKEN; SPAWNED or SPAWN_FAILED; EXITED
- *     front → worker    START, CANCEL; the end of the stream means: end
+ *     front → worker    START, CANCEL, BATCHING; the end of the stream means: end
  *     worker → front    SIGNATURES..., then LOADED; or FAILED
  */
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "worker/batching.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,7 @@ enum el_message_type {
     EL_MESSAGE_EXITED,       /* u32 pid; u32 wait status */
     EL_MESSAGE_START,        /* struct el_start */
     EL_MESSAGE_CANCEL,       /* u32 slot; u32 generation */
+    EL_MESSAGE_BATCHING,     /* struct el_batching */
     EL_MESSAGE_SIGNATURES,   /* u32 bytes in all; bytes: the next part of them */
     EL_MESSAGE_LOADED,       /* u32 1 if runs can be cancelled; text engine, text its version */
     EL_MESSAGE_FAILED,       /* u32 code; text why */
@@ -52,6 +54,7 @@ struct el_start {
     uint32_t inter_op_threads;
     uint32_t idle_priority;
     uint32_t prefer_tflite;
+    struct el_batching batching;
     const char *model; /* for messages */
     int64_t version;
     const char *path;
@@ -71,6 +74,7 @@ void el_packet_u32(struct el_buf *buf, uint32_t number);
 void el_packet_u64(struct el_buf *buf, uint64_t number);
 void el_packet_text(struct el_buf *buf, const char *text); /* cut to 16 KiB */
 void el_packet_start(struct el_buf *buf, const struct el_start *start);
+void el_packet_batching(struct el_buf *buf, const struct el_batching *batching);
 
 struct el_packet el_packet_open(const uint8_t *bytes, size_t size);
 uint32_t el_packet_read_u32(struct el_packet *packet);
@@ -83,6 +87,9 @@ bool el_packet_read_done(const struct el_packet *packet);
 /* Reads START's fields into start; its texts are copies: el_start_free(). False: the packet is broken. */
 bool el_packet_read_start(struct el_packet *packet, struct el_start *start);
 void el_start_free(struct el_start *start);
+
+/* Reads the fields of el_packet_batching(). False: the packet is broken, or they make no sense. */
+bool el_packet_read_batching(struct el_packet *packet, struct el_batching *batching);
 
 /* Sends one packet with descriptors. EAGAIN is UNAVAILABLE. Never raises SIGPIPE. */
 struct el_status *el_send(int socket, const struct el_buf *packet, const int *fds, size_t fd_count) EL_MUST_USE;

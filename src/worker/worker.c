@@ -357,6 +357,21 @@ void el_worker_promote(struct el_worker *worker)
     el_watch_start(worker);
 }
 
+void el_worker_set_batching(struct el_worker *worker, const struct el_batching *batching)
+{
+    worker->batching = *batching;
+    struct el_buf packet = { 0 };
+    el_packet_u32(&packet, EL_MESSAGE_BATCHING);
+    el_packet_batching(&packet, batching);
+    pthread_mutex_lock(&worker->lock);
+    /* One that is not told goes on as it was told before; what the front refuses is what counts for callers. */
+    if (worker->control >= 0)
+        el_status_free(el_send(worker->control, &packet, NULL, 0));
+    pthread_mutex_unlock(&worker->lock);
+    el_buf_free(&packet);
+    el_admission_set(&worker->admission, batching);
+}
+
 const struct el_signatures *el_worker_signatures(const struct el_worker *worker)
 {
     return &worker->signatures;

@@ -29,6 +29,7 @@
 #include "base/status.h"
 #include "bundle/signature.h"
 #include "tensor/tensor.h"
+#include "worker/batching.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,6 +37,7 @@
 
 struct el_workers;     /* zygotes, and what all workers share */
 struct el_worker;      /* one version, being loaded or ready to run */
+struct el_batch_stats; /* batch_stats.h */
 struct el_completions; /* one per event loop: where answers arrive */
 struct el_call;        /* one run of one signature */
 
@@ -70,6 +72,9 @@ void el_workers_ending(struct el_workers *workers);
  * turned once more and let go of the handles. Swap thread. */
 void el_workers_free(struct el_workers *workers);
 
+/* What batching has come to, over all workers there were. Any thread; lives as long as the workers. */
+const struct el_batch_stats *el_workers_batch_stats(const struct el_workers *workers);
+
 /*
  * Makes the completion queue number `index` and attaches it to the event loop uv_loop, on that loop's thread. From then
  * on the loop wakes for answers, and spins briefly for them before it sleeps when answers have been coming fast.
@@ -99,6 +104,7 @@ struct el_worker_options {
     uint32_t hang_timeout_ms;
     uint32_t max_run_ms; /* what counts there as the deadline of a run that has none; 0: it has none */
     bool idle_priority;  /* SCHED_IDLE and idle I/O until el_worker_promote() */
+    const struct el_batching *batching; /* of calls with el_call_may_batch(); NULL: each is run by itself */
 };
 
 enum el_worker_event_type {
@@ -131,6 +137,9 @@ const char *el_worker_engine_version(const struct el_worker *worker);
 
 /* Ends idle priority: called when the version is READY. Swap thread. */
 void el_worker_promote(struct el_worker *worker);
+
+/* Other parameters for batching, for the calls from now on. Calls that wait are answered in any case. Swap thread. */
+void el_worker_set_batching(struct el_worker *worker, const struct el_batching *batching);
 
 /* Process id; 0 with EL_ISOLATION_NONE. */
 pid_t el_worker_pid(const struct el_worker *worker);
@@ -189,6 +198,13 @@ struct el_status *el_call_begin_tensors(struct el_worker *worker, struct el_comp
  */
 struct el_status *el_call_input(struct el_call *call, uint32_t input, enum el_dtype dtype, const struct el_shape *shape,
                                 size_t size, void **data) EL_MUST_USE;
+
+/*
+ * Before submit: the call may be run in one batch with others, by the worker's parameters for batching. Then submit refuses
+ * what no batch takes, with codes and texts of TensorFlow Serving: INVALID_ARGUMENT, or UNAVAILABLE when too many batches
+ * wait.
+ */
+void el_call_may_batch(struct el_call *call);
 
 /*
  * Sends the call off. outputs: indexes of the outputs wanted, ascending. done comes exactly once, on this thread, never

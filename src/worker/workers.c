@@ -158,6 +158,11 @@ struct el_status *el_workers_new(const struct el_workers_options *options, struc
     return NULL;
 }
 
+const struct el_batch_stats *el_workers_batch_stats(const struct el_workers *workers)
+{
+    return &workers->batch_stats;
+}
+
 void el_workers_free(struct el_workers *workers)
 {
     if (workers == NULL)

@@ -93,7 +93,7 @@ static void *runner(void *argument)
             if (found)
                 el_doorbell_leave(wheel->shm.header);
             else
-                el_doorbell_wait(wheel->shm.header);
+                el_doorbell_wait(wheel->shm.header, UINT64_MAX);
         }
         if (!found)
             continue;

@@ -269,6 +269,8 @@ struct el_status *house_send(struct subject *subject, struct asked *asked, const
                                              house_signature(subject, signature), &call);
     if (status != NULL)
         return status;
+    if (subject->may_batch)
+        el_call_may_batch(call);
     void *memory;
     status = el_call_input(call, 0, dtype, shape, size, &memory);
     if (status == NULL) {

@@ -25,6 +25,7 @@ struct subject {
     struct el_worker *worker;
     struct house *house;
     bool loaded, failed, died, gone;
+    bool may_batch; /* its calls may be run in batches; set by the test */
     unsigned events;
     enum el_code code; /* of FAILED or DIED */
     char text[1024];

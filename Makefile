@@ -42,7 +42,7 @@ help:
 	'Build and test' \
 	'  make           build to build/release; CC=clang: to build/release-clang' \
 	'  make test      install what is missing, build, run every test: as users get' \
-	'                 it, the unit tests with ASan, the fuzzers (20 minutes)' \
+	'                 it, with ASan and UBSan, with TSan; and the fuzzers (20 minutes)' \
 	'  make check     every test as users get it, nothing else' \
 	'  make conformance  ask what TensorFlow Serving was asked, compare the answers' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
@@ -90,8 +90,8 @@ $(TSAN)/build.ninja:
 $(FUZZ)/build.ninja:
 	@CC=clang meson setup $(FUZZ) $(SANITIZED) -Db_sanitize=address,undefined -Dfuzz=true
 
-test: setup-test setup-fuzz $(RELEASE)/build.ninja $(ASAN)/build.ninja $(FUZZ)/build.ninja
-	@tools/test-all $(RELEASE) $(ASAN) $(FUZZ)
+test: setup-test setup-fuzz $(RELEASE)/build.ninja $(ASAN)/build.ninja $(TSAN)/build.ninja $(FUZZ)/build.ninja
+	@tools/test-all $(RELEASE) $(ASAN) $(TSAN) $(FUZZ)
 
 check: setup-test $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
@@ -109,7 +109,7 @@ tsan: setup-test $(TSAN)/build.ninja
 	@tools/run-tests $(TSAN)
 
 fuzz: setup-fuzz $(FUZZ)/build.ninja
-	@ninja -C $(FUZZ)
+	@ninja -C $(FUZZ) fuzzers
 	@EVERLIT_FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests $(FUZZ) --suite fuzz
 
 bench: all

@@ -252,8 +252,8 @@ class Clients:
     """Clients that ask again and again, from several threads, over gRPC and REST, and check every answer. In a process of
     their own (see Traffic), so that they and the test do not wait for each other's turn in one interpreter."""
 
-    def __init__(self, ports, inputs, expected, model, done, total):
-        self.ports, self.inputs, self.expected, self.model = ports, inputs, expected, model
+    def __init__(self, ports, inputs, expected, model, versions, done, total):
+        self.ports, self.inputs, self.expected, self.model, self.versions = ports, inputs, expected, model, versions
         self.done, self.total_answers = done, total
         self.answers, self.failed, self.wrong = collections.Counter(), [], []
         self.lock = threading.Lock()
@@ -266,7 +266,7 @@ class Clients:
             thread.join()
 
     def run(self, kind, number):
-        for ask in kind():
+        for ask in kind(self.versions[number % len(self.versions)]):
             i = number
             turn = time.monotonic() + ASK_EVERY_S * i / 16  # they do not all ask at once
             while not self.done.is_set():
@@ -279,8 +279,8 @@ class Clients:
                     with self.lock:
                         self.failed.append(f"{kind.__name__} {number}, input {i}: {error!r}")
 
-    def grpc_client(self):
-        requests = [predict_request(self.model, {"input": x[None]}) for x in self.inputs]
+    def grpc_client(self, version):
+        requests = [predict_request(self.model, {"input": x[None]}, version=version) for x in self.inputs]
         options = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
         with grpc.insecure_channel(f"localhost:{self.ports[0]}", options=options) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -290,17 +290,18 @@ class Clients:
                 return np.array(answer.outputs["prediction"].float_val, np.float32), answer.model_spec.version.value
             yield ask
 
-    def rest_client(self):
+    def rest_client(self, version):
+        path = f"/v1/models/{self.model}{'' if version is None else f'/versions/{version}'}:predict"
         bodies = [json.dumps({"instances": [x.tolist()]}) for x in self.inputs]
         connection = http.client.HTTPConnection("localhost", self.ports[1], timeout=LIMIT_S)
 
         def ask(i):
-            connection.request("POST", f"/v1/models/{self.model}:predict", body=bodies[i])
+            connection.request("POST", path, body=bodies[i])
             answer = connection.getresponse()
             text = answer.read()
             if answer.status != 200:
                 raise AssertionError(f"{answer.status} {text[:500]}")
-            return np.array(json.loads(text)["predictions"][0], np.float32), None
+            return np.array(json.loads(text)["predictions"][0], np.float32), version
         yield ask
         connection.close()
 
@@ -317,18 +318,19 @@ class Clients:
                 self.total_answers.value += 1
 
 
-def run_clients(ports, inputs, expected, model, kinds, done, total, results):
-    clients = Clients(ports, inputs, expected, model, done, total)
+def run_clients(ports, inputs, expected, model, versions, kinds, done, total, results):
+    clients = Clients(ports, inputs, expected, model, versions, done, total)
     clients.run_all(kinds)
     results.put((clients.answers, clients.failed[:1000], len(clients.failed), clients.wrong[:1000], len(clients.wrong)))
 
 
 class Traffic:
     """Clients on a server for the time of a `with`. `expected` maps a version to the predictions that it alone may give
-    for `inputs`. Afterwards: `answers` by version, `failed` and `wrong` as texts."""
+    for `inputs`; `versions` are shared out among the clients (None: whichever serves). Afterwards: `answers` by version,
+    `failed` and `wrong` as texts."""
 
-    def __init__(self, server, inputs, expected, model="digits", grpc_threads=8, rest_threads=8):
-        self.server, self.inputs, self.expected, self.model = server, inputs, expected, model
+    def __init__(self, server, inputs, expected, model="digits", versions=(None,), grpc_threads=8, rest_threads=8):
+        self.server, self.inputs, self.expected, self.model, self.versions = server, inputs, expected, model, versions
         self.kinds = ["grpc_client"] * grpc_threads + ["rest_client"] * rest_threads
         context = multiprocessing.get_context("spawn")
         self.done, self.total_answers, self.results = context.Event(), context.Value("Q", lock=False), context.Queue()
@@ -336,7 +338,7 @@ class Traffic:
 
     def __enter__(self):
         self.process = self.context.Process(target=run_clients, daemon=True, args=(
-            (self.server.grpc_port, self.server.rest_port), self.inputs, self.expected, self.model, self.kinds, self.done,
+            (self.server.grpc_port, self.server.rest_port), self.inputs, self.expected, self.model, self.versions, self.kinds, self.done,
             self.total_answers, self.results))
         self.process.start()
         self.wait_more(1)

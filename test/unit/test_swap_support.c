@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LIMIT_NS (SLOWNESS * 30 * EL_NS_PER_S)
+#define LIMIT_NS (SLOWNESS * 60 * EL_NS_PER_S)
 
 /* ---- files ---- */
 

@@ -20,7 +20,7 @@
 
 /* Sanitizers slow everything down: limits that a good version must keep are this much wider. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SLOWNESS 8
+#    define SLOWNESS 4
 #else
 #    define SLOWNESS 1
 #endif

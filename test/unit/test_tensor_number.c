@@ -14,7 +14,12 @@
 
 #include <cmocka.h>
 
-#define ROUNDS 250000 /* for each kind of number */
+/* Of each kind of number. Where a sanitizer looks at each step it is not chance that finds what is wrong. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define ROUNDS 10000
+#else
+#    define ROUNDS 250000
+#endif
 
 static uint64_t next_random(uint64_t *state)
 {

@@ -82,6 +82,7 @@ static void every_bad_version_is_refused_while_the_old_one_serves(void **unused)
     stage_open(&stage);
     stage.update.load_timeout_ms = 2000 * SLOWNESS;
     stage.update.probe_timeout_ms = 1000 * SLOWNESS;
+    stage.update.hang_timeout_ms = 60000; /* the probe is who gives up */
     stage_put(&stage, 1, "");
     stage_start(&stage);
     stage_wait_serving(&stage, 1);

@@ -23,6 +23,7 @@
 #include "worker/doorbell.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -99,6 +100,8 @@ static uint32_t take_or_park(struct el_completions *completions)
         count = drain_all(completions);
         now = el_now_ns();
     }
+    if (count == 0 && now < until)
+        sched_yield();
     if (count > 0 || now < until)
         return count;
     looked(completions, false);

@@ -12,6 +12,7 @@
 #include "worker/batch.h"
 #include "worker/doorbell.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -41,6 +42,8 @@ static bool look(struct el_host *host, uint64_t *message)
                 if (!found)
                     el_cpu_relax();
             }
+            if (!found)
+                sched_yield();
         } while (!found && el_now_ns() < until && !atomic_load_explicit(&host->stopping, memory_order_relaxed));
         el_spin_result(&host->spin, found);
     }

@@ -13,6 +13,12 @@
  * Two sides that sleep see each other as slow, and would for ever: so what a runner learns is not how long it waited
  * but how long the front took from its last answer to the next request, which leaves the time that waking takes out.
  *
+ * The limit is for the same reason well above what a client takes that finds everybody awake: the wake-ups of the client and of
+ * the front's loop must fit, or who once slept would sleep for ever.
+ *
+ * Looking must not keep the others from their work: the client or the front's loop may be waiting for this very CPU. So
+ * who looks yields it between looks (sched_yield), on both sides.
+ *
  * Relaxed atomics: estimates, which several runners may change at once.
  */
 
@@ -44,7 +50,7 @@ static inline unsigned el_spin_cpus(void)
 static inline void el_spin_init(struct el_spin *spin)
 {
     const unsigned cpus = el_spin_cpus();
-    spin->limit_ns = cpus == 1 ? 0 : cpus <= 4 ? 150000 : 200000;
+    spin->limit_ns = cpus == 1 ? 0 : 300000;
     atomic_store_explicit(&spin->average_ns, spin->limit_ns, memory_order_relaxed);
     atomic_store_explicit(&spin->skip, 0, memory_order_relaxed);
     atomic_store_explicit(&spin->penalty, 0, memory_order_relaxed);

@@ -94,9 +94,9 @@ struct el_status *el_reload_check_labels(const struct el_view *view, const struc
         const struct el_model_view *now = find_model(view, model->name);
         for (size_t j = 0; j < model->label_count; j++) {
             const struct el_version_label *label = &model->labels[j];
-            if (version_answers(now, label->version))
+            if (version_answers(now, label->version) || is_brought(model, label->version))
                 continue;
-            if (!leads_elsewhere(now, label) && (any || is_brought(model, label->version)))
+            if (any && !leads_elsewhere(now, label))
                 continue;
             return el_status_new(EL_FAILED_PRECONDITION,
                                  "Request to assign label to version %" PRId64

@@ -29,6 +29,9 @@ struct el_version_policy {
 struct el_version_label {
     char *label;
     int64_t version;
+    /* The swapper's own, of a label that moved from one version to another: while version does not serve, it leads to former. */
+    bool moved;
+    int64_t former;
 };
 
 /*

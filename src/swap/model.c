@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "swap/hosted.h"
+#include "swap/labels.h"
 #include "swap/loader.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
@@ -271,7 +272,8 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     }
     if (all_aspired_serve(model)) {
         el_list_each (version, &model->versions, in_model) {
-            if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number)) {
+            if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
+                !el_labels_need(model, version->number)) {
                 route_away(version, now_ns);
                 routed = true;
             }

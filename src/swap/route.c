@@ -16,6 +16,13 @@ static const struct el_version_label *find_label(const struct el_model_view *mod
     return NULL;
 }
 
+/* Availability "resource" has taken away the version that the label led to, for the one that it moves to. */
+static bool is_between(const struct el_model_view *model, const struct el_version_label *label)
+{
+    const struct el_version_view *version = el_view_version(model, label->version);
+    return model->hold && label->moved && (version == NULL || !el_view_can_be_named(version));
+}
+
 static struct el_status *not_found_latest(const struct el_request *spec)
 {
     return el_status_new(EL_NOT_FOUND, "Servable not found for request: Latest(%.*s)", (int)spec->model_size,
@@ -50,7 +57,7 @@ struct el_status *el_route_choose(const struct el_view *view, const struct el_re
         if (label == NULL)
             return el_status_new(EL_INVALID_ARGUMENT, "Unrecognized servable version label: %.*s",
                                  (int)spec->label_size, spec->label);
-        return choose_number(model, spec, label->version, version);
+        return is_between(model, label) ? NULL : choose_number(model, spec, label->version, version);
     }
     if (spec->has_version)
         return choose_number(model, spec, spec->version, version);

@@ -2,6 +2,7 @@
 #include "swap/swap.h"
 
 #include "base/clock.h"
+#include "swap/labels.h"
 #include "swap/manager.h"
 #include "swap/settings.h"
 #include "swap/version.h"
@@ -157,6 +158,7 @@ static void apply_settings(struct el_model *model, struct el_model_config *setti
     if (!el_settings_same_worker(&model->settings, settings))
         el_tell(model->swap, EL_LOG_INFO, "reconfigured", model, NULL,
                 "what concerns workers holds for versions that are loaded from now on");
+    el_labels_move(model, settings);
     struct el_model_config old = model->settings;
     model->settings = *settings;
     *settings = (struct el_model_config){ 0 };

@@ -7,6 +7,7 @@
 #include "swap/view.h"
 
 #include "base/clock.h"
+#include "swap/labels.h"
 #include "swap/loader.h"
 #include "swap/rcu.h"
 #include "swap/request.h"
@@ -95,7 +96,13 @@ static void lay_labels(struct layout *layout, const struct el_model *model, stru
         if (view == NULL)
             continue;
         memcpy(text, model->settings.labels[i].label, size);
-        labels[i] = (struct el_version_label){ .label = text, .version = model->settings.labels[i].version };
+        const struct el_version_label *label = &model->settings.labels[i];
+        labels[i] = (struct el_version_label){
+            .label = text,
+            .version = el_label_leads(model, label),
+            .moved = label->moved,
+            .former = label->former,
+        };
     }
     if (view != NULL) {
         view->labels = labels;

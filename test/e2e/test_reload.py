@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from everlit import (BUILD, LIMIT_S, MODELS, Server, Traffic, digits, get_model_metadata_pb2, grpc,
-                     model_service_pb2_grpc, prediction_service_pb2_grpc, predictions, wait_for)
+                     model_service_pb2_grpc, np, predict_request, prediction_service_pb2_grpc, predictions, wait_for)
 from everlit_protos import model_management_pb2
 
 ONE = """
@@ -116,6 +116,39 @@ def test_labels_come_with_their_version_and_move_between_those_that_answer():
         server.put("second", 1, MODELS / "digits" / "1")
         reload(server, config(server, ("digits", {"stable": 2}, [1, 2]), ("second", {"only": 1}, [])))
         assert rest(server, "/v1/models/second/labels/only:predict") == 200
+
+
+def test_a_label_moves_under_traffic_to_the_version_that_the_same_config_brings():
+    """The config that moves the label also unloads the version that the label led to: nobody who asks by label may notice."""
+    with serve(1, 2) as server:
+        server.put("digits", 3, MODELS / "digits" / "1")
+        reload(server, config(server, ("digits", {"live": 1}, [1])))
+        failures, seen, done = [], [], threading.Event()
+
+        def ask():
+            with server.channel() as channel:
+                stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+                request = predict_request("digits", {"input": np.zeros((1, 784), np.float32)})
+                request.model_spec.version_label = "live"
+                while not done.is_set():
+                    try:
+                        seen.append(stub.Predict(request, timeout=LIMIT_S).model_spec.version.value)
+                    except grpc.RpcError as error:
+                        failures.append((error.code(), error.details()))
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for version in (2, 3, 1):
+            reload(server, config(server, ("digits", {"live": version}, [version])))
+            wait_for(f"the label to lead to version {version}", lambda v=version: seen and seen[-1] == v)
+            for other in {1, 2, 3} - {version}:
+                server.wait_state("digits", other, "end", "draining", "warm")
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures[:3]
+        code, text = refused(server, config(server, ("digits", {"live": 9}, [1])))
+        assert code == grpc.StatusCode.FAILED_PRECONDITION and "not currently available for inference" in text
 
 
 def test_reloads_at_the_same_time_are_answered_one_after_another_under_traffic():

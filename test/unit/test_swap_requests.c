@@ -193,6 +193,69 @@ static void the_model_spec_is_read_as_tensorflow_serving_reads_it(void **unused)
     close_counter();
 }
 
+static void expect_by_label(const char *label, int64_t version)
+{
+    struct order order;
+    start(&order, "m");
+    order.request.label = label;
+    order.request.label_size = strlen(label);
+    expect(&order, EL_OK, "");
+    assert_int_equal(order.version, version);
+}
+
+static void put_in_force(int64_t wanted, struct el_version_label *label)
+{
+    struct el_config config;
+    struct el_model_config model;
+    stage_config(&counter.stage, &config, &model);
+    model.policy = (struct el_version_policy){ .type = EL_POLICY_SPECIFIC, .versions = &wanted, .version_count = 1 };
+    model.labels = label;
+    model.label_count = 1;
+    assert_null(el_swap_reconfigure(counter.stage.swap, &config));
+    stage_run_for(&counter.stage, 1); /* published before the loop sleeps */
+}
+
+static void a_label_leads_to_its_former_version_until_its_new_one_serves(void **unused)
+{
+    (void)unused;
+    open_counter("");
+    counter.stage.policy.type = EL_POLICY_SPECIFIC;
+    int64_t only = 1;
+    counter.stage.policy.versions = &only;
+    counter.stage.policy.version_count = 1;
+    stage_put(&counter.stage, 2, "open=slow 300");
+    stage_put(&counter.stage, 3, "run=fail");
+    start_counter();
+    static char live[] = "live";
+    struct el_version_label label = { .label = live, .version = 1 };
+    put_in_force(1, &label);
+    expect_by_label(live, 1);
+
+    label.version = 2;
+    put_in_force(2, &label);
+    put_in_force(2, &label); /* the same once more changes nothing */
+    while (stage_see(&counter.stage, 2).state != EL_LIFE_SERVING)
+        expect_by_label(live, stage_see(&counter.stage, 2).state == EL_LIFE_SERVING ? 2 : 1);
+    expect_by_label(live, 2);
+    stage_wait_event(&counter.stage, "retired", 1, ""); /* the policy takes it once nothing leads to it */
+
+    label.version = 3; /* a bad version: the label stays, and with it the version that it leads to */
+    put_in_force(3, &label);
+    stage_wait_state(&counter.stage, 3, EL_LIFE_QUARANTINED);
+    stage_put(&counter.stage, 5, "");
+    expect_by_label(live, 2);
+    label.version = 3;
+    put_in_force(5, &label);
+    stage_wait_serving(&counter.stage, 5);
+    expect_by_label(live, 2);
+    assert_int_equal(stage_see(&counter.stage, 2).state, EL_LIFE_SERVING);
+    label.version = 5;
+    put_in_force(5, &label);
+    stage_wait_event(&counter.stage, "retired", 2, "");
+    expect_by_label(live, 5);
+    close_counter();
+}
+
 static void every_version_of_a_policy_is_reached_by_its_number(void **unused)
 {
     (void)unused;
@@ -379,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_spec_is_read_as_tensorflow_serving_reads_it),
+        cmocka_unit_test(a_label_leads_to_its_former_version_until_its_new_one_serves),
         cmocka_unit_test(every_version_of_a_policy_is_reached_by_its_number),
         cmocka_unit_test(a_request_can_be_cancelled_while_it_runs),
         cmocka_unit_test(without_a_worker_a_request_waits_until_its_deadline),

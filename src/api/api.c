@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/internal.h"
+#include "api/request_log.h"
 
 #include "base/clock.h"
 
@@ -13,6 +14,12 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
     if (pthread_mutex_init(&new->mutex, NULL) != 0) {
         free(new);
         return el_status_new(EL_INTERNAL, "the API cannot make its lock");
+    }
+    struct el_status *status = el_request_log_new(options->log, &new->request_log);
+    if (status != NULL) {
+        pthread_mutex_destroy(&new->mutex);
+        free(new);
+        return status;
     }
     new->options = *options;
     new->started_ns = el_now_ns();
@@ -38,6 +45,7 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
 
 void el_api_free(struct el_api *api)
 {
+    el_request_log_free(api->request_log);
     pthread_mutex_destroy(&api->mutex);
     free(api->config);
     free(api);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PredictionService.Classify and .Regress: one task on one model. */
 #include "api/grpc_infer.h"
+#include "api/log_records.h"
 
 #include "base/clock.h"
 
@@ -21,6 +22,9 @@ static void reply(struct el_infer *infer, const struct el_status *status)
                          infer->tasks[0].method == EL_CLASSIFY ? EL_COUNT_GRPC_CLASSIFY : EL_COUNT_GRPC_REGRESS,
                          (struct el_span){ request->model, request->model_size },
                          el_status_code(status != NULL ? status : failure), request->started_ns, ran_ns);
+    if (status == NULL && failure == NULL)
+        el_log_grpc(infer->loop, request,
+                    infer->tasks[0].method == EL_CLASSIFY ? EL_PREDICTION_CLASSIFY : EL_PREDICTION_REGRESS, call);
     if (status == NULL && failure == NULL)
         el_grpc_reply(call);
     else

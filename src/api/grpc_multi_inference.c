@@ -6,6 +6,7 @@
  * task's model spec, and the others are held to its number.
  */
 #include "api/grpc_infer.h"
+#include "api/log_records.h"
 
 #include "base/clock.h"
 
@@ -214,8 +215,10 @@ static void done(struct el_infer *infer, const struct el_status *status)
     if (!infer->cancelled) {
         struct el_grpc_call *call = infer->owner;
         struct el_status *failure = status == NULL ? put_results(infer, el_grpc_reply_buf(call)) : NULL;
-        if (status == NULL && failure == NULL && infer->task_count > 0)
+        if (status == NULL && failure == NULL && infer->task_count > 0) {
             count(infer);
+            el_log_grpc(infer->loop, &infer->tasks[0].request, EL_PREDICTION_MULTI_INFERENCE, call);
+        }
         if (status == NULL && failure == NULL)
             el_grpc_reply(call);
         else

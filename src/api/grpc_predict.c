@@ -7,6 +7,7 @@
  * struct per call, kept for the next call of the loop.
  */
 #include "api/internal.h"
+#include "api/log_records.h"
 #include "api/predict.h"
 
 #include "base/clock.h"
@@ -111,6 +112,8 @@ static void answer(struct predict *predict, const struct el_status *status)
         status = failure;
     }
     count_request(predict, status, ran_ns); /* the name lies in the message, which goes with the answer */
+    if (status == NULL)
+        el_log_grpc(predict->loop, &predict->request, EL_PREDICTION_PREDICT, predict->call);
     if (status == NULL)
         el_grpc_reply(predict->call);
     else

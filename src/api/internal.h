@@ -24,6 +24,7 @@ struct el_api_loop {
     struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
     struct el_api_reload *reloads;    /* decided, to be answered; guarded by api->mutex */
     uint32_t index;                   /* in api->loops */
+    uint64_t log_random;              /* draws the requests that are logged; 0: not seeded yet */
     struct el_counts counts;          /* this thread's to change */
 };
 
@@ -40,6 +41,7 @@ void el_api_free_predicts(struct el_api_loop *loop);
 struct el_api {
     struct el_api_options options;
     struct el_grpc_method methods[EL_API_METHODS];
+    struct el_request_log *request_log;
     _Atomic bool ready;
     uint64_t started_ns;
 

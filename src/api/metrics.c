@@ -6,6 +6,7 @@
  * Everything comes from one view, so that the figures of a scrape belong together.
  */
 #include "api/internal.h"
+#include "api/request_log.h"
 
 #include "base/clock.h"
 
@@ -228,6 +229,7 @@ void el_api_put_metrics(struct el_buf *out, struct el_api *api)
         }
     }
     el_view_put(api->options.swap, view);
+    el_request_log_put_metrics(api->request_log, out);
     put_server(out, api);
 }
 

@@ -5,6 +5,7 @@
  * on working. Behind them the figures of /metrics, whose names begin with everlit_.
  */
 #include "api/internal.h"
+#include "api/request_log.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -82,6 +83,7 @@ bool el_api_monitoring(struct el_http_request *request, struct el_api *api, cons
     put_loads(out, view);
     el_view_put(api->options.swap, view);
     put_counts(out, api);
+    el_request_log_put_serving(api->request_log, out);
     el_api_put_metrics(out, api);
     el_http_reply(request, 200, "text/plain");
     return true;

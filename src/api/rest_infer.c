@@ -4,6 +4,7 @@
  * model is looked up.
  */
 #include "api/infer.h"
+#include "api/log_records.h"
 
 #include "base/clock.h"
 #include "tensor/predict_json.h"
@@ -50,6 +51,8 @@ static void reply(struct rest_infer *rest, const struct el_status *status)
         failure = el_buf_status(buf);
     }
     count(rest, status != NULL ? status : failure, ran_ns);
+    if (status == NULL && failure == NULL)
+        el_log_rest_infer(el_api_http_loop(rest->http), &rest->infer->tasks[0], &result);
     if (status == NULL && failure == NULL)
         el_http_reply(rest->http, 200, JSON);
     else

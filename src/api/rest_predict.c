@@ -5,6 +5,7 @@
  * and answers that are arrays of NumPy: rest_npy.c.
  */
 #include "api/internal.h"
+#include "api/log_records.h"
 #include "api/predict.h"
 #include "api/rest_npy.h"
 
@@ -126,6 +127,8 @@ static void done(struct el_request *request, const struct el_status *status)
         const uint64_t ran_ns = status == NULL ? el_now_ns() - request->started_ns : 0;
         struct el_status *failure = status == NULL ? write_answer(predict) : NULL;
         count(predict, status != NULL ? status : failure, ran_ns);
+        if (status == NULL && failure == NULL)
+            el_log_rest_predict(el_api_http_loop(predict->http), request, predict->http, &predict->npy);
         if (status == NULL && failure == NULL)
             el_http_reply(predict->http, 200, predict->npy.answer ? EL_NPY_CONTENT_TYPE : JSON);
         else

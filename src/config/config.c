@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include "config/logging.h"
 #include "config/model.h"
 #include "config/serving_types.h"
 #include "config/text_file.h"
@@ -80,7 +81,7 @@ static struct el_status *build(const char *file, const struct el_text_value *fir
 
     static struct el_status *(*const rounds[])(const char *, const struct el_text_value *, struct el_model_config *) = {
         el_model_check_base_path, el_model_read_platform, el_model_read_policy,
-        el_model_read_labels,     el_model_read_update,   el_model_check_logging,
+        el_model_read_labels,     el_model_read_update,   el_model_read_logging,
     };
     for (size_t round = 0; round < sizeof rounds / sizeof rounds[0]; round++) {
         size_t i = 0;

@@ -55,6 +55,14 @@ struct el_update_config {
         hang_timeout_ms; /* a run that goes on for that long after its deadline: its worker is replaced [10,000; 0: never] */
     uint32_t max_run_ms;        /* what counts as the deadline of a run that has none [120,000; 0: it has none] */
     uint64_t memory_need_bytes; /* what one version takes [0: found out] */
+    uint64_t request_log_file_bytes;  /* size at which a file of the request log is followed by another [64 MiB] */
+    uint64_t request_log_total_bytes; /* of all its files together; the oldest go [1 GiB] */
+};
+
+/* logging_config: some of the requests are logged. */
+struct el_logging_config {
+    char *filename_prefix; /* absolute; NULL: none is */
+    double sampling_rate;  /* 0 to 1: the part of the requests */
 };
 
 struct el_model_config {
@@ -64,6 +72,7 @@ struct el_model_config {
     struct el_version_policy policy;
     struct el_version_label *labels;
     size_t label_count;
+    struct el_logging_config logging;
     struct el_update_config update; /* defaults filled in */
 };
 

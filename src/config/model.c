@@ -260,18 +260,6 @@ struct el_status *el_model_read_update(const char *file, const struct el_text_va
     return update == NULL ? NULL : el_update_read(file != NULL ? file : "config", model->name, update->as.message, &model->update);
 }
 
-struct el_status *el_model_check_logging(const char *file, const struct el_text_value *value,
-                                         struct el_model_config *model)
-{
-    const struct el_text_value *logging = field_of(value, EL_MODEL_LOGGING);
-    if (logging == NULL)
-        return NULL;
-    return error_at(file, logging, EL_INVALID_ARGUMENT,
-                    "No request-logger-creator provided. (model %s: Everlit, like the stock TensorFlow Serving, has no "
-                    "request log; expected no logging_config)",
-                    model->name);
-}
-
 void el_model_config_free(struct el_model_config *model)
 {
     free(model->name);
@@ -281,6 +269,7 @@ void el_model_config_free(struct el_model_config *model)
     for (size_t i = 0; i < model->label_count; i++)
         free(model->labels[i].label);
     free(model->labels);
+    free(model->logging.filename_prefix);
     el_update_free(&model->update);
     *model = (struct el_model_config){ 0 };
 }

@@ -32,8 +32,6 @@ struct el_status *el_model_read_labels(const char *file, const struct el_text_va
                                        struct el_model_config *model) EL_MUST_USE;
 struct el_status *el_model_read_update(const char *file, const struct el_text_value *value,
                                        struct el_model_config *model) EL_MUST_USE;
-struct el_status *el_model_check_logging(const char *file, const struct el_text_value *value,
-                                         struct el_model_config *model) EL_MUST_USE;
 
 void el_model_config_free(struct el_model_config *model);
 

@@ -2,6 +2,7 @@
 #include "config/print.h"
 
 #include "config/config.h"
+#include "config/logging.h"
 #include "config/update.h"
 
 #include <inttypes.h>
@@ -83,6 +84,7 @@ static void print_model(const struct el_model_config *model, struct el_buf *out)
         el_print_string(model->labels[i].label, out);
         el_buf_printf(out, " value: %" PRId64 " }\n", model->labels[i].version);
     }
+    el_logging_print(&model->logging, out);
     if (!el_update_is_default(&model->update)) {
         el_buf_text(out, "    update {\n");
         el_update_print(&model->update, "      ", out);

@@ -20,6 +20,8 @@ static const struct el_text_field update_fields[] = {
     { FIELD("hang_timeout_ms", EL_UPDATE_HANG_TIMEOUT_MS, UINT32), .optional = true },
     { FIELD("max_run_ms", EL_UPDATE_MAX_RUN_MS, UINT32), .optional = true },
     { FIELD("memory_need_bytes", EL_UPDATE_MEMORY_NEED_BYTES, UINT64), .optional = true },
+    { FIELD("request_log_file_bytes", EL_UPDATE_REQUEST_LOG_FILE_BYTES, UINT64), .optional = true },
+    { FIELD("request_log_total_bytes", EL_UPDATE_REQUEST_LOG_TOTAL_BYTES, UINT64), .optional = true },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 
@@ -48,8 +50,8 @@ static const struct el_text_field policy_fields[] = {
 static const struct el_text_type policy = { .name = POLICY_NAME, FIELDS(policy_fields) };
 
 static const struct el_text_field collector_fields[] = {
-    { FIELD("type", 1, STRING) },
-    { FIELD("filename_prefix", 2, STRING) },
+    { FIELD("type", EL_COLLECTOR_TYPE, STRING) },
+    { FIELD("filename_prefix", EL_COLLECTOR_PREFIX, STRING) },
 };
 static const struct el_text_type collector = { .name = "tensorflow.serving.LogCollectorConfig",
                                                FIELDS(collector_fields) };
@@ -61,15 +63,15 @@ static const struct el_text_field task_sampling_fields[] = {
 static const struct el_text_type task_sampling = { .name = "tensorflow.serving.PerTaskSamplingConfig",
                                                    FIELDS(task_sampling_fields) };
 static const struct el_text_field sampling_fields[] = {
-    { FIELD("sampling_rate", 1, DOUBLE) },
-    { FIELD("attributes", 2, INT32) },
-    { FIELD("per_task_sampling_configs", 3, MESSAGE), .message = &task_sampling, .repeated = true },
+    { FIELD("sampling_rate", EL_SAMPLING_RATE, DOUBLE) },
+    { FIELD("attributes", EL_SAMPLING_ATTRIBUTES, INT32) },
+    { FIELD("per_task_sampling_configs", EL_SAMPLING_TASKS, MESSAGE), .message = &task_sampling, .repeated = true },
 };
 static const struct el_text_type sampling = { .name = "tensorflow.serving.SamplingConfig", FIELDS(sampling_fields) };
 static const struct el_text_field logging_fields[] = {
-    { FIELD("log_collector_config", 1, MESSAGE), .message = &collector },
-    { FIELD("sampling_config", 2, MESSAGE), .message = &sampling },
-    { FIELD("custom_logging_config", 3, MESSAGE), .message = &any },
+    { FIELD("log_collector_config", EL_LOGGING_COLLECTOR, MESSAGE), .message = &collector },
+    { FIELD("sampling_config", EL_LOGGING_SAMPLING, MESSAGE), .message = &sampling },
+    { FIELD("custom_logging_config", EL_LOGGING_CUSTOM, MESSAGE), .message = &any },
 };
 static const struct el_text_type logging = { .name = "tensorflow.serving.LoggingConfig", FIELDS(logging_fields) };
 

@@ -57,16 +57,19 @@ static const struct number_row numbers[] = {
     { EL_UPDATE_MAX_LATENCY_RATIO, AT(max_latency_ratio), .initial = 10, .least = 1, .most = 1e6, .negative = true },
     { EL_UPDATE_TOLERANCE, AT(tolerance), .initial = 1e-3, .least = 0, .most = 1 },
 };
-/* Sizes of memory: 0, the default, or at least this. Less was meant in other units: no engine starts in so little. */
+/* Sizes: 0 where that means something, or at least this. Less was meant in other units: no engine starts in so little. */
 #define LEAST_MEMORY_BYTES (UINT64_C(1) << 20)
 
 static const struct {
     int32_t number;
     size_t at;
-    const char *zero; /* what 0 means */
+    const char *zero; /* what 0 means; NULL: it is not allowed */
+    uint64_t initial;
 } sizes[] = {
-    { EL_UPDATE_MEMORY_LIMIT_BYTES, AT(memory_limit_bytes), "for none" },
-    { EL_UPDATE_MEMORY_NEED_BYTES, AT(memory_need_bytes), "to find it out" },
+    { EL_UPDATE_MEMORY_LIMIT_BYTES, AT(memory_limit_bytes), "for none", 0 },
+    { EL_UPDATE_MEMORY_NEED_BYTES, AT(memory_need_bytes), "to find it out", 0 },
+    { EL_UPDATE_REQUEST_LOG_FILE_BYTES, AT(request_log_file_bytes), NULL, 64 * LEAST_MEMORY_BYTES },
+    { EL_UPDATE_REQUEST_LOG_TOTAL_BYTES, AT(request_log_total_bytes), NULL, 1024 * LEAST_MEMORY_BYTES },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -125,6 +128,8 @@ struct el_status *el_update_defaults(struct el_update_config *update)
     *update = (struct el_update_config){ 0 };
     for (size_t i = 0; i < COUNT(counts); i++)
         *count_at(update, counts[i].at) = counts[i].initial;
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        *size_at(update, sizes[i].at) = sizes[i].initial;
     for (size_t i = 0; i < COUNT(numbers); i++)
         *number_at(update, numbers[i].at) = numbers[i].initial;
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -239,12 +244,14 @@ static struct el_status *read_sizes(const char *file, const char *model, const s
         const struct el_text_value *value = el_text_get(message, sizes[i].number);
         if (value == NULL)
             continue;
-        if (value->as.count != 0 && value->as.count < LEAST_MEMORY_BYTES)
+        const bool zero = value->as.count == 0 && sizes[i].zero != NULL;
+        if (!zero && value->as.count < LEAST_MEMORY_BYTES)
             return el_status_new(EL_INVALID_ARGUMENT,
-                                 "%s:%u:%u: model %s: update.%s is %llu; expected 0 %s, or at least %llu (it counts "
+                                 "%s:%u:%u: model %s: update.%s is %llu; expected %s%s%sat least %llu (it counts "
                                  "bytes)",
                                  file, value->line, value->column, model, field_name(sizes[i].number),
-                                 (unsigned long long)value->as.count, sizes[i].zero,
+                                 (unsigned long long)value->as.count, sizes[i].zero != NULL ? "0 " : "",
+                                 sizes[i].zero != NULL ? sizes[i].zero : "", sizes[i].zero != NULL ? ", or " : "",
                                  (unsigned long long)LEAST_MEMORY_BYTES);
         *size_at(update, sizes[i].at) = value->as.count;
     }
@@ -282,7 +289,7 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
     }
     for (size_t i = 0; i < COUNT(sizes); i++) {
         const uint64_t size = size_of(update, sizes[i].at);
-        if (size != 0)
+        if (size != sizes[i].initial)
             el_buf_printf(out, "%s%s: %llu\n", indent, field_name(sizes[i].number), (unsigned long long)size);
     }
     for (size_t i = 0; i < COUNT(numbers); i++) {
@@ -299,7 +306,7 @@ bool el_update_is_default(const struct el_update_config *update)
 {
     bool same = true;
     for (size_t i = 0; i < COUNT(sizes); i++)
-        same = same && size_of(update, sizes[i].at) == 0;
+        same = same && size_of(update, sizes[i].at) == sizes[i].initial;
     for (size_t i = 0; i < COUNT(words); i++)
         same = same && strcmp(word_of(update, words[i].at), words[i].words[0]) == 0;
     for (size_t i = 0; i < COUNT(counts); i++)

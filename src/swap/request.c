@@ -242,6 +242,7 @@ static void look_at(struct el_request *request, struct look *look)
         look_wait(look, model, model->hold_ns);
         return;
     }
+    request->logged = model->logging.prefix != NULL;
     look_begin(request, version, look);
     if (look->status != NULL || look->call != NULL)
         return;
@@ -302,6 +303,7 @@ void el_request_start(struct el_request *request)
     request->served_version = -1;
     request->signature = NULL;
     request->call = NULL;
+    request->logged = false;
     request->servable = request->replay_from = NULL;
     request->replay_call = NULL;
     request->lobby = NULL;

@@ -39,6 +39,12 @@ static bool copy_labels(const struct el_model_config *from, struct el_model_conf
     return true;
 }
 
+static bool copy_logging(const struct el_logging_config *from, struct el_logging_config *to)
+{
+    to->sampling_rate = from->sampling_rate;
+    return from->filename_prefix == NULL || copy_text(from->filename_prefix, "", &to->filename_prefix);
+}
+
 static bool copy_update(const struct el_update_config *from, struct el_update_config *to)
 {
     *to = *from;
@@ -53,7 +59,7 @@ struct el_status *el_settings_copy(const struct el_model_config *from, struct el
     *to = (struct el_model_config){ 0 };
     if (copy_text(from->name, "", &to->name) && copy_text(from->base_path, "", &to->base_path) &&
         copy_text(from->platform, "tensorflow", &to->platform) && copy_policy(&from->policy, &to->policy) &&
-        copy_labels(from, to) && copy_update(&from->update, &to->update))
+        copy_labels(from, to) && copy_logging(&from->logging, &to->logging) && copy_update(&from->update, &to->update))
         return NULL;
     el_settings_free(to);
     return el_status_no_memory();
@@ -68,6 +74,7 @@ void el_settings_free(struct el_model_config *settings)
     for (size_t i = 0; i < settings->label_count; i++)
         free(settings->labels[i].label);
     free(settings->labels);
+    free(settings->logging.filename_prefix);
     free(settings->update.engine);
     free(settings->update.isolation);
     free(settings->update.precision);

@@ -109,6 +109,13 @@ struct el_version_view {
     struct el_servable *servable; /* the swapper's own: what requests are led to */
 };
 
+/* What of a model's requests is logged, and where. */
+struct el_log_settings {
+    const char *prefix; /* of the files' names; NULL: nothing is */
+    double sampling_rate;
+    uint64_t file_bytes, total_bytes;
+};
+
 struct el_model_view {
     const char *name;
     const char *base_path;
@@ -118,6 +125,7 @@ struct el_model_view {
     const char *source_error; /* why the base path could not be read the last time; "" */
     const struct el_version_label *labels;
     size_t label_count;
+    struct el_log_settings logging;
     struct el_lobby *lobby; /* the swapper's own: how many requests wait */
     bool hold;              /* the swapper's own: requests wait for the version that is on its way */
     uint64_t hold_ns;       /* the swapper's own: and this long at most */
@@ -213,6 +221,7 @@ struct el_request {
     int64_t served_version;
     const struct el_signature *signature;
     struct el_call *call;
+    bool logged; /* its model has a request log, or had one when it began */
 
     /* The swapper's own. */
     struct el_servable *servable;    /* pinned; NULL before a version is chosen */

@@ -110,6 +110,20 @@ static void lay_labels(struct layout *layout, const struct el_model *model, stru
     }
 }
 
+/* A rate of 0 is as good as no log. */
+static void lay_logging(struct layout *layout, const struct el_model *model, struct el_model_view *view)
+{
+    const struct el_model_config *settings = &model->settings;
+    if (settings->logging.filename_prefix == NULL || settings->logging.sampling_rate <= 0)
+        return;
+    const char *prefix = place_text(layout, settings->logging.filename_prefix);
+    if (view != NULL)
+        view->logging = (struct el_log_settings){ .prefix = prefix,
+                                                  .sampling_rate = settings->logging.sampling_rate,
+                                                  .file_bytes = settings->update.request_log_file_bytes,
+                                                  .total_bytes = settings->update.request_log_total_bytes };
+}
+
 static void lay_model(struct layout *layout, const struct el_model *model, struct el_model_view *view,
                       struct el_servable ***servable)
 {
@@ -144,6 +158,7 @@ static void lay_model(struct layout *layout, const struct el_model *model, struc
         };
     }
     lay_labels(layout, model, view);
+    lay_logging(layout, model, view);
 }
 
 /* Of the models that are removed, or of those that are not; list is NULL while measuring. Returns how many there are. */

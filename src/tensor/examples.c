@@ -239,3 +239,27 @@ void el_examples_pack(const struct el_examples *examples, void *data)
         memcpy(start + (i + 1) * sizeof at, &at, sizeof at);
     }
 }
+
+/* ---- into a message ---- */
+
+static size_t field_size(size_t size)
+{
+    return 1 + el_wire_varint_size(size) + size;
+}
+
+void el_examples_put_input(struct el_buf *buf, uint32_t field, const struct el_examples *examples)
+{
+    const size_t count = el_examples_count(examples);
+    const bool with_context = examples->context_size > 0;
+    size_t list = with_context ? field_size(examples->context_size) : 0;
+    for (size_t i = 0; i < count; i++)
+        list += field_size(place_of(examples, i).size);
+    el_wire_put_length(buf, field, field_size(list));
+    el_wire_put_length(buf, with_context ? INPUT_EXAMPLE_LIST_WITH_CONTEXT : INPUT_EXAMPLE_LIST, list);
+    for (size_t i = 0; i < count; i++) {
+        const struct el_example_place place = place_of(examples, i);
+        el_wire_put_bytes(buf, LIST_EXAMPLES, bytes_of(examples) + place.at, place.size);
+    }
+    if (with_context)
+        el_wire_put_bytes(buf, LIST_CONTEXT, examples->context, examples->context_size);
+}

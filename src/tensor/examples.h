@@ -57,6 +57,9 @@ struct el_status *el_examples_size(const struct el_examples *examples, size_t ma
 /* Writes the packed strings to data, which has room for el_examples_size(). */
 void el_examples_pack(const struct el_examples *examples, void *data);
 
+/* Appends field `field`: a tensorflow.serving.Input that says the same. */
+void el_examples_put_input(struct el_buf *buf, uint32_t field, const struct el_examples *examples);
+
 void el_examples_free(struct el_examples *examples);
 
 /* True if the bytes are a tensorflow.Example that protobuf would parse. */

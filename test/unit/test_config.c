@@ -74,6 +74,9 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal(update->hang_timeout_ms, 10000);
     assert_int_equal(update->max_run_ms, 120000);
     assert_int_equal(update->memory_need_bytes, 0);
+    assert_int_equal(update->request_log_file_bytes, 67108864);
+    assert_int_equal(update->request_log_total_bytes, 1073741824);
+    assert_null(model->logging.filename_prefix);
     el_config_free(&config);
 }
 
@@ -147,9 +150,55 @@ static void what_tensorflow_serving_refuses_is_refused_in_its_words(void **unuse
                    "Model a requests unsupported platform onnx");
     assert_refused("custom_model_config @{ type_url: 'a' }", EL_UNIMPLEMENTED,
                    "ModelServer does not yet support custom model config.");
-    assert_refused(LIST(MODEL("a", "logging_config @{}")), EL_INVALID_ARGUMENT,
-                   "No request-logger-creator provided. (model a: Everlit, like the stock TensorFlow "
-                   "Serving, has no request log; expected no logging_config)");
+}
+
+static void a_request_log_needs_a_place_and_a_rate(void **unused)
+{
+    (void)unused;
+    struct el_config config = parse(
+        LIST(MODEL("a", "logging_config { log_collector_config { filename_prefix: '/l/a' } "
+                        "sampling_config { sampling_rate: 0.25 } } update { request_log_file_bytes: 1048576 }")
+                 MODEL("b", "logging_config { log_collector_config { type: 'tfrecord' filename_prefix: '/l/b' } }")
+                     MODEL("c", "")));
+    assert_string_equal(config.models[0].logging.filename_prefix, "/l/a");
+    assert_true(config.models[0].logging.sampling_rate > 0.2499 && config.models[0].logging.sampling_rate < 0.2501);
+    assert_int_equal(config.models[0].update.request_log_file_bytes, 1048576);
+    assert_int_equal(config.models[0].update.request_log_total_bytes, 1073741824);
+    assert_string_equal(config.models[1].logging.filename_prefix, "/l/b");
+    assert_false(config.models[1].logging.sampling_rate > 0);
+    assert_null(config.models[2].logging.filename_prefix);
+    el_config_free(&config);
+
+#define NO_PREFIX                                                                                                        \
+    "model a: logging_config: expected log_collector_config { filename_prefix: \"/DIRECTORY/NAME\" }, an absolute path " \
+    "to which each file's date and number are added"
+#define TO "log_collector_config { filename_prefix: '/l/a' } "
+    assert_refused(LIST(MODEL("a", "logging_config @{}")), EL_INVALID_ARGUMENT, NO_PREFIX);
+    assert_refused(LIST(MODEL("a", "logging_config { log_collector_config { filename_prefix: @'l/a' } }")),
+                   EL_INVALID_ARGUMENT, NO_PREFIX);
+    assert_refused(LIST(MODEL("a", "logging_config { log_collector_config { filename_prefix: @'/l/' } }")),
+                   EL_INVALID_ARGUMENT, NO_PREFIX);
+    assert_refused(LIST(MODEL("a", "logging_config { log_collector_config { type: @'mine' } }")), EL_INVALID_ARGUMENT,
+                   "model a: Cannot find LogCollector::Factory for type: mine (expected \"tfrecord\", or none)");
+    const char *const rates[] = { "-0.1", "1.1", "nan" };
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        char text[400];
+        snprintf(text, sizeof text, LIST(MODEL("a", "logging_config { " TO "sampling_config { sampling_rate: @%s } }")),
+                 rates[i]);
+        assert_refused(text, EL_INVALID_ARGUMENT,
+                       "model a: sampling_config.sampling_rate: expected 0 (no request) to 1 (every request)");
+    }
+    assert_refused(LIST(MODEL("a", "logging_config { " TO "sampling_config { attributes: @1 } }")), EL_INVALID_ARGUMENT,
+                   "model a: sampling_config: attributes and per_task_sampling_configs mean nothing here; expected "
+                   "sampling_rate alone");
+    assert_refused(LIST(MODEL("a", "logging_config { custom_logging_config @{} }")), EL_INVALID_ARGUMENT,
+                   "model a: custom_logging_config is for loggers that are built in; expected log_collector_config");
+    assert_refused(LIST(MODEL("a", "update { request_log_total_bytes: 1048576 } logging_config @{ " TO "}")),
+                   EL_INVALID_ARGUMENT,
+                   "model a: update.request_log_total_bytes is less than update.request_log_file_bytes, the size of "
+                   "one file; expected at least as much");
+    assert_refused(LIST(MODEL("a", "update { request_log_file_bytes: @0 }")), EL_INVALID_ARGUMENT,
+                   "model a: update.request_log_file_bytes is 0; expected at least 1048576 (it counts bytes)");
 }
 
 static void what_could_never_be_served_is_refused(void **unused)
@@ -257,10 +306,11 @@ static void files_that_are_no_config_say_so(void **unused)
 
     assert_int_equal(write(fd, "this is bad", 11), 11);
     status = el_config_read(path, &config);
-    snprintf(expected, sizeof expected,
-             "Invalid protobuf file: '%s': Error parsing text-format tensorflow.serving.ModelServerConfig: 1:6: Message "
-             "type \"tensorflow.serving.ModelServerConfig\" has no field named \"this\".",
-             path);
+    snprintf(
+        expected, sizeof expected,
+        "Invalid protobuf file: '%s': Error parsing text-format tensorflow.serving.ModelServerConfig: 1:6: Message "
+        "type \"tensorflow.serving.ModelServerConfig\" has no field named \"this\".",
+        path);
     assert_string_equal(el_status_text(status), expected);
     el_status_free(status);
 
@@ -339,6 +389,14 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
         for (size_t i = 0; i < model->policy.version_count; i++)
             model->policy.versions[i] = base + (int64_t)i;
     }
+    if (next_random(state) % 2 == 0) {
+        char *text = random_text(state, "/"), path[64];
+        snprintf(path, sizeof path, "%s.", text);
+        free(text);
+        model->logging.filename_prefix = strdup(path);
+        assert_non_null(model->logging.filename_prefix);
+        model->logging.sampling_rate = (double)(next_random(state) >> 11) / 9007199254740992.0;
+    }
     model->label_count = next_random(state) % 3;
     if (model->label_count > 0) {
         model->labels = calloc(model->label_count, sizeof *model->labels);
@@ -362,6 +420,8 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->hang_timeout_ms = (uint32_t)(next_random(state) % 86400001);
     update->max_run_ms = (uint32_t)(next_random(state) % 86400001);
     update->memory_need_bytes = next_random(state) | 1048576;
+    update->request_log_file_bytes = (next_random(state) >> 1) | 1048576;
+    update->request_log_total_bytes = update->request_log_file_bytes + (next_random(state) >> 1);
     update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
 }
@@ -381,6 +441,13 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->policy.version_count, b->policy.version_count);
     for (size_t i = 0; i < a->policy.version_count; i++)
         assert_int_equal(a->policy.versions[i], b->policy.versions[i]);
+    assert_int_equal(a->update.request_log_file_bytes, b->update.request_log_file_bytes);
+    assert_int_equal(a->update.request_log_total_bytes, b->update.request_log_total_bytes);
+    assert_int_equal(a->logging.filename_prefix == NULL, b->logging.filename_prefix == NULL);
+    if (a->logging.filename_prefix != NULL)
+        assert_string_equal(a->logging.filename_prefix, b->logging.filename_prefix);
+    assert_false(a->logging.sampling_rate < b->logging.sampling_rate ||
+                 a->logging.sampling_rate > b->logging.sampling_rate);
     assert_int_equal(a->label_count, b->label_count);
     for (size_t i = 0; i < a->label_count; i++) {
         assert_string_equal(a->labels[i].label, b->labels[i].label);
@@ -435,6 +502,7 @@ int main(void)
         cmocka_unit_test(the_last_label_of_a_name_counts),
         cmocka_unit_test(a_config_without_models_is_a_server_without_models),
         cmocka_unit_test(what_tensorflow_serving_refuses_is_refused_in_its_words),
+        cmocka_unit_test(a_request_log_needs_a_place_and_a_rate),
         cmocka_unit_test(what_could_never_be_served_is_refused),
         cmocka_unit_test(a_file_uri_is_its_path),
         cmocka_unit_test(update_settings_are_taken_and_a_written_zero_counts),

@@ -82,8 +82,8 @@ class Events:
 class Daemon:
     """An everlitd over a folder of its own; `models` maps a name to the text inside its `config { }`."""
 
-    def __init__(self, build, models, flags=()):
-        self.build, self.flags = build, list(flags)
+    def __init__(self, build, models, flags=(), limit_s=LIMIT_S):
+        self.build, self.flags, self.limit_s = build, list(flags), limit_s
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="everlit-bench-", dir=build.parent))
         self.socket = os.path.join(tempfile.mkdtemp(prefix="everlit-bench-"), "admin.sock")  # short: sockets' paths are
         configs = []
@@ -120,7 +120,7 @@ class Daemon:
              f"--admin_socket={self.socket}", f"--model_config_file={self.folder / 'models.config'}", *self.flags],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         try:
-            end = time.monotonic() + LIMIT_S
+            end = time.monotonic() + self.limit_s
             while not self.listens():
                 if self.process.poll() is not None:
                     raise Failed(f"everlitd ended with {self.process.returncode}; its log:\n{self.log_text()}")

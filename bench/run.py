@@ -5,7 +5,8 @@
     bench/run.py BUILD_FOLDER [--quick] [--only PART[,PART]]
 
     --quick   about a minute: fewer and shorter rounds, for a look; the README's picture stays as it is
-    --only    some parts: swap, load, speed, footprint, picture
+    --only    some parts: swap, load, speed, footprint, models, picture; and soak, which is in no other run: ten models swap
+              every second for five minutes
 
 Figures are figures, no tests: a target that is missed is said in its row, and the exit status is 0 all the same. It is 1
 when something could not be measured at all.
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 import footprint
+import many
 import messages
 import resnet
 import speed
@@ -30,7 +32,8 @@ from daemon import Failed
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
 README_PICTURE = ROOT / "docs" / "images" / "swap-latency.svg"
-PARTS = ("swap", "load", "speed", "footprint", "picture")
+PARTS = ("swap", "load", "speed", "footprint", "models", "picture")
+LONG_PARTS = ("soak",)
 
 
 class Bench:
@@ -85,6 +88,10 @@ def sections(bench, parts):
         yield "memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
                                   lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),
                                   lambda: footprint.front_memory_and_idle(bench)]
+    if "models" in parts:
+        yield "many models", [lambda: many.many_models(bench)]
+    if "soak" in parts:
+        yield "ten models swap every second", [lambda: many.swapping_models(bench)]
 
 
 def draw(bench):
@@ -107,8 +114,8 @@ def main():
     parser.add_argument("--only", default=",".join(PARTS))
     options = parser.parse_args()
     parts = options.only.split(",")
-    if not set(parts) <= set(PARTS):
-        parser.error(f"--only knows {', '.join(PARTS)}")
+    if not set(parts) <= {*PARTS, *LONG_PARTS}:
+        parser.error(f"--only knows {', '.join(PARTS + LONG_PARTS)}")
     build = options.build.resolve()
     OUT.mkdir(parents=True, exist_ok=True)
     facts = table.machine()

@@ -3,6 +3,7 @@
 
 #include "cmd/state_dir.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,12 +11,28 @@
 #define MOST_CONNECTIONS 10000
 #define MOST_LOOPS 16  /* unless --event_loops says more */
 #define FILES_KEPT 256 /* descriptors that connections leave to versions: their folders, their workers */
+#define FILES_A_MODEL \
+    16 /* of which a model of one version takes so many, measured; a second version needs as many again */
+
+static void warn_of_few_files(struct el_log *log, rlim_t limit, size_t models, rlim_t needed)
+{
+    if (limit >= needed)
+        return;
+    char text[256];
+    snprintf(
+        text, sizeof text,
+        "%zu models need about %llu open files, and %llu are allowed: versions that find none will not load; raise the "
+        "limit (ulimit -n %llu, LimitNOFILE= of the service, --ulimit nofile= of the container)",
+        models, (unsigned long long)needed, (unsigned long long)limit, (unsigned long long)needed);
+    el_log(log, EL_LOG_WARNING, "few_open_files", el_int("limit", (int64_t)limit), el_int("needed", (int64_t)needed),
+           el_str("reason", text));
+}
 
 /*
  * Raises the limit of open files as far as it goes, and leaves connections only a part of it: however many clients
  * come, a version can still be swapped and a dead worker replaced. Returns the number of connections.
  */
-static uint32_t share_out_files(void)
+static uint32_t share_out_files(struct el_log *log, size_t models)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
@@ -24,7 +41,9 @@ static uint32_t share_out_files(void)
     files.rlim_cur = files.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &files) != 0)
         files.rlim_cur = before;
-    const rlim_t kept = files.rlim_cur / 2 < FILES_KEPT ? files.rlim_cur - files.rlim_cur / 2 : FILES_KEPT;
+    const rlim_t wanted = FILES_KEPT + (rlim_t)models * FILES_A_MODEL;
+    warn_of_few_files(log, files.rlim_cur, models, wanted);
+    const rlim_t kept = files.rlim_cur / 2 < wanted ? files.rlim_cur - files.rlim_cur / 2 : wanted;
     const rlim_t rest = files.rlim_cur - kept;
     return rest > MOST_CONNECTIONS ? MOST_CONNECTIONS : rest > 0 ? (uint32_t)rest : 1;
 }
@@ -59,7 +78,7 @@ static uint32_t loops_for_this_machine(void)
 
 struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_config *config)
 {
-    daemon->max_connections = share_out_files();
+    daemon->max_connections = share_out_files(&daemon->log, config->model_count);
     daemon->loops = daemon->flags.event_loops > 0 ? (uint32_t)daemon->flags.event_loops : loops_for_this_machine();
     EL_TRY(el_tls_file_watch(&daemon->grpc_tls, &daemon->loop));
     EL_TRY(el_tls_file_watch(&daemon->rest_tls, &daemon->loop));
@@ -80,9 +99,9 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .config = config,
         .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
         .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
+        .max_starting_loads = daemon->flags.max_concurrent_loads > 0 ? 0 : uv_available_parallelism(),
         .memory_budget_bytes = daemon->flags.model_memory_bytes,
-        .max_load_retries =
-            daemon->flags.max_num_load_retries > 0 ? (uint32_t)daemon->flags.max_num_load_retries : 0,
+        .max_load_retries = daemon->flags.max_num_load_retries > 0 ? (uint32_t)daemon->flags.max_num_load_retries : 0,
         .load_retry_interval_ms = daemon->flags.load_retry_interval_micros > 0
                                       ? (uint64_t)daemon->flags.load_retry_interval_micros / 1000
                                       : 0,

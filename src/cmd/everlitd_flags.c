@@ -50,7 +50,7 @@ static struct el_status *check(struct el_everlitd_flags *flags)
     EL_TRY(in_range("port", flags->port, 0, UINT16_MAX));
     EL_TRY(in_range("rest_api_port", flags->rest_api_port, INT32_MIN, UINT16_MAX));
     EL_TRY(in_range("event_loops", flags->event_loops, 0, EL_MAX_LOOPS - 1));
-    EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 1, MOST_LOADS));
+    EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 0, MOST_LOADS));
     if (flags->num_load_threads > flags->max_concurrent_loads)
         flags->max_concurrent_loads = flags->num_load_threads < MOST_LOADS ? flags->num_load_threads : MOST_LOADS;
     if (!(flags->drain_seconds >= 0 && flags->drain_seconds <= MOST_DRAIN_SECONDS))

@@ -42,7 +42,6 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .isolation = "",
         .file_system_poll_wait_seconds = 1,
         .rest_api_timeout_in_ms = 30000,
-        .max_concurrent_loads = 1,
         .max_num_load_retries = 5,
         .load_retry_interval_micros = 60000000,
         .event_loops = 0,
@@ -139,7 +138,7 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
              "Seconds between looks for new versions; changes that the file system reports are seen at once. 0: look "
              "once; negative: never."),
         FLAG(SWAPPING, INT32, max_concurrent_loads,
-             "Versions that may load at the same time, over all models."),
+             "Versions that may load at the same time, over all models. 0: one; before the ports open, as many as CPUs."),
         FLAG(SWAPPING, BOOL, enable_model_warmup,
              "A version's assets.extra/tf_serving_warmup_requests are run before it answers; one that fails keeps the "
              "version from serving."),

@@ -20,6 +20,7 @@
 #include "swap/engine_choice.h"
 #include "swap/hosted.h"
 #include "swap/loader_state.h"
+#include "swap/manager.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -83,7 +84,7 @@ static bool anything_serves(const struct el_swap *swap)
 void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const char *engine)
 {
     *attempt = (struct el_attempt){ .load = load, .engine = engine };
-    const bool idle = anything_serves(swap_of(load));
+    const bool idle = anything_serves(swap_of(load)) && !el_swap_starts(swap_of(load));
     attempt->failed = el_hosted_start(load->version, engine, idle, on_event, attempt, &attempt->hosted);
     attempt->decided = attempt->failed != NULL;
 }

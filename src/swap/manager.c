@@ -65,9 +65,14 @@ static bool make_room(struct el_model *model)
     return !has_old_workers(model);
 }
 
+bool el_swap_starts(const struct el_swap *swap)
+{
+    return swap->settled != NULL && !swap->settled_told;
+}
+
 static void admit(struct el_swap *swap, bool those_that_answer)
 {
-    uint32_t most = swap->options.max_concurrent_loads;
+    const uint32_t most = el_swap_starts(swap) ? swap->options.max_starting_loads : swap->options.max_concurrent_loads;
     struct el_model *model;
     el_list_each (model, &swap->models, in_swap) {
         if (model->removed || (el_model_serving(model) != NULL) != those_that_answer)

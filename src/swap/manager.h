@@ -46,4 +46,10 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns);
 bool el_model_aspires(const struct el_model *model, int64_t number);
 const struct el_source_version *el_model_seen(const struct el_model *model, int64_t number);
 
+/*
+ * True until el_swap_on_settled()'s function was told that all is settled: the ports are closed, nobody asks yet whom loads could
+ * disturb, so they take the whole machine. Without such a function: false.
+ */
+bool el_swap_starts(const struct el_swap *swap);
+
 #endif

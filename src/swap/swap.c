@@ -301,6 +301,8 @@ static void fill_defaults(struct el_swap_options *options)
 {
     if (options->max_concurrent_loads == 0)
         options->max_concurrent_loads = 1;
+    if (options->max_starting_loads == 0)
+        options->max_starting_loads = options->max_concurrent_loads;
     if (options->drain_grace_ms == 0)
         options->drain_grace_ms = 30000;
     if (options->incomplete_ms == 0)

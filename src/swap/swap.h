@@ -35,6 +35,7 @@ struct el_swap_options {
     const struct el_config *config; /* copied */
     int64_t poll_wait_ms; /* TensorFlow Serving's file_system_poll_wait_seconds: > 0 period, 0 once, < 0 never */
     uint32_t max_concurrent_loads;   /* 0: 1 */
+    uint32_t max_starting_loads;     /* the same until the swapper has settled for the first time; 0: no other number */
     uint32_t max_load_retries;       /* after a load that failed for a reason that may pass by itself; see retry.h */
     uint64_t load_retry_interval_ms; /* the longest pause before one */
     int64_t

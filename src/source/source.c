@@ -301,6 +301,11 @@ const char *el_source_warning(const struct el_source *source)
     return source->warning != NULL ? source->warning : "";
 }
 
+bool el_source_is_watched(const struct el_source *source)
+{
+    return source->polling;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct el_source *source = handle->data;

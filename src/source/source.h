@@ -77,6 +77,9 @@ bool el_source_scanned(const struct el_source *source);
 const char *el_source_error(const struct el_source *source);
 const char *el_source_warning(const struct el_source *source);
 
+/* False where the kernel refuses inotify (its limits are per user): new versions are seen by the timer alone. */
+bool el_source_is_watched(const struct el_source *source);
+
 /* Scans now, whatever the timer says. */
 void el_source_poke(struct el_source *source);
 

@@ -56,6 +56,21 @@ static void on_source_closed(void *argument)
     el_swap_touch(swap);
 }
 
+/* Once: with a thousand models it would be said of hundreds. */
+static void tell_unwatched(struct el_model *model)
+{
+    struct el_swap *swap = model->swap;
+    if (swap->told_unwatched || swap->options.no_inotify || swap->options.poll_wait_ms <= 0 ||
+        el_source_is_watched(model->source))
+        return;
+    swap->told_unwatched = true;
+    el_tell(
+        swap, EL_LOG_INFO, "source", model, NULL,
+        "the kernel gives no more inotify instances (fs.inotify.max_user_instances, or too few open files): the folders of "
+        "this model and of others are only looked at every %lld ms",
+        (long long)swap->options.poll_wait_ms);
+}
+
 struct el_status *el_model_open_source(struct el_model *model)
 {
     const struct el_swap_options *options = &model->swap->options;
@@ -72,6 +87,7 @@ struct el_status *el_model_open_source(struct el_model *model)
     };
     EL_TRY(el_source_open(&source, &model->source));
     model->swap->open_sources++;
+    tell_unwatched(model);
     return NULL;
 }
 

@@ -143,6 +143,7 @@ struct el_swap {
     unsigned open_handles;
     unsigned open_sources;
 
+    bool told_unwatched; /* that the kernel gives no more inotify instances */
     bool started, stopping, closing, settled_told, completions_open;
     void (*settled)(void *argument);
     void *settled_argument;

@@ -320,8 +320,8 @@ static void proceed(struct el_warmup *warmup)
     } else if (failed != NULL) {
         abandon_flights(warmup);
         finish(warmup, failed);
-    } else if (warmup->piece.end && !warmup->has_record && warmup->next_record == warmup->piece.count &&
-               warmup->flying == 0 && !warmup->reading) {
+    } else if (!warmup->reading && warmup->piece.end && !warmup->has_record && /* reading: the piece is the pool's */
+               warmup->next_record == warmup->piece.count && warmup->flying == 0) {
         finish(warmup, NULL);
     }
 }

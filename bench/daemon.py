@@ -135,9 +135,9 @@ class Daemon:
 
     def listens(self):
         with contextlib.suppress(OSError):
-            self.status()
             socket.create_connection(("127.0.0.1", self.grpc_port), 1).close()
             socket.create_connection(("127.0.0.1", self.rest_port), 1).close()
+            self.status()  # last: while a thousand models load, each status takes time from them
             return True
         return False
 

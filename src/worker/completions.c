@@ -23,7 +23,6 @@
 #include "worker/doorbell.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,8 +90,10 @@ static void peek_only(struct el_completions *completions, bool peek)
 static uint32_t take_or_park(struct el_completions *completions)
 {
     uint32_t count = drain_all(completions);
-    const uint64_t until = look_until(completions);
+    uint64_t until = look_until(completions);
     uint64_t now = until == 0 ? 0 : el_now_ns();
+    if (el_spin_is_off(&completions->offers, now))
+        until = 0;
     const uint64_t peek = now + PEEK_NS < until ? now + PEEK_NS : until;
     while (count == 0 && now < peek) {
         for (int i = 0; i < 16; i++)
@@ -101,7 +102,7 @@ static uint32_t take_or_park(struct el_completions *completions)
         now = el_now_ns();
     }
     if (count == 0 && now < until)
-        sched_yield();
+        now = el_spin_offer(&completions->offers, now);
     if (count > 0 || now < until)
         return count;
     looked(completions, false);

@@ -12,7 +12,6 @@
 #include "worker/batch.h"
 #include "worker/doorbell.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -32,10 +31,11 @@ static bool look(struct el_host *host, uint64_t *message)
 {
     if (atomic_exchange_explicit(&host->spinning, 1, memory_order_acquire) != 0)
         return false;
-    const uint64_t span = el_spin_time(&host->spin);
+    uint64_t now = el_now_ns();
+    const uint64_t span = el_spin_is_off(&host->spin, now) ? 0 : el_spin_time(&host->spin);
     bool found = false;
     if (span > 0) {
-        const uint64_t until = el_now_ns() + span;
+        const uint64_t until = now + span;
         do {
             for (int i = 0; i < 32 && !found; i++) {
                 found = take(host, message);
@@ -43,8 +43,8 @@ static bool look(struct el_host *host, uint64_t *message)
                     el_cpu_relax();
             }
             if (!found)
-                sched_yield();
-        } while (!found && el_now_ns() < until && !atomic_load_explicit(&host->stopping, memory_order_relaxed));
+                now = el_spin_offer(&host->spin, now);
+        } while (!found && now < until && !atomic_load_explicit(&host->stopping, memory_order_relaxed));
         el_spin_result(&host->spin, found);
     }
     atomic_store_explicit(&host->spinning, 0, memory_order_release);

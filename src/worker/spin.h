@@ -17,10 +17,14 @@
  * the front's loop must fit, or who once slept would sleep for ever.
  *
  * Looking must not keep the others from their work: the client or the front's loop may be waiting for this very CPU. So
- * who looks yields it between looks (sched_yield), on both sides.
+ * who looks offers it between looks (sched_yield), on both sides. Where somebody takes it for longer than a client or a loop
+ * needs, the machine is busy with something else: who sleeps is woken before such a one, who offered his CPU waits behind it. Then
+ * nobody looks for a while.
  *
  * Relaxed atomics: estimates, which several runners may change at once.
  */
+
+#include "base/clock.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -30,11 +34,14 @@
 struct el_spin {
     uint64_t limit_ns; /* constant */
     _Atomic uint64_t average_ns;
-    _Atomic uint32_t skip;    /* waits during which it does not look */
-    _Atomic uint32_t penalty; /* how many were skipped the last time */
+    _Atomic uint32_t skip;         /* waits during which it does not look */
+    _Atomic uint32_t penalty;      /* how many were skipped the last time */
+    _Atomic uint64_t off_until_ns; /* no looking before */
 };
 
 #define EL_SPIN_PENALTY_MAX 64
+#define EL_SPIN_AWAY_NS 1000000 /* one who took the CPU for that long does not belong to us */
+#define EL_SPIN_OFF_NS 200000000
 
 /* CPUs that this process may use. */
 static inline unsigned el_spin_cpus(void)
@@ -54,6 +61,7 @@ static inline void el_spin_init(struct el_spin *spin)
     atomic_store_explicit(&spin->average_ns, spin->limit_ns, memory_order_relaxed);
     atomic_store_explicit(&spin->skip, 0, memory_order_relaxed);
     atomic_store_explicit(&spin->penalty, 0, memory_order_relaxed);
+    atomic_store_explicit(&spin->off_until_ns, 0, memory_order_relaxed);
 }
 
 /* Takes one wait into account; a long one counts as four times the limit, so that one pause does not end looking for long. */
@@ -62,6 +70,23 @@ static inline void el_spin_learn(struct el_spin *spin, uint64_t wait_ns)
     const uint64_t capped = wait_ns < spin->limit_ns * 4 ? wait_ns : spin->limit_ns * 4;
     const uint64_t before = atomic_load_explicit(&spin->average_ns, memory_order_relaxed);
     atomic_store_explicit(&spin->average_ns, before - before / 8 + capped / 8, memory_order_relaxed);
+}
+
+/* Lets others of this CPU run before the next look. now_ns: the time now. The time afterwards; EL_NEVER_NS: look no more. */
+static inline uint64_t el_spin_offer(struct el_spin *spin, uint64_t now_ns)
+{
+    sched_yield();
+    const uint64_t after = el_now_ns();
+    if (after - now_ns < EL_SPIN_AWAY_NS)
+        return after;
+    atomic_store_explicit(&spin->off_until_ns, after + EL_SPIN_OFF_NS, memory_order_relaxed);
+    return EL_NEVER_NS;
+}
+
+/* True while looking is left off. */
+static inline bool el_spin_is_off(struct el_spin *spin, uint64_t now_ns)
+{
+    return now_ns < atomic_load_explicit(&spin->off_until_ns, memory_order_relaxed);
 }
 
 /* How long to look now; 0: sleep at once. Called once for each wait. */

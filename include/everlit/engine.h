@@ -93,15 +93,15 @@ struct everlit_signature {
 
 struct everlit_open_options {
     size_t struct_size;
-    const char *path;             /* the version's directory, e.g. "/models/digits/2" */
-    const char *const *tags;      /* SavedModel tags that the meta graph must have, exactly */
+    const char *path;        /* the version's directory, e.g. "/models/digits/2" */
+    const char *const *tags; /* SavedModel tags that the meta graph must have, exactly */
     uint32_t tag_count;
-    uint32_t concurrency;         /* the most runs at the same time, at least 1 */
-    uint32_t intra_op_threads;    /* threads inside one op; 0: the engine decides */
-    uint32_t inter_op_threads;    /* ops at the same time; 0: the engine decides */
-    const char *precision;        /* "f32" (default when NULL), "bf16", "f16": below f32 only when asked */
-    const char *scratch_path;     /* a private, empty directory for temporary files, removed by the host */
-    int32_t prefer_tflite;        /* since 2.1: where model.tflite lies beside saved_model.pb, it is what is meant */
+    uint32_t concurrency;      /* the most runs at the same time, at least 1 */
+    uint32_t intra_op_threads; /* threads inside one op; 0: the engine decides */
+    uint32_t inter_op_threads; /* ops at the same time; 0: the engine decides */
+    const char *precision;     /* "f32" (default when NULL), "bf16", "f16": below f32 only when asked */
+    const char *scratch_path;  /* a private, empty directory for temporary files, removed by the host */
+    int32_t prefer_tflite;     /* since 2.1: where model.tflite lies beside saved_model.pb, it is what is meant */
 };
 
 /*

@@ -29,26 +29,26 @@ static double ms(uint64_t ns)
 
 static json_t *version_json(const struct el_version_view *version, int64_t now_us)
 {
-    struct el_worker_memory memory = {0};
+    struct el_worker_memory memory = { 0 };
     if (version->worker != NULL)
         el_worker_memory(version->worker, &memory);
-    json_t *json = json_pack(
-        "{s:I, s:s, s:s, s:I, s:f, s:s, s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:I, s:I}", "version",
-        (json_int_t)version->version, "state", el_life_name(version->state), "tfs_state",
-        el_tfs_state_name(el_tfs_state(version->state)), "since_us", (json_int_t)version->since_us, "since_s",
-        (double)(now_us - version->since_us) / 1e6, "engine", version->engine, "engine_reason", version->engine_reason,
-        "isolation", version->isolation, "pid", (int)version->pid, "code", el_code_name(version->code), "reason",
-        version->reason, "load_ms", version->load_ms, "switch_ms", version->switch_ms, "memory_bytes",
-        (json_int_t)memory.resident_bytes, "private_bytes", (json_int_t)memory.private_bytes);
+    json_t *json = json_pack("{s:I, s:s, s:s, s:I, s:f, s:s, s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:I, s:I}", "version",
+                             (json_int_t)version->version, "state", el_life_name(version->state), "tfs_state",
+                             el_tfs_state_name(el_tfs_state(version->state)), "since_us", (json_int_t)version->since_us,
+                             "since_s", (double)(now_us - version->since_us) / 1e6, "engine", version->engine,
+                             "engine_reason", version->engine_reason, "isolation", version->isolation, "pid",
+                             (int)version->pid, "code", el_code_name(version->code), "reason", version->reason,
+                             "load_ms", version->load_ms, "switch_ms", version->switch_ms, "memory_bytes",
+                             (json_int_t)memory.resident_bytes, "private_bytes", (json_int_t)memory.private_bytes);
     const struct el_version_stats *stats = version->stats;
     if (json == NULL || stats == NULL)
         return json;
-    json_t *figures =
-        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "requests", (json_int_t)el_api_count(&stats->requests), "errors",
-                  (json_int_t)el_api_count(&stats->errors), "replayed", (json_int_t)el_api_count(&stats->replayed),
-                  "worker_deaths", (json_int_t)el_api_count(&stats->worker_deaths), "p50_ms",
-                  ms(el_histogram_quantile(&stats->latency, 0.5)), "p99_ms",
-                  ms(el_histogram_quantile(&stats->latency, 0.99)), "max_ms", ms(el_api_count(&stats->latency.max_ns)));
+    json_t *figures = json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "requests", (json_int_t)el_api_count(&stats->requests), "errors",
+        (json_int_t)el_api_count(&stats->errors), "replayed", (json_int_t)el_api_count(&stats->replayed),
+        "worker_deaths", (json_int_t)el_api_count(&stats->worker_deaths), "p50_ms",
+        ms(el_histogram_quantile(&stats->latency, 0.5)), "p99_ms", ms(el_histogram_quantile(&stats->latency, 0.99)),
+        "max_ms", ms(el_api_count(&stats->latency.max_ns)));
     json_object_update_new(json, figures);
     return json;
 }
@@ -82,8 +82,8 @@ static void answer_status(struct el_http_request *request, struct el_api *api)
         json_array_append_new(models, model_json(&view->models[i], now_us));
     el_view_put(api->options.swap, view);
     json_t *all = json_pack("{s:o, s:o}", "server", server_json(api, ready), "models", models);
-    if (all == NULL ||
-        json_dump_callback(all, el_api_append_json, el_http_reply_buf(request), JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
+    if (all == NULL || json_dump_callback(all, el_api_append_json, el_http_reply_buf(request),
+                                          JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
         struct el_status *status = el_status_no_memory();
         el_api_rest_fail(request, status);
     } else {
@@ -122,7 +122,7 @@ static void put_event(const struct el_event *event, void *argument)
 /* Writes the events after `after` to buf; returns the id of the last one known. */
 static uint64_t put_events(struct el_api *api, uint64_t after, struct el_buf *buf)
 {
-    struct event_lines lines = {.buf = buf, .last = after};
+    struct event_lines lines = { .buf = buf, .last = after };
     el_swap_events(api->options.swap, after, put_event, &lines);
     return lines.last;
 }
@@ -203,7 +203,8 @@ bool el_api_admin(struct el_http_request *request, struct el_api *api)
     const size_t size = strcspn(name, "?");
     struct el_status *status = NULL;
     if (strcmp(el_http_method(request), "GET") != 0)
-        status = el_status_new(EL_INVALID_ARGUMENT, "%s %s: the admin API answers GET", el_http_method(request), target);
+        status = el_status_new(EL_INVALID_ARGUMENT, "%s %s: the admin API answers GET", el_http_method(request),
+                               target);
     else if (size == 6 && strncmp(name, "status", 6) == 0)
         answer_status(request, api);
     else if (size == 6 && strncmp(name, "events", 6) == 0)
@@ -211,8 +212,8 @@ bool el_api_admin(struct el_http_request *request, struct el_api *api)
     else if (size == 6 && strncmp(name, "config", 6) == 0)
         el_api_admin_config(request, api);
     else
-        status = el_status_new(EL_NOT_FOUND, "%s: the admin API has /admin/v1/status, /admin/v1/events and /admin/v1/config",
-                               target);
+        status = el_status_new(EL_NOT_FOUND,
+                               "%s: the admin API has /admin/v1/status, /admin/v1/events and /admin/v1/config", target);
     if (status != NULL) {
         el_api_rest_fail(request, status);
         el_status_free(status);

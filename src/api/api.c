@@ -24,18 +24,18 @@ struct el_status *el_api_new(const struct el_api_options *options, struct el_api
     new->options = *options;
     new->started_ns = el_now_ns();
     const struct el_grpc_method methods[EL_API_METHODS] = {
-        {"/tensorflow.serving.PredictionService/Predict", el_api_grpc_predict, new, false},
-        {"/tensorflow.serving.PredictionService/Classify", el_api_grpc_classify, new, false},
-        {"/tensorflow.serving.PredictionService/Regress", el_api_grpc_regress, new, false},
-        {"/tensorflow.serving.PredictionService/MultiInference", el_api_grpc_multi_inference, new, false},
-        {"/tensorflow.serving.PredictionService/GetModelMetadata", el_api_grpc_get_model_metadata, new, false},
-        {"/tensorflow.serving.ModelService/GetModelStatus", el_api_grpc_get_model_status, new, false},
-        {"/tensorflow.serving.ModelService/HandleReloadConfigRequest", el_api_grpc_reload_config, new, false},
-        {"/tensorflow.serving.SessionService/SessionRun", el_api_grpc_session_run, new, false},
-        {"/grpc.health.v1.Health/Check", el_api_grpc_health_check, new, false},
-        {"/grpc.health.v1.Health/Watch", el_api_grpc_health_watch, new, false},
-        {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", el_api_grpc_reflection, new, true},
-        {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", el_api_grpc_reflection, new, true},
+        { "/tensorflow.serving.PredictionService/Predict", el_api_grpc_predict, new, false },
+        { "/tensorflow.serving.PredictionService/Classify", el_api_grpc_classify, new, false },
+        { "/tensorflow.serving.PredictionService/Regress", el_api_grpc_regress, new, false },
+        { "/tensorflow.serving.PredictionService/MultiInference", el_api_grpc_multi_inference, new, false },
+        { "/tensorflow.serving.PredictionService/GetModelMetadata", el_api_grpc_get_model_metadata, new, false },
+        { "/tensorflow.serving.ModelService/GetModelStatus", el_api_grpc_get_model_status, new, false },
+        { "/tensorflow.serving.ModelService/HandleReloadConfigRequest", el_api_grpc_reload_config, new, false },
+        { "/tensorflow.serving.SessionService/SessionRun", el_api_grpc_session_run, new, false },
+        { "/grpc.health.v1.Health/Check", el_api_grpc_health_check, new, false },
+        { "/grpc.health.v1.Health/Watch", el_api_grpc_health_watch, new, false },
+        { "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", el_api_grpc_reflection, new, true },
+        { "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", el_api_grpc_reflection, new, true },
     };
     for (size_t i = 0; i < EL_API_METHODS; i++)
         new->methods[i] = methods[i];

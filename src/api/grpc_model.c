@@ -68,13 +68,12 @@ static void fail(struct el_grpc_call *call, struct el_status *status)
 
 static struct el_status *put_metadata(struct el_buf *out, struct el_span name, const struct el_version_view *version)
 {
-    struct el_buf map = {0}, entry = {0}, any = {0}, spec = {0};
-    static const struct el_signatures none = {0};
-    struct el_status *status =
-        el_signatures_encode(version->signatures != NULL ? version->signatures : &none, &map);
+    struct el_buf map = { 0 }, entry = { 0 }, any = { 0 }, spec = { 0 };
+    static const struct el_signatures none = { 0 };
+    struct el_status *status = el_signatures_encode(version->signatures != NULL ? version->signatures : &none, &map);
     if (status == NULL) {
         el_wire_put_bytes(&spec, 1, name.data, name.size);
-        struct el_buf number = {0};
+        struct el_buf number = { 0 };
         el_wire_put_uint(&number, 1, (uint64_t)version->version);
         el_wire_put_bytes(&spec, 2, number.data, number.size);
         el_wire_put_text(&any, 1, SIGNATURE_DEF_MAP_URL);
@@ -109,12 +108,12 @@ void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *argument)
         return;
     }
     const struct el_model_spec *spec = &request.spec;
-    const struct el_request wanted = {.model = spec->name.data,
-                                      .model_size = spec->name.size,
-                                      .has_version = spec->has_version,
-                                      .version = spec->version,
-                                      .label = spec->has_label ? spec->label.data : NULL,
-                                      .label_size = spec->label.size};
+    const struct el_request wanted = { .model = spec->name.data,
+                                       .model_size = spec->name.size,
+                                       .has_version = spec->has_version,
+                                       .version = spec->version,
+                                       .label = spec->has_label ? spec->label.data : NULL,
+                                       .label_size = spec->label.size };
     const struct el_view *view = el_view_get(api->options.swap);
     const struct el_version_view *version;
     status = el_view_resolve(api->options.swap, view, &wanted, &version);
@@ -131,7 +130,7 @@ void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *argument)
 
 static void put_version(struct el_buf *out, const struct el_version_view *version)
 {
-    struct el_buf whole = {0}, status = {0};
+    struct el_buf whole = { 0 }, status = { 0 };
     if (version->code != EL_OK)
         el_wire_put_uint(&status, 1, (uint64_t)version->code);
     if (*version->error != 0)

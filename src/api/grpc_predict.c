@@ -20,7 +20,7 @@
 struct predict {
     struct el_request request; /* first: a request is a predict */
     struct el_api_loop *loop;
-    struct el_grpc_call *call; /* NULL: the client is gone */
+    struct el_grpc_call *call;         /* NULL: the client is gone */
     struct el_predict_request message; /* points into the call's message */
 };
 

@@ -32,7 +32,6 @@ struct el_api_loop {
 void el_api_count_request(struct el_api_loop *loop, enum el_count_call call, struct el_span name, enum el_code code,
                           uint64_t arrived_ns, uint64_t ran_ns);
 
-
 /* Gives that memory back. */
 void el_api_free_predicts(struct el_api_loop *loop);
 
@@ -137,8 +136,10 @@ struct el_rest_target {
 void el_api_rest_predict(struct el_http_request *request, struct el_api *api, struct el_rest_target *target);
 void el_api_rest_infer(struct el_http_request *request, struct el_api *api, struct el_rest_target *target,
                        bool regress);
-enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
-enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target);
+enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api,
+                                const struct el_rest_target *target);
+enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api,
+                                  const struct el_rest_target *target);
 /* True if the path, up to end, is that of the metrics with TensorFlow Serving's names, and is answered. */
 bool el_api_monitoring(struct el_http_request *request, struct el_api *api, const char *path, const char *end);
 void el_api_metrics(struct el_http_request *request, struct el_api *api);

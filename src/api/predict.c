@@ -6,16 +6,15 @@
 
 struct el_status *el_api_check_predict_method(const struct el_api_loop *loop, const struct el_signature *signature)
 {
-    static const char *const methods[] = {"tensorflow/serving/predict", "tensorflow/serving/classify",
-                                          "tensorflow/serving/regress"};
+    static const char *const methods[] = { "tensorflow/serving/predict", "tensorflow/serving/classify",
+                                           "tensorflow/serving/regress" };
     if (!loop->api->options.check_method_names)
         return NULL;
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(signature->method_name, methods[i]) == 0)
             return NULL;
-    return el_status_new(EL_INTERNAL,
-                         "Expected prediction signature method_name to be one of {%s, %s, %s}. Was: %s", methods[0],
-                         methods[1], methods[2], signature->method_name);
+    return el_status_new(EL_INTERNAL, "Expected prediction signature method_name to be one of {%s, %s, %s}. Was: %s",
+                         methods[0], methods[1], methods[2], signature->method_name);
 }
 
 struct el_status *el_api_put_default(const struct el_signature *signature, uint32_t index, struct el_call *call)

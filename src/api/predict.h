@@ -9,7 +9,8 @@
 #include "swap/swap.h"
 #include "tensor/predict_proto.h"
 
-#define EL_API_MAX_INPUT_BYTES ((size_t)1 << 31) /* all inputs of one request; the arena's own limit is usually nearer */
+#define EL_API_MAX_INPUT_BYTES \
+    ((size_t)1 << 31) /* all inputs of one request; the arena's own limit is usually nearer */
 
 /* INTERNAL if method names are checked (--enable_signature_method_name_check) and signature is not of Predict's kind. */
 struct el_status *el_api_check_predict_method(const struct el_api_loop *loop,

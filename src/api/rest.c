@@ -112,7 +112,8 @@ static bool read_version_or_label(const char **at, const char *end, struct el_re
         target->version = strtoll(digits, NULL, 10);
         target->has_version = true;
         if (errno == ERANGE)
-            *status = el_status_new(EL_INVALID_ARGUMENT, "Failed to convert version: %.*s to numeric.", (int)count, digits);
+            *status = el_status_new(EL_INVALID_ARGUMENT, "Failed to convert version: %.*s to numeric.", (int)count,
+                                    digits);
         *at = digits + count;
         return true;
     }
@@ -243,7 +244,7 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     const uint64_t arrived_ns = el_now_ns();
     enum el_code code = EL_OK;
     bool counts_itself = false;
-    struct el_rest_target target = {0};
+    struct el_rest_target target = { 0 };
     enum verb verb;
     struct el_status *status = NULL;
     const bool post = strcmp(el_http_method(request), "POST") == 0;
@@ -271,7 +272,8 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     }
     if (!counts_itself)
         el_api_count_request(loop, EL_COUNT_REST_OTHER,
-                             target.model == NULL ? el_span_text("") : (struct el_span){ target.model, target.model_size },
+                             target.model == NULL ? el_span_text("")
+                                                  : (struct el_span){ target.model, target.model_size },
                              code, arrived_ns, 0);
     free_target(&target);
 }

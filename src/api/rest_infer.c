@@ -19,7 +19,7 @@ struct rest_infer {
     struct el_rest_target target; /* owned copy */
     uint64_t arrived_ns;
     enum el_infer_method method;
-    struct el_predict_json json;  /* for what every body has: that it is an object, and its signature_name */
+    struct el_predict_json json; /* for what every body has: that it is an object, and its signature_name */
 };
 
 static void release(struct rest_infer *rest)

@@ -50,7 +50,8 @@ static json_t *status_json(const struct el_version_view *version)
                      el_code_name(version->code), "error_message", text_json(version->error));
 }
 
-enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
+enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *api,
+                                const struct el_rest_target *target)
 {
     json_t *list = json_array();
     const struct el_view *view = el_view_get(api->options.swap);
@@ -62,10 +63,11 @@ enum el_code el_api_rest_status(struct el_http_request *request, struct el_api *
     el_view_put(api->options.swap, view);
     if (json_array_size(list) == 0) {
         json_decref(list);
-        return fail(request, target->has_version ? el_status_new(EL_NOT_FOUND, "Could not find version %" PRId64 " of model %s",
-                                                          target->version, target->model)
-                                          : el_status_new(EL_NOT_FOUND, "Could not find any versions of model %s",
-                                                          target->model));
+        return fail(request,
+                    target->has_version
+                        ? el_status_new(EL_NOT_FOUND, "Could not find version %" PRId64 " of model %s", target->version,
+                                        target->model)
+                        : el_status_new(EL_NOT_FOUND, "Could not find any versions of model %s", target->model));
     }
     enum el_code code = EL_OK;
     json_t *all = json_pack("{s:o}", "model_version_status", list);
@@ -116,23 +118,24 @@ static json_t *signatures_json(const struct el_signatures *signatures)
     json_t *object = json_object();
     for (uint32_t i = 0; signatures != NULL && i < signatures->count; i++) {
         const struct el_signature *signature = &signatures->list[i];
-        json_object_set_new_nocheck(
-            object, signature->name,
-            json_pack("{s:o, s:o, s:o, s:o}", "inputs", tensors_json(signature->inputs, signature->input_count),
-                      "outputs", tensors_json(signature->outputs, signature->output_count), "method_name",
-                      text_json(signature->method_name), "defaults", defaults_json(signature)));
+        json_object_set_new_nocheck(object, signature->name,
+                                    json_pack("{s:o, s:o, s:o, s:o}", "inputs",
+                                              tensors_json(signature->inputs, signature->input_count), "outputs",
+                                              tensors_json(signature->outputs, signature->output_count), "method_name",
+                                              text_json(signature->method_name), "defaults", defaults_json(signature)));
     }
     return json_pack("{s:o}", "signature_def", object);
 }
 
-enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api, const struct el_rest_target *target)
+enum el_code el_api_rest_metadata(struct el_http_request *request, struct el_api *api,
+                                  const struct el_rest_target *target)
 {
-    const struct el_request spec = {.model = target->model,
-                                    .model_size = target->model_size,
-                                    .has_version = target->has_version,
-                                    .version = target->version,
-                                    .label = target->label,
-                                    .label_size = target->label_size};
+    const struct el_request spec = { .model = target->model,
+                                     .model_size = target->model_size,
+                                     .has_version = target->has_version,
+                                     .version = target->version,
+                                     .label = target->label,
+                                     .label_size = target->label_size };
     const struct el_view *view = el_view_get(api->options.swap);
     const struct el_version_view *version;
     struct el_status *status = el_view_resolve(api->options.swap, view, &spec, &version);

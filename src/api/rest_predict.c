@@ -21,7 +21,7 @@ struct rest_predict {
     struct el_http_request *http; /* NULL: the client is gone */
     struct el_rest_target target; /* owned copy */
     uint64_t arrived_ns;
-    struct el_predict_json json;  /* points into the body; empty where that is an array */
+    struct el_predict_json json; /* points into the body; empty where that is an array */
     struct el_rest_npy npy;
 };
 

@@ -17,16 +17,18 @@ static const struct list {
     uint32_t number;
     enum kind kind;
 } lists[] = {
-    {"half_val", 13, INT32},     {"float_val", 5, FLOAT},     {"double_val", 6, DOUBLE},
-    {"int_val", 7, INT32},       {"string_val", 8, BYTES},    {"scomplex_val", 9, FLOAT},
-    {"int64_val", 10, INT64},    {"bool_val", 11, BOOL},      {"dcomplex_val", 12, DOUBLE},
-    {"resource_handle_val", 14, OPAQUE}, {"variant_val", 15, OPAQUE}, {"uint32_val", 16, UINT32},
-    {"uint64_val", 17, UINT64},
+    { "half_val", 13, INT32 },      { "float_val", 5, FLOAT },
+    { "double_val", 6, DOUBLE },    { "int_val", 7, INT32 },
+    { "string_val", 8, BYTES },     { "scomplex_val", 9, FLOAT },
+    { "int64_val", 10, INT64 },     { "bool_val", 11, BOOL },
+    { "dcomplex_val", 12, DOUBLE }, { "resource_handle_val", 14, OPAQUE },
+    { "variant_val", 15, OPAQUE },  { "uint32_val", 16, UINT32 },
+    { "uint64_val", 17, UINT64 },
 };
 
 static json_t *base64(const char *bytes, size_t size)
 {
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     el_json_put_base64(&text, bytes, size);
     json_t *json = text.failed || text.size < 2 ? NULL : json_stringn((const char *)text.data + 1, text.size - 2);
     el_buf_free(&text);
@@ -141,10 +143,9 @@ json_t *el_tensor_proto_json(const uint8_t *bytes, size_t size)
     struct el_tensor_proto proto;
     if (!el_tensor_proto_scan(bytes, size, &proto))
         return NULL;
-    json_t *tensor = json_pack(
-        "{s:s, s:o, s:i, s:o}", "dtype", el_dtype_name(proto.dtype), "tensor_shape", shape_json(&proto.shape),
-        "version_number", 0, "tensor_content",
-        base64((const char *)proto.content.at, (size_t)(proto.content.end - proto.content.at)));
+    json_t *tensor = json_pack("{s:s, s:o, s:i, s:o}", "dtype", el_dtype_name(proto.dtype), "tensor_shape",
+                               shape_json(&proto.shape), "version_number", 0, "tensor_content",
+                               base64((const char *)proto.content.at, (size_t)(proto.content.end - proto.content.at)));
     for (size_t i = 0; tensor != NULL && i < sizeof lists / sizeof lists[0]; i++) {
         if (!put_list(el_wire_of(bytes, size), &lists[i], tensor)) {
             json_decref(tensor);

@@ -87,7 +87,7 @@ char *el_buf_take_text(struct el_buf *buf)
         return NULL;
     }
     char *text = (char *)buf->data;
-    *buf = (struct el_buf){0};
+    *buf = (struct el_buf){ 0 };
     return text;
 }
 
@@ -100,5 +100,5 @@ void el_buf_clear(struct el_buf *buf)
 void el_buf_free(struct el_buf *buf)
 {
     free(buf->data);
-    *buf = (struct el_buf){0};
+    *buf = (struct el_buf){ 0 };
 }

@@ -17,7 +17,7 @@ struct line {
 };
 
 static const char level_letters[] = "DIWE";
-static const char *const level_names[] = {"debug", "info", "warning", "error"};
+static const char *const level_names[] = { "debug", "info", "warning", "error" };
 
 static void put(struct line *line, char c)
 {
@@ -92,8 +92,8 @@ static void put_time(struct line *line)
           utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
 }
 
-void el_log_fields(const struct el_log *log, enum el_log_level level, const char *event,
-                   const struct el_field *fields, size_t count)
+void el_log_fields(const struct el_log *log, enum el_log_level level, const char *event, const struct el_field *fields,
+                   size_t count)
 {
     if (log == NULL || level < log->least || level > EL_LOG_ERROR)
         return;

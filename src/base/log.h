@@ -25,8 +25,8 @@ enum el_log_level { EL_LOG_DEBUG, EL_LOG_INFO, EL_LOG_WARNING, EL_LOG_ERROR };
 enum el_log_format { EL_LOG_TEXT, EL_LOG_JSON };
 
 struct el_log {
-    int fd;                       /* where lines go; not owned */
-    enum el_log_level least;      /* lines below it are dropped */
+    int fd;                  /* where lines go; not owned */
+    enum el_log_level least; /* lines below it are dropped */
     enum el_log_format format;
 };
 
@@ -42,25 +42,25 @@ struct el_field {
 
 static inline struct el_field el_str(const char *name, const char *value)
 {
-    return (struct el_field){.name = name, .type = EL_FIELD_STR, .as.str = value};
+    return (struct el_field){ .name = name, .type = EL_FIELD_STR, .as.str = value };
 }
 
 static inline struct el_field el_int(const char *name, int64_t value)
 {
-    return (struct el_field){.name = name, .type = EL_FIELD_INT, .as.integer = value};
+    return (struct el_field){ .name = name, .type = EL_FIELD_INT, .as.integer = value };
 }
 
 static inline struct el_field el_num(const char *name, double value)
 {
-    return (struct el_field){.name = name, .type = EL_FIELD_NUM, .as.number = value};
+    return (struct el_field){ .name = name, .type = EL_FIELD_NUM, .as.number = value };
 }
 
 /* Writes one line. log may be NULL: then nothing is written (the library's default). */
-void el_log_fields(const struct el_log *log, enum el_log_level level, const char *event,
-                   const struct el_field *fields, size_t count);
+void el_log_fields(const struct el_log *log, enum el_log_level level, const char *event, const struct el_field *fields,
+                   size_t count);
 
-#define el_log(log, level, event, ...)                                                                                 \
-    el_log_fields(log, level, event, (const struct el_field[]){__VA_ARGS__},                                           \
-                  sizeof((const struct el_field[]){__VA_ARGS__}) / sizeof(struct el_field))
+#define el_log(log, level, event, ...)                                         \
+    el_log_fields(log, level, event, (const struct el_field[]){ __VA_ARGS__ }, \
+                  sizeof((const struct el_field[]){ __VA_ARGS__ }) / sizeof(struct el_field))
 
 #endif

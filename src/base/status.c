@@ -15,26 +15,13 @@ struct el_status {
 static const struct {
     enum el_code code;
     char text[16];
-} no_memory = {EL_RESOURCE_EXHAUSTED, "out of memory"};
+} no_memory = { EL_RESOURCE_EXHAUSTED, "out of memory" };
 
 static const char *const code_names[EL_CODES] = {
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
+    "OK",        "CANCELLED",       "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS",  "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",    "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED",
 };
 
 static bool is_constant(const struct el_status *status)
@@ -48,7 +35,7 @@ struct el_status *el_status_no_memory(void)
     union {
         const void *constant;
         struct el_status *status;
-    } same = {.constant = &no_memory};
+    } same = { .constant = &no_memory };
     return same.status;
 }
 

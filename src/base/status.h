@@ -44,7 +44,8 @@ enum el_code {
 struct el_status;
 
 #define EL_MUST_USE __attribute__((warn_unused_result))
-#define EL_NEVER_NULL __attribute__((returns_nonnull)) /* what makes a status: also tells clang-tidy that it is an error */
+#define EL_NEVER_NULL \
+    __attribute__((returns_nonnull)) /* what makes a status: also tells clang-tidy that it is an error */
 
 /* A new status. code must not be EL_OK. Never NULL. */
 struct el_status *el_status_new(enum el_code code, const char *format, ...)
@@ -79,11 +80,11 @@ const char *el_status_text(const struct el_status *status);
 const char *el_code_name(enum el_code code);
 
 /* Returns from the calling function with the status of expression, if it has one. */
-#define EL_TRY(expression)                                                                                             \
-    do {                                                                                                               \
-        struct el_status *el_try_status = (expression);                                                                \
-        if (el_try_status != NULL)                                                                                     \
-            return el_try_status;                                                                                      \
+#define EL_TRY(expression)                              \
+    do {                                                \
+        struct el_status *el_try_status = (expression); \
+        if (el_try_status != NULL)                      \
+            return el_try_status;                       \
     } while (0)
 
 #endif

@@ -26,7 +26,8 @@ struct el_tensor_info {
     char *tensor_name; /* tensor in the graph, "" if none */
     enum el_dtype dtype;
     struct el_shape shape; /* as declared */
-    uint8_t *default_value; /* of an input that may be left out: a TensorProto that el_tensor_proto_head() takes; NULL: none */
+    uint8_t *
+        default_value; /* of an input that may be left out: a TensorProto that el_tensor_proto_head() takes; NULL: none */
     size_t default_size;
 };
 

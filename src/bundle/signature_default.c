@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULTS 4 /* SignatureDef.defaults */
+#define DEFAULTS 4                   /* SignatureDef.defaults */
 #define MAX_BYTES ((size_t)64 << 20) /* of one default, decoded: a few bytes can ask for a very big tensor */
 
 /* Whether a request can use the bytes. */
@@ -24,8 +24,8 @@ static bool is_tensor(const struct el_proto_field *field)
 static struct el_status *set_default(const struct el_proto_field *name, const struct el_proto_field *value,
                                      struct el_signature *signature)
 {
-    const int at =
-        el_tensor_info_find(signature->inputs, signature->input_count, (const char *)name->bytes, name->size);
+    const int at = el_tensor_info_find(signature->inputs, signature->input_count, (const char *)name->bytes,
+                                       name->size);
     if (at < 0 || !is_tensor(value))
         return NULL;
     struct el_tensor_info *input = &signature->inputs[at];
@@ -44,7 +44,7 @@ static struct el_status *read_default(const struct el_proto_field *field, struct
 {
     struct el_proto entry;
     EL_TRY(el_proto_open(field, "a default", &entry));
-    struct el_proto_field inner, name = {0}, value = {0};
+    struct el_proto_field inner, name = { 0 }, value = { 0 };
     struct el_status *status = NULL;
     while (status == NULL && el_proto_next(&entry, &inner, &status)) {
         if (inner.number != 1 && inner.number != 2)
@@ -90,7 +90,7 @@ void el_signature_put_defaults(struct el_buf *signature_def, const struct el_sig
         const struct el_tensor_info *input = &signature->inputs[i];
         if (input->default_value == NULL)
             continue;
-        struct el_buf entry = {0};
+        struct el_buf entry = { 0 };
         el_proto_put_bytes(&entry, 1, input->name, strlen(input->name));
         el_proto_put_bytes(&entry, 2, input->default_value, input->default_size);
         el_proto_put_bytes(signature_def, DEFAULTS, entry.data, entry.size);

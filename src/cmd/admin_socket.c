@@ -16,7 +16,7 @@
 struct el_status *el_admin_socket_path(const char *flag, char **path)
 {
     *path = NULL;
-    struct el_buf text = {0};
+    struct el_buf text = { 0 };
     const char *environment = getenv("EVERLIT_SOCKET");
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (flag != NULL && *flag != 0) {
@@ -36,8 +36,9 @@ struct el_status *el_admin_socket_path(const char *flag, char **path)
     if (*path == NULL)
         return el_status_no_memory();
     if (strlen(*path) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-        struct el_status *status = el_status_new(EL_INVALID_ARGUMENT, "admin socket %s: a path of at most %zu bytes is possible",
-                                                 *path, sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+        struct el_status *status = el_status_new(EL_INVALID_ARGUMENT,
+                                                 "admin socket %s: a path of at most %zu bytes is possible", *path,
+                                                 sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
         free(*path);
         *path = NULL;
         return status;
@@ -52,7 +53,7 @@ struct el_status *el_admin_socket_take(const char *path)
         return errno == ENOENT ? NULL : el_status_errno(errno, "admin socket %s", path);
     if (!S_ISSOCK(info.st_mode))
         return el_status_new(EL_ALREADY_EXISTS, "admin socket %s: there is something else of that name", path);
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
     memcpy(address.sun_path, path, strnlen(path, sizeof address.sun_path - 1));
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -61,9 +62,13 @@ struct el_status *el_admin_socket_take(const char *path)
     const int error = errno;
     close(fd);
     if (answered == 0)
-        return el_status_new(EL_ALREADY_EXISTS, "admin socket %s: another server answers there; give this one its own with "
-                             "--admin_socket", path);
+        return el_status_new(EL_ALREADY_EXISTS,
+                             "admin socket %s: another server answers there; give this one its own with "
+                             "--admin_socket",
+                             path);
     if (error != ECONNREFUSED)
         return el_status_errno(error, "admin socket %s", path);
-    return unlink(path) == 0 ? NULL : el_status_errno(errno, "admin socket %s: left by a server that ended, and cannot be removed", path);
+    return unlink(path) == 0
+               ? NULL
+               : el_status_errno(errno, "admin socket %s: left by a server that ended, and cannot be removed", path);
 }

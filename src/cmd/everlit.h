@@ -39,7 +39,8 @@ struct el_cli_command {
     int (*run)(struct el_cli *cli, int count, char **arguments); /* arguments[0] is the name */
 };
 
-extern const struct el_cli_command el_cli_status, el_cli_events, el_cli_config, el_cli_inspect, el_cli_predict, el_cli_version;
+extern const struct el_cli_command el_cli_status, el_cli_events, el_cli_config, el_cli_inspect, el_cli_predict,
+    el_cli_version;
 
 /* Says "everlit NAME: <text>" and how to get help on standard error; returns EL_CLI_USAGE. */
 int el_cli_usage(const struct el_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

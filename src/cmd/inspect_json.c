@@ -98,12 +98,12 @@ static json_t *ops_json(const struct el_meta_graph *graph)
 
 static json_t *graph_json(const struct el_meta_graph *graph)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o}", "tags", texts_json(graph->tags, graph->tag_count),
-                     "tensorflow_version", text_json(graph->tensorflow_version), "signatures",
-                     signatures_json(&graph->signatures), "assets", texts_json(graph->assets, graph->asset_count),
-                     "has_variables", (int)graph->has_variables, "state_op",
-                     graph->state_op != NULL ? text_json(graph->state_op) : json_null(), "nodes", (json_int_t)graph->node_count, "functions",
-                     (json_int_t)graph->function_count, "ops", ops_json(graph));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:b, s:o, s:I, s:I, s:o}", "tags", texts_json(graph->tags, graph->tag_count),
+        "tensorflow_version", text_json(graph->tensorflow_version), "signatures", signatures_json(&graph->signatures),
+        "assets", texts_json(graph->assets, graph->asset_count), "has_variables", (int)graph->has_variables, "state_op",
+        graph->state_op != NULL ? text_json(graph->state_op) : json_null(), "nodes", (json_int_t)graph->node_count,
+        "functions", (json_int_t)graph->function_count, "ops", ops_json(graph));
 }
 
 static json_t *files_json(const struct el_tree *tree)

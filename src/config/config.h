@@ -53,8 +53,8 @@ struct el_update_config {
     uint32_t quiet_ms;           /* no change in the version's files for that long before it is taken [100] */
     uint32_t
         hang_timeout_ms; /* a run that goes on for that long after its deadline: its worker is replaced [10,000; 0: never] */
-    uint32_t max_run_ms;        /* what counts as the deadline of a run that has none [120,000; 0: it has none] */
-    uint64_t memory_need_bytes; /* what one version takes [0: found out] */
+    uint32_t max_run_ms;              /* what counts as the deadline of a run that has none [120,000; 0: it has none] */
+    uint64_t memory_need_bytes;       /* what one version takes [0: found out] */
     uint64_t request_log_file_bytes;  /* size at which a file of the request log is followed by another [64 MiB] */
     uint64_t request_log_total_bytes; /* of all its files together; the oldest go [1 GiB] */
 };

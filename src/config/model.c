@@ -257,7 +257,9 @@ struct el_status *el_model_read_update(const char *file, const struct el_text_va
                                        struct el_model_config *model)
 {
     const struct el_text_value *update = field_of(value, EL_MODEL_UPDATE);
-    return update == NULL ? NULL : el_update_read(file != NULL ? file : "config", model->name, update->as.message, &model->update);
+    return update == NULL
+               ? NULL
+               : el_update_read(file != NULL ? file : "config", model->name, update->as.message, &model->update);
 }
 
 void el_model_config_free(struct el_model_config *model)

@@ -215,7 +215,7 @@ struct el_completions {
     struct el_lane *lanes;  /* open */
     struct el_lane *active; /* with calls at their workers */
     uint64_t timer_at_ns;   /* EL_NEVER_NS: not armed */
-    struct el_spin offers; /* of the CPU, to others: whether looking is left off */
+    struct el_spin offers;  /* of the CPU, to others: whether looking is left off */
     bool parked;
     bool closing;
     unsigned open_handles;

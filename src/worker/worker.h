@@ -102,8 +102,8 @@ struct el_worker_options {
     uint32_t load_timeout_ms; /* 0: none. Beyond it the worker is killed and the load has failed. */
     /* A run that goes on for so long after its deadline hangs: the worker is killed with DEADLINE_EXCEEDED. 0: it may hang. */
     uint32_t hang_timeout_ms;
-    uint32_t max_run_ms; /* what counts there as the deadline of a run that has none; 0: it has none */
-    bool idle_priority;  /* SCHED_IDLE and idle I/O until el_worker_promote() */
+    uint32_t max_run_ms;                /* what counts there as the deadline of a run that has none; 0: it has none */
+    bool idle_priority;                 /* SCHED_IDLE and idle I/O until el_worker_promote() */
     const struct el_batching *batching; /* of calls with el_call_may_batch(); NULL: each is run by itself */
 };
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 static void a_status_tells_what_and_why(void **unused)
@@ -25,7 +26,8 @@ static void a_status_tells_what_and_why(void **unused)
     struct el_status *status = el_status_errno(ENOENT, "%s: cannot be opened", "/models/digits");
     status = el_status_prefix(status, "model %s", "digits");
     assert_int_equal(el_status_code(status), EL_NOT_FOUND);
-    assert_string_equal(el_status_text(status), "model digits: /models/digits: cannot be opened: No such file or directory");
+    assert_string_equal(el_status_text(status),
+                        "model digits: /models/digits: cannot be opened: No such file or directory");
 
     struct el_status *copy = el_status_copy(status);
     el_status_free(status);
@@ -51,7 +53,7 @@ static void no_status_is_ok_and_no_memory_is_constant(void **unused)
 static void a_buffer_grows_and_becomes_a_text(void **unused)
 {
     (void)unused;
-    struct el_buf buf = {0};
+    struct el_buf buf = { 0 };
     for (int i = 0; i < 1000; i++)
         el_buf_printf(&buf, "%d,", i);
     el_buf_text(&buf, "end");
@@ -66,7 +68,7 @@ static void a_buffer_grows_and_becomes_a_text(void **unused)
 static void a_buffer_that_cannot_grow_says_so_at_the_end(void **unused)
 {
     (void)unused;
-    struct el_buf buf = {0};
+    struct el_buf buf = { 0 };
     el_buf_text(&buf, "a");
     assert_null(el_buf_reserve(&buf, SIZE_MAX));
     el_buf_text(&buf, "b");
@@ -108,7 +110,8 @@ static void logged(const struct el_log *form, char *text, size_t size)
     assert_int_equal(pipe(ends), 0);
     struct el_log log = *form;
     log.fd = ends[1];
-    el_log(&log, EL_LOG_INFO, "switched", el_str("model", "two words\n\"x\""), el_int("version", -2), el_num("took_ms", 0.25));
+    el_log(&log, EL_LOG_INFO, "switched", el_str("model", "two words\n\"x\""), el_int("version", -2),
+           el_num("took_ms", 0.25));
     el_log(&log, EL_LOG_DEBUG, "not_seen", el_int("x", 1));
     close(ends[1]);
     const ssize_t n = read(ends[0], text, size - 1);
@@ -121,10 +124,11 @@ static void a_log_line_is_one_event_in_text_or_json(void **unused)
 {
     (void)unused;
     char text[512];
-    logged(&(struct el_log){.least = EL_LOG_INFO, .format = EL_LOG_TEXT}, text, sizeof text);
+    logged(&(struct el_log){ .least = EL_LOG_INFO, .format = EL_LOG_TEXT }, text, sizeof text);
     assert_non_null(strstr(text, "Z I switched model=\"two words\\n\\\"x\\\"\" version=-2 took_ms=0.25\n"));
-    logged(&(struct el_log){.least = EL_LOG_INFO, .format = EL_LOG_JSON}, text, sizeof text);
-    assert_non_null(strstr(text, "\"event\":\"switched\",\"model\":\"two words\\n\\\"x\\\"\",\"version\":-2,\"took_ms\":0.25}\n"));
+    logged(&(struct el_log){ .least = EL_LOG_INFO, .format = EL_LOG_JSON }, text, sizeof text);
+    assert_non_null(
+        strstr(text, "\"event\":\"switched\",\"model\":\"two words\\n\\\"x\\\"\",\"version\":-2,\"took_ms\":0.25}\n"));
     assert_null(strstr(text, "not_seen"));
 }
 
@@ -138,7 +142,7 @@ static void a_line_that_is_too_long_is_cut_and_still_one_line(void **unused)
     words[19999] = 0;
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    const struct el_log log = {.fd = ends[1]};
+    const struct el_log log = { .fd = ends[1] };
     el_log(&log, EL_LOG_ERROR, "long", el_str("text", words));
     close(ends[1]);
     const ssize_t n = read(ends[0], text, 20000);
@@ -159,7 +163,7 @@ static void files_are_read_whole_within_the_limit(void **unused)
     assert_int_equal(write(fd, "0123456789", 10), 10);
     close(fd);
 
-    struct el_buf buf = {0};
+    struct el_buf buf = { 0 };
     assert_null(el_file_read(path, 10, &buf));
     assert_int_equal(buf.size, 10);
     struct el_status *status = el_file_read(path, 9, &buf);

@@ -8,8 +8,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "bundle/completeness.h"
-#include "bundle/rename_signature.h"
 #include "bundle/model_file.h"
+#include "bundle/rename_signature.h"
 #include "bundle/variables_index.h"
 
 #include <fcntl.h>

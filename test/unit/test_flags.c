@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <cmocka.h>
 
 struct values {
@@ -21,10 +22,10 @@ struct values {
 static void table(struct values *values, struct el_flag flags[FLAGS])
 {
     const struct el_flag all[FLAGS] = {
-        {"First", "verbose", EL_FLAG_BOOL, &values->verbose, "Says more.", NULL, false},
-        {"First", "port", EL_FLAG_INT32, &values->port, "Where to listen.", NULL, false},
-        {"Second", "max_message_bytes", EL_FLAG_INT64, &values->bytes, "The largest message.", NULL, false},
-        {"Second", "model_name", EL_FLAG_STRING, &values->name, "The model.", NULL, false},
+        { "First", "verbose", EL_FLAG_BOOL, &values->verbose, "Says more.", NULL, false },
+        { "First", "port", EL_FLAG_INT32, &values->port, "Where to listen.", NULL, false },
+        { "Second", "max_message_bytes", EL_FLAG_INT64, &values->bytes, "The largest message.", NULL, false },
+        { "Second", "model_name", EL_FLAG_STRING, &values->name, "The model.", NULL, false },
     };
     memcpy(flags, all, sizeof all);
 }
@@ -34,7 +35,7 @@ static struct el_unknown unknown;
 static struct el_status *parse(struct values *values, int count, const char *const *arguments)
 {
     struct el_flag flags[FLAGS];
-    char *copies[16] = {0};
+    char *copies[16] = { 0 };
     table(values, flags);
     unknown = (struct el_unknown){ 0 };
     for (int i = 0; i < count; i++) {
@@ -55,8 +56,10 @@ static struct el_status *parse(struct values *values, int count, const char *con
 static void flags_are_set_in_both_forms_and_the_last_wins(void **unused)
 {
     (void)unused;
-    struct values values = {.port = 1};
-    const char *const arguments[] = {"--port=7", "--verbose", "--max_message_bytes", "-5", "--model_name=a=b", "--port", "8", "--", "x"};
+    struct values values = { .port = 1 };
+    const char *const arguments[] = {
+        "--port=7", "--verbose", "--max_message_bytes", "-5", "--model_name=a=b", "--port", "8", "--", "x"
+    };
     assert_null(parse(&values, 9, arguments));
     assert_true(values.verbose);
     assert_int_equal(values.port, 8);
@@ -66,7 +69,7 @@ static void flags_are_set_in_both_forms_and_the_last_wins(void **unused)
 
 static void refused(const char *argument, const char *text)
 {
-    struct values values = {0};
+    struct values values = { 0 };
     struct el_status *status = parse(&values, 1, &argument);
     assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
     assert_string_equal(el_status_text(status), text);
@@ -90,10 +93,11 @@ static void what_is_no_flag_is_passed_over_and_told(void **unused)
     static const struct {
         const char *argument, *nearest;
     } cases[] = {
-        {"--prot=7", "port"}, {"--completely_else", NULL}, {"-verbose", "verbose"}, {"digits", NULL}};
+        { "--prot=7", "port" }, { "--completely_else", NULL }, { "-verbose", "verbose" }, { "digits", NULL }
+    };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct values values = {.port = 1};
-        const char *const arguments[] = {cases[i].argument, "--port=5"};
+        struct values values = { .port = 1 };
+        const char *const arguments[] = { cases[i].argument, "--port=5" };
         assert_null(parse(&values, 2, arguments));
         assert_int_equal(values.port, 5);
         assert_false(values.verbose);

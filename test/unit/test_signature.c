@@ -30,17 +30,21 @@ static void make(struct el_signatures *signatures)
     first->output_count = 1;
     first->outputs = calloc(1, sizeof *first->outputs);
     first->outputs[0] = (struct el_tensor_info){
-        .name = copy("f"), .tensor_name = copy(""), .dtype = EL_STRING, .shape = { .rank = -1 } };
+        .name = copy("f"), .tensor_name = copy(""), .dtype = EL_STRING, .shape = { .rank = -1 }
+    };
     second->name = copy("serving_default");
     second->method_name = copy("tensorflow/serving/predict");
     second->input_count = 3;
     second->inputs = calloc(3, sizeof *second->inputs);
     second->inputs[0] = (struct el_tensor_info){
-        .name = copy("A"), .tensor_name = copy("a:0"), .dtype = EL_INT64, .shape = { .rank = 0 } };
+        .name = copy("A"), .tensor_name = copy("a:0"), .dtype = EL_INT64, .shape = { .rank = 0 }
+    };
     second->inputs[1] = (struct el_tensor_info){
-        .name = copy("a"), .tensor_name = copy("b:1"), .dtype = EL_FLOAT, .shape = { .rank = 2, .dims = { -1, 784 } } };
+        .name = copy("a"), .tensor_name = copy("b:1"), .dtype = EL_FLOAT, .shape = { .rank = 2, .dims = { -1, 784 } }
+    };
     second->inputs[2] = (struct el_tensor_info){
-        .name = copy("größe"), .tensor_name = copy("c:0"), .dtype = EL_HALF, .shape = { .rank = 2, .dims = { 0, 1 } } };
+        .name = copy("größe"), .tensor_name = copy("c:0"), .dtype = EL_HALF, .shape = { .rank = 2, .dims = { 0, 1 } }
+    };
 }
 
 static void assert_same_infos(const struct el_tensor_info *a, const struct el_tensor_info *b, uint32_t count)
@@ -85,7 +89,9 @@ static void what_was_encoded_is_decoded(void **unused)
 static void an_input_may_have_a_default(void **unused)
 {
     (void)unused;
-    static const uint8_t scalar[] = { 0x08, 0x01, 0x2a, 0x04, 0x00, 0x00, 0xc8, 0x42 }; /* dtype: DT_FLOAT float_val: 100 */
+    static const uint8_t scalar[] = {
+        0x08, 0x01, 0x2a, 0x04, 0x00, 0x00, 0xc8, 0x42
+    }; /* dtype: DT_FLOAT float_val: 100 */
     struct el_signatures made = { 0 }, read = { 0 };
     struct el_buf buf = { 0 };
     make(&made);
@@ -275,12 +281,9 @@ static void what_is_not_modelled_is_passed_over(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_encoded_is_decoded),
-        cmocka_unit_test(an_input_may_have_a_default),
-        cmocka_unit_test(names_are_found_whole_and_by_bytes),
-        cmocka_unit_test(cut_off_bytes_do_no_harm),
-        cmocka_unit_test(what_a_worker_may_not_send_is_refused),
-        cmocka_unit_test(a_few_bytes_cannot_cost_much_memory),
+        cmocka_unit_test(what_was_encoded_is_decoded),           cmocka_unit_test(an_input_may_have_a_default),
+        cmocka_unit_test(names_are_found_whole_and_by_bytes),    cmocka_unit_test(cut_off_bytes_do_no_harm),
+        cmocka_unit_test(what_a_worker_may_not_send_is_refused), cmocka_unit_test(a_few_bytes_cannot_cost_much_memory),
         cmocka_unit_test(what_is_not_modelled_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

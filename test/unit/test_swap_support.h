@@ -61,7 +61,7 @@ struct stage {
     uint32_t loops;
     char dir[64];
     struct client client;
-    unsigned columns; /* for the client: 0 means 4 */
+    unsigned columns;     /* for the client: 0 means 4 */
     unsigned patience_ms; /* of the client: the deadline of each request; 0: none */
     bool has_client, stopped, settled;
     uv_timer_t wait;

@@ -42,7 +42,7 @@ help:
 	'Build and test' \
 	'  make           build to build/release; CC=clang: to build/release-clang' \
 	'  make test      install what is missing, build, run every test: as users get' \
-	'                 it, with ASan and UBSan, with TSan; and the fuzzers (20 minutes)' \
+	'                 it, with ASan and UBSan, with TSan; and the fuzzers (25 minutes)' \
 	'  make check     every test as users get it, nothing else' \
 	'  make conformance  ask what TensorFlow Serving was asked, compare the answers' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \

@@ -138,14 +138,16 @@ def test_a_label_moves_under_traffic_to_the_version_that_the_same_config_brings(
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
-        for version in (2, 3, 1):
-            reload(server, config(server, ("digits", {"live": version}, [version])))
-            wait_for(f"the label to lead to version {version}", lambda v=version: seen and seen[-1] == v)
-            for other in {1, 2, 3} - {version}:
-                server.wait_state("digits", other, "end", "draining", "warm")
-        done.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for version in (2, 3, 1):
+                reload(server, config(server, ("digits", {"live": version}, [version])))
+                wait_for(f"the label to lead to version {version}", lambda v=version: seen and seen[-1] == v)
+                wait_for(lambda v=version: f"version {v} to serve alone: {server.try_status()}",
+                         lambda v=version: [n["version"] for n in server.model("digits")["versions"] if n["state"] == "serving"] == [v])
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
         assert not failures, failures[:3]
         code, text = refused(server, config(server, ("digits", {"live": 9}, [1])))
         assert code == grpc.StatusCode.FAILED_PRECONDITION and "not currently available for inference" in text

@@ -13,48 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct task {
-    struct el_model_spec spec;
-    struct el_span method_name;
-};
-
 /* The message, in place. */
 struct message {
-    struct el_buf tasks; /* of struct task */
+    struct el_buf tasks; /* of struct el_inference_task */
     struct el_infer *infer;
 };
 
 static size_t task_count(const struct message *message)
 {
-    return message->tasks.size / sizeof(struct task);
+    return message->tasks.size / sizeof(struct el_inference_task);
 }
 
-static struct task task_at(const struct message *message, size_t i)
+static struct el_inference_task task_at(const struct message *message, size_t i)
 {
-    struct task task;
+    struct el_inference_task task;
     memcpy(&task, message->tasks.data + i * sizeof task, sizeof task);
     return task;
-}
-
-static bool read_task(struct el_wire wire, struct task *task)
-{
-    struct el_wire inside;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (number == 1 && type == EL_WIRE_BYTES) {
-            if (!el_wire_bytes(&wire, &inside) || !el_model_spec_merge(inside, &task->spec))
-                return false;
-        } else if (number == 2 && type == EL_WIRE_BYTES) {
-            if (!el_wire_text(&wire, &task->method_name))
-                return false;
-        } else if (!el_wire_skip(&wire, number, type)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool parse(const uint8_t *bytes, size_t size, struct message *message)
@@ -77,8 +51,8 @@ static bool parse(const uint8_t *bytes, size_t size, struct message *message)
                 return false;
             continue;
         }
-        struct task task = { .spec = { .name = { "", 0 }, .signature_name = { "", 0 } } };
-        if (!read_task(inside, &task))
+        struct el_inference_task task = { .spec = { .name = { "", 0 }, .signature_name = { "", 0 } } };
+        if (!el_inference_task_read(inside, &task))
             return false;
         el_buf_append(&message->tasks, &task, sizeof task);
     }
@@ -101,7 +75,7 @@ static struct el_status *check_repeated(const struct message *message, size_t i,
 /* Fills task number i; signatures are those of the version that was chosen. */
 static struct el_status *check_task(const struct message *message, size_t i, const struct el_signatures *signatures)
 {
-    const struct task task = task_at(message, i), first = task_at(message, 0);
+    const struct el_inference_task task = task_at(message, i), first = task_at(message, 0);
     struct el_infer *infer = message->infer;
     if (task.spec.name.size == 0)
         return el_status_new(EL_INVALID_ARGUMENT, "Found ModelSpec with an empty model name.");

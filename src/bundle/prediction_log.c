@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct task {
-    struct el_model_spec spec;
-    struct el_span method_name;
-};
-
 static size_t count_of(const struct el_buf *list, size_t size)
 {
     return list->size / size;
@@ -37,30 +32,10 @@ static bool find_message(struct el_wire wire, uint32_t wanted, struct el_wire *f
     return true;
 }
 
-static bool read_task(struct el_wire wire, struct task *task)
+static struct el_inference_task no_task(void)
 {
-    struct el_wire inside;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (number == 1 && type == EL_WIRE_BYTES) {
-            if (!el_wire_bytes(&wire, &inside) || !el_model_spec_merge(inside, &task->spec))
-                return false;
-        } else if (number == 2 && type == EL_WIRE_BYTES) {
-            if (!el_wire_text(&wire, &task->method_name))
-                return false;
-        } else if (!el_wire_skip(&wire, number, type)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct task no_task(void)
-{
-    return (struct task){ .spec = { .name = { "", 0 }, .signature_name = { "", 0 } }, .method_name = { "", 0 } };
+    return (struct el_inference_task){ .spec = { .name = { "", 0 }, .signature_name = { "", 0 } },
+                                       .method_name = { "", 0 } };
 }
 
 /* ClassificationRequest, RegressionRequest: model_spec = 1, input = 2. MultiInferenceRequest: repeated tasks = 1, input = 2. */
@@ -68,7 +43,7 @@ static bool read_examples(struct el_prediction *prediction)
 {
     const uint8_t *bytes = prediction->request.at;
     struct el_wire wire = prediction->request, inside;
-    struct task task = no_task();
+    struct el_inference_task task = no_task();
     const bool many = prediction->kind == EL_PREDICTION_MULTI_INFERENCE;
     while (!el_wire_done(&wire)) {
         uint32_t number;
@@ -87,7 +62,7 @@ static bool read_examples(struct el_prediction *prediction)
                 return false;
         } else if (many) {
             task = no_task();
-            if (!read_task(inside, &task))
+            if (!el_inference_task_read(inside, &task))
                 return false;
             el_buf_append(&prediction->tasks, &task, sizeof task);
         } else if (!el_model_spec_merge(inside, &task.spec)) {
@@ -257,7 +232,7 @@ static struct el_status *plan_predict(struct el_prediction *prediction, const st
 static struct el_status *plan_infer(struct el_prediction *prediction, const struct el_signatures *signatures,
                                     enum el_infer_method method)
 {
-    struct task task;
+    struct el_inference_task task;
     at_of(&prediction->tasks, 0, &task, sizeof task);
     const struct el_span name = default_name(task.spec.signature_name);
     const struct el_signature *signature = el_signatures_find(signatures, name.data, name.size, NULL);
@@ -273,7 +248,7 @@ static struct el_status *plan_infer(struct el_prediction *prediction, const stru
 
 static struct el_status *plan_task(struct el_prediction *prediction, const struct el_signatures *signatures, size_t i)
 {
-    struct task task, first;
+    struct el_inference_task task, first;
     at_of(&prediction->tasks, i, &task, sizeof task);
     at_of(&prediction->tasks, 0, &first, sizeof first);
     if (task.spec.name.size == 0)
@@ -303,7 +278,7 @@ static struct el_status *plan_task(struct el_prediction *prediction, const struc
 /* Every task is of another signature, so that there are not more than signatures. */
 static struct el_status *plan_multi_inference(struct el_prediction *prediction, const struct el_signatures *signatures)
 {
-    const size_t count = count_of(&prediction->tasks, sizeof(struct task));
+    const size_t count = count_of(&prediction->tasks, sizeof(struct el_inference_task));
     EL_TRY(make_runs(prediction, (size_t)signatures->count + 1));
     for (size_t i = 0; i < count; i++)
         EL_TRY(plan_task(prediction, signatures, i));

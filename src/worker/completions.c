@@ -267,6 +267,7 @@ static void on_lane_closed(uv_handle_t *handle)
     struct el_completions *completions = lane->completions;
     pthread_mutex_lock(&worker->lock);
     worker->open_lanes--;
+    worker->abandoned += lane->at_worker;
     el_worker_notify(worker);
     pthread_mutex_unlock(&worker->lock);
     if (--completions->open_handles == 0 && completions->closing) {
@@ -316,6 +317,7 @@ struct el_status *el_lane_open(struct el_lane *lane, struct el_completions *comp
     completions->lanes = lane;
     completions->open_handles++;
     worker->open_lanes++;
+    worker->abandoned -= lane->at_worker; /* what an earlier loop with this number left */
     uv_poll_start(&lane->poll, UV_READABLE, on_wake);
     return NULL;
 }

@@ -144,8 +144,9 @@ struct el_worker {
     bool killed;
     struct el_status *kill_reason; /* why we killed it; NULL: we did not */
     uint32_t open_lanes;
-    int pidfd;   /* -1: none (yet) */
-    int control; /* -1: closed */
+    uint32_t abandoned; /* calls at the worker whose loop has let go of its lane; see el_completions_close() */
+    int pidfd;          /* -1: none (yet) */
+    int control;        /* -1: closed */
     _Atomic int pid;
 
     /* swap */
@@ -301,7 +302,7 @@ void el_workers_handle_closed(struct el_workers *workers);
 
 /* Takes the answers that are there, at most one lap of the ring, and calls done. Returns how many. */
 uint32_t el_lane_drain(struct el_lane *lane);
-/* The process is gone: takes what it answered, then ends the other calls. */
+/* The process is gone: takes what it answered, then ends the other calls. On the swap thread where the lane is closed. */
 void el_lane_bury(struct el_lane *lane);
 /* Ends with done a call that is owed it. status is taken over. */
 void el_call_finish(struct el_call *call, struct el_status *status);

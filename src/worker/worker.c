@@ -8,7 +8,8 @@
  *
  *     it could not load            → FAILED, and it is told to end
  *     stop was asked, no call left → it is told to end (its control socket ends)
- *     the process is gone          → each lane's loop takes the last answers and ends the other calls
+ *     the process is gone          → each lane's loop takes the last answers and ends the other calls; those of loops that are
+ *                                    gone themselves are ended here
  *     and nobody had asked for it  → DIED, once the zygote has said how it ended
  *     lanes and calls are gone too → the handles are closed, then GONE
  */
@@ -259,6 +260,17 @@ static void close_handles(struct el_worker *worker)
         uv_close((uv_handle_t *)&worker->pidfd_poll, on_handle_closed);
 }
 
+/* Nobody waits for these calls: only what they hold is given back. The last one notifies. */
+static void bury_abandoned(struct el_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->abandoned = 0;
+    pthread_mutex_unlock(&worker->lock);
+    for (uint32_t i = 0; i < worker->shm.lane_count; i++)
+        if (worker->lanes[i].at_worker > 0)
+            el_lane_bury(&worker->lanes[i]);
+}
+
 static void step_gone(struct el_worker *worker, bool nothing_left)
 {
     if (!worker->lanes_told) {
@@ -286,7 +298,8 @@ void el_worker_step(struct el_worker *worker)
     pthread_mutex_lock(&worker->lock);
     const bool gone = worker->gone;
     const bool killed = worker->killed;
-    const bool no_calls = worker->free_count == worker->shm.slot_count;
+    const uint32_t calls = worker->shm.slot_count - worker->free_count;
+    const uint32_t abandoned = worker->abandoned;
     const bool no_lanes = worker->open_lanes == 0;
     pthread_mutex_unlock(&worker->lock);
     if (worker->failure != NULL && !worker->failed_told && !killed) {
@@ -306,11 +319,13 @@ void el_worker_step(struct el_worker *worker)
         tell_to_end(worker);
         note_gone(worker);
     }
-    if (worker->stopping && no_calls)
+    if (worker->stopping && calls == abandoned)
         tell_to_end(worker);
-    if (gone) {
+    if (gone && no_lanes && abandoned > 0) {
+        bury_abandoned(worker);
+    } else if (gone) {
         const bool told = worker->lanes_told;
-        step_gone(worker, no_calls && no_lanes);
+        step_gone(worker, calls == 0 && no_lanes);
         if (!told)
             el_worker_notify(worker);
     }

@@ -82,7 +82,10 @@ const struct el_batch_stats *el_workers_batch_stats(const struct el_workers *wor
 struct el_status *el_completions_new(struct el_workers *workers, uint32_t index, uv_loop_t *uv_loop,
                                      struct el_completions **completions) EL_MUST_USE;
 
-/* Detaches; on the loop's thread, with no call left. closed (may be NULL) comes when the loop has let go. */
+/*
+ * Detaches; on the loop's thread, with every call ended. A worker may still run some of them, cancelled or late: their slots stay
+ * taken until it is gone, and nobody waits for them. closed (may be NULL) comes when the loop has let go.
+ */
 void el_completions_close(struct el_completions *completions, void (*closed)(void *argument), void *argument);
 
 struct el_worker_options {

@@ -384,6 +384,51 @@ static void cancelling_ends_a_call_and_frees_the_runner(void **state)
     house_stop(&subject);
 }
 
+/* A server ends: its event loops first, while a worker is deaf to the cancelling of what it runs. */
+static void deaf_worker_story(struct house *house, enum el_isolation isolation)
+{
+    char gate[96];
+    snprintf(gate, sizeof gate, "%s/gate", house->dir);
+    FILE *file = fopen(gate, "we");
+    assert_non_null(file);
+    fclose(file);
+    char orders[128];
+    snprintf(orders, sizeof orders, "gate=%s\n", gate);
+    struct subject subject;
+    struct el_worker_options options = house_options(house, orders);
+    options.isolation = isolation;
+    house_start(house, &subject, &options);
+    free((void *)(uintptr_t)options.path);
+    house_wait(house, &subject.loaded);
+    struct asked running;
+    struct asked waiting;
+    house_ask(&subject, &running, 1, 4, EL_NEVER_NS);
+    house_ask(&subject, &waiting, 1, 4, EL_NEVER_NS);
+    el_call_cancel(running.call);
+    el_call_cancel(waiting.call);
+    house_wait(house, &running.done);
+    house_wait(house, &waiting.done);
+    house_end(&running);
+    house_end(&waiting);
+    house_close_loop(house);
+    el_worker_stop(subject.worker, 50);
+    house_bury(&subject);
+    assert_false(subject.died);
+    assert_int_equal(remove(gate), 0);
+}
+
+static void a_loop_may_end_before_the_calls_that_it_cancelled(void **state)
+{
+    deaf_worker_story(*state, EL_ISOLATION_PROCESS);
+}
+
+static void and_without_processes(void **state)
+{
+    struct house *house = *state;
+    deaf_worker_story(house, EL_ISOLATION_NONE);
+    house_turn(house, 400); /* until the host inside has let go of what it holds */
+}
+
 /* ---- zygotes ---- */
 
 static pid_t parent_of(pid_t pid)
@@ -523,6 +568,8 @@ int main(void)
         STORY(a_deadline_ends_a_call_that_hangs),
         STORY(what_is_late_is_not_run),
         STORY(cancelling_ends_a_call_and_frees_the_runner),
+        STORY(a_loop_may_end_before_the_calls_that_it_cancelled),
+        STORY(and_without_processes),
         STORY(workers_outlive_their_zygote),
         STORY(a_zygote_that_dies_with_a_request_is_replaced),
         cmocka_unit_test(a_missing_helper_is_named),

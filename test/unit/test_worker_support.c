@@ -68,10 +68,17 @@ static void on_closed(void *argument)
     ((struct house *)argument)->closed = true;
 }
 
-void house_close(struct house *house)
+void house_close_loop(struct house *house)
 {
+    if (house->closed)
+        return;
     el_completions_close(house->completions, on_closed, house);
     house_wait(house, &house->closed);
+}
+
+void house_close(struct house *house)
+{
+    house_close_loop(house);
     el_workers_free(house->workers);
     uv_run(&house->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&house->loop), 0);

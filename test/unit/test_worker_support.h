@@ -59,6 +59,8 @@ struct house {
 void house_open(struct house *house, const char *engine_dir);
 /* The same with so many completion queues, of which the house itself makes the last. */
 void house_open_loops(struct house *house, const char *engine_dir, uint32_t loops);
+/* Its completion queue goes, as where calls are made ends before the swap thread does: no call can be made any more. */
+void house_close_loop(struct house *house);
 /* All workers are freed. Checks that nothing is left open. */
 void house_close(struct house *house);
 

@@ -101,7 +101,7 @@ void el_counts_add(struct el_counts *counts, const struct el_counted *counted)
         record(&model->runtime[counted->call], counted->runtime_ns);
     if (counted->examples > 0) {
         size_t i = 0;
-        while (i < EL_COUNTS_EXAMPLES - 1 && counted->examples > UINT64_C(1) << i)
+        while (i < EL_COUNTS_EXAMPLES - 1 && counted->examples >= UINT64_C(1) << i) /* a limit is beyond its bucket */
             i++;
         grow(&model->examples[i], 1);
         grow(&model->example_total, counted->examples);

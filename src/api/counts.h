@@ -86,7 +86,4 @@ void el_counts_sum_add(struct el_counts_sum *sum, struct el_counts *counts);
 void el_counts_print(struct el_counts_sum *sum, struct el_buf *out);
 void el_counts_sum_free(struct el_counts_sum *sum);
 
-/* name="value", escaped as the exposition format wants it. */
-void el_metric_label(struct el_buf *out, const char *name, const char *value, size_t size);
-
 #endif

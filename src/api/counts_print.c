@@ -2,6 +2,8 @@
 /* A scrape of the counts: added up over the loops, sorted by name, printed as TensorFlow Serving's exporter does. */
 #include "api/counts.h"
 
+#include "api/metric_text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,41 +130,12 @@ void el_counts_sum_add(struct el_counts_sum *sum, struct el_counts *counts)
 
 /* ---- printing ---- */
 
-void el_metric_label(struct el_buf *out, const char *name, const char *value, size_t size)
-{
-    el_buf_printf(out, "%s=\"", name);
-    for (size_t i = 0; i < size; i++) {
-        if (value[i] == '\n') {
-            el_buf_text(out, "\\n");
-            continue;
-        }
-        if (value[i] == '\\' || value[i] == '"')
-            el_buf_byte(out, '\\');
-        el_buf_byte(out, (uint8_t)value[i]);
-    }
-    el_buf_byte(out, '"');
-}
-
 static uint64_t total(const uint64_t *buckets, size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += buckets[i];
     return sum;
-}
-
-/* A histogram's lines; labels: what stands in the braces before le. The last bucket is what is beyond the last edge. */
-static void put_histogram(struct el_buf *out, const char *name, const char *labels, const uint64_t *buckets,
-                          size_t count, double edge, double growth, uint64_t sum)
-{
-    uint64_t seen = 0;
-    for (size_t i = 0; i + 1 < count; i++, edge *= growth) {
-        seen += buckets[i];
-        el_buf_printf(out, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, labels, edge, seen);
-    }
-    el_buf_printf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, total(buckets, count));
-    el_buf_printf(out, "%s_sum{%s} %g\n", name, labels, (double)sum);
-    el_buf_printf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, total(buckets, count));
 }
 
 static const char *labels_of(struct el_buf *labels, const char *key, const struct model *model)
@@ -201,8 +174,8 @@ static void put_examples(const struct el_counts_sum *sum, struct el_buf *labels,
             continue;
         labels_of(labels, "model", sum->models[m]);
         el_buf_byte(labels, 0);
-        put_histogram(out, SERVING "request_example_counts", (const char *)labels->data, sum->models[m]->examples,
-                      EL_COUNTS_EXAMPLES, 1, 2, sum->models[m]->example_total);
+        el_metric_histogram(out, SERVING "request_example_counts", (const char *)labels->data, sum->models[m]->examples,
+                            EL_COUNTS_EXAMPLES, 1, 2, sum->models[m]->example_total);
     }
 }
 
@@ -217,8 +190,8 @@ static void put_latencies(const struct el_counts_sum *sum, struct el_buf *labels
             labels_of(labels, "model_name", sum->models[m]);
             el_buf_printf(labels, ",API=\"%s\",entrypoint=\"%s\"", calls[i].api, calls[i].entrypoint);
             el_buf_byte(labels, 0);
-            put_histogram(out, SERVING "request_latency", (const char *)labels->data, latency->buckets,
-                          EL_COUNTS_BUCKETS, FIRST_BUCKET_US, BUCKET_GROWTH, latency->sum_us);
+            el_metric_histogram(out, SERVING "request_latency", (const char *)labels->data, latency->buckets,
+                                EL_COUNTS_BUCKETS, FIRST_BUCKET_US, BUCKET_GROWTH, latency->sum_us);
         }
     }
 }
@@ -242,8 +215,8 @@ static void put_runtimes(const struct el_counts_sum *sum, struct el_buf *labels,
             labels_of(labels, "model_name", sum->models[m]);
             el_buf_printf(labels, ",API=\"%s\",runtime=\"TF1\"", calls[pairs[i][0]].runtime);
             el_buf_byte(labels, 0);
-            put_histogram(out, SERVING "runtime_latency", (const char *)labels->data, both.buckets, EL_COUNTS_BUCKETS,
-                          FIRST_BUCKET_US, BUCKET_GROWTH, both.sum_us);
+            el_metric_histogram(out, SERVING "runtime_latency", (const char *)labels->data, both.buckets,
+                                EL_COUNTS_BUCKETS, FIRST_BUCKET_US, BUCKET_GROWTH, both.sum_us);
         }
     }
 }

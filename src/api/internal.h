@@ -145,6 +145,8 @@ bool el_api_monitoring(struct el_http_request *request, struct el_api *api, cons
 void el_api_metrics(struct el_http_request *request, struct el_api *api);
 /* Appends what it answers. */
 void el_api_put_metrics(struct el_buf *out, struct el_api *api);
+/* Appends the metrics of batches (batch_metrics.c). */
+void el_api_put_batching(struct el_buf *out, const struct el_batch_stats *stats);
 
 /* True if the path is /livez, /readyz or /readyz/MODEL, and is answered (ready.c). */
 bool el_api_ready(struct el_http_request *request, struct el_api *api, const char *path, const char *end);

@@ -5,6 +5,7 @@
  * on working. Behind them the figures of /metrics, whose names begin with everlit_.
  */
 #include "api/internal.h"
+#include "api/metric_text.h"
 #include "api/request_log.h"
 
 #include <inttypes.h>
@@ -82,6 +83,7 @@ bool el_api_monitoring(struct el_http_request *request, struct el_api *api, cons
     const struct el_view *view = el_view_get(api->options.swap);
     put_loads(out, view);
     el_view_put(api->options.swap, view);
+    el_api_put_batching(out, el_workers_batch_stats(api->options.workers));
     put_counts(out, api);
     el_request_log_put_serving(api->request_log, out);
     el_api_put_metrics(out, api);

@@ -7,6 +7,7 @@
 #include "api/request_log.h"
 
 #include "api/log_files.h"
+#include "api/metric_text.h"
 #include "base/clock.h"
 
 #include <errno.h>

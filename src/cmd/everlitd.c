@@ -105,11 +105,6 @@ static void reload_batching(struct el_daemon *daemon)
 {
     struct el_batching_params params;
     struct el_status *status = el_batching_read(daemon->flags.batching_parameters_file, &params);
-    if (status == NULL) {
-        status = el_swap_set_batching(daemon->swap, &params);
-        if (status != NULL)
-            el_batching_free(&params);
-    }
     if (status != NULL) {
         el_log(&daemon->log, EL_LOG_ERROR, "batching_refused", el_str("reason", el_status_text(status)));
         el_status_free(status);
@@ -117,8 +112,7 @@ static void reload_batching(struct el_daemon *daemon)
     }
     struct el_batching_params old = daemon->files.batching;
     daemon->files.batching = params;
-    if ((status = el_swap_set_batching(daemon->swap, &daemon->files.batching)) != NULL)
-        el_status_free(status); /* it has taken the same a moment ago */
+    el_swap_set_batching(daemon->swap, &daemon->files.batching);
     el_batching_free(&old);
     el_log(&daemon->log, EL_LOG_INFO, "batching_reloaded", el_str("file", daemon->flags.batching_parameters_file));
 }

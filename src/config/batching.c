@@ -139,6 +139,9 @@ static struct el_status *read_allowed_sizes(const char *name, const struct el_te
                                 "Last entry in allowed_batch_sizes must match max_batch_size; last entry was %" PRId64
                                 "; expected %" PRId64,
                                 last->as.integer, params->max_batch_size);
+    if (count > EL_BATCHING_MAX_ALLOWED_SIZES)
+        return el_text_error_at(name, last, EL_INVALID_ARGUMENT, "%zu allowed_batch_sizes; expected at most %d", count,
+                                EL_BATCHING_MAX_ALLOWED_SIZES);
     int64_t *sizes = calloc(count, sizeof *sizes);
     if (sizes == NULL)
         return el_status_no_memory();

@@ -12,6 +12,7 @@
  * el_batching_free().
  */
 
+#include "base/buf.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -19,13 +20,15 @@
 #include <stdint.h>
 
 /* What the text does not give holds the default in brackets. */
+#define EL_BATCHING_MAX_ALLOWED_SIZES 256
+
 struct el_batching_params {
     int64_t max_batch_size;       /* [1000] rows of one request and of one batch, 1 to 2^31-1 */
     int64_t batch_timeout_micros; /* [0] how long an open batch waits for more, at least 0 */
     int64_t max_enqueued_batches; /* [10] of one queue, at least 0; beyond it requests are refused */
     int64_t num_batch_threads;    /* [number of CPUs] batches of all models that run at a time, 1 to 2^31-1 */
     char *thread_pool_name;       /* ["batch_threads"] owned; a label of the metrics */
-    int64_t *allowed_batch_sizes; /* [none] owned; strictly ascending, the last is max_batch_size */
+    int64_t *allowed_batch_sizes; /* [none] owned; strictly ascending, the last is max_batch_size; 256 at most */
     size_t allowed_batch_size_count;
     bool pad_variable_length_inputs;   /* [false] */
     bool enable_large_batch_splitting; /* [false] */
@@ -50,6 +53,16 @@ struct el_status *el_batching_read(const char *path, struct el_batching_params *
  */
 struct el_status *el_batching_read_version(const char *directory, bool *found,
                                            struct el_batching_params *params) EL_MUST_USE;
+
+/* The same with its own life. */
+struct el_status *el_batching_copy(const struct el_batching_params *from, struct el_batching_params *to) EL_MUST_USE;
+
+/* Whether both say the same; NULL is the same as NULL only. */
+bool el_batching_same(const struct el_batching_params *a, const struct el_batching_params *b);
+
+/* The fields that differ from defaults, as text format: " name { value: 1 }" for each. For the room's own files. */
+void el_batching_print(const struct el_batching_params *params, const struct el_batching_params *defaults,
+                       struct el_buf *out);
 
 /* What a message of that type inside another one says. For the room's own files. */
 struct el_text_message;

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct el_batching_params; /* batching.h */
+
 enum el_policy_type { EL_POLICY_LATEST, EL_POLICY_ALL, EL_POLICY_SPECIFIC };
 
 struct el_version_policy {
@@ -57,6 +59,7 @@ struct el_update_config {
     uint64_t memory_need_bytes;       /* what one version takes [0: found out] */
     uint64_t request_log_file_bytes;  /* size at which a file of the request log is followed by another [64 MiB] */
     uint64_t request_log_total_bytes; /* of all its files together; the oldest go [1 GiB] */
+    struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 
 /* logging_config: some of the requests are logged. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/serving_types.h"
 
+#include "config/server_types.h"
+
 #define FIELD(field_name, field_number, k) .name = (field_name), .number = (field_number), .kind = EL_TEXT_##k
 #define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof(array)[0]
 
@@ -22,6 +24,7 @@ static const struct el_text_field update_fields[] = {
     { FIELD("memory_need_bytes", EL_UPDATE_MEMORY_NEED_BYTES, UINT64), .optional = true },
     { FIELD("request_log_file_bytes", EL_UPDATE_REQUEST_LOG_FILE_BYTES, UINT64), .optional = true },
     { FIELD("request_log_total_bytes", EL_UPDATE_REQUEST_LOG_TOTAL_BYTES, UINT64), .optional = true },
+    { FIELD("batching", EL_UPDATE_BATCHING, MESSAGE), .message = &el_type_batching_parameters },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

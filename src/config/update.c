@@ -2,7 +2,9 @@
 /* Each field is a row: where it lies in the struct, its default, and what it may be. Reading and printing walk the rows. */
 #include "config/update.h"
 
+#include "config/batching.h"
 #include "config/print.h"
+#include "config/server_types.h"
 #include "config/serving_types.h"
 
 #include <math.h>
@@ -258,13 +260,48 @@ static struct el_status *read_sizes(const char *file, const char *model, const s
     return NULL;
 }
 
+static struct el_status *read_batching(const char *file, const char *model, const struct el_text_message *message,
+                                       struct el_update_config *update)
+{
+    const struct el_text_value *value = el_text_get(message, EL_UPDATE_BATCHING);
+    if (value == NULL)
+        return NULL;
+    struct el_batching_params *params = calloc(1, sizeof *params);
+    if (params == NULL)
+        return el_status_no_memory();
+    struct el_status *status = el_batching_from_message(file, value->as.message, params);
+    if (status != NULL) {
+        free(params);
+        return el_status_prefix(status, "model %s: update.batching", model);
+    }
+    update->batching = params;
+    return NULL;
+}
+
 struct el_status *el_update_read(const char *file, const char *model, const struct el_text_message *message,
                                  struct el_update_config *update)
 {
     EL_TRY(read_words(file, model, message, update));
     EL_TRY(read_counts(file, model, message, update));
     EL_TRY(read_numbers(file, model, message, update));
-    return read_sizes(file, model, message, update);
+    EL_TRY(read_sizes(file, model, message, update));
+    return read_batching(file, model, message, update);
+}
+
+static void print_batching(const struct el_batching_params *params, const char *indent, struct el_buf *out)
+{
+    static const struct el_text_message nothing = { .type = &el_type_batching_parameters };
+    struct el_batching_params defaults;
+    struct el_status *status = el_batching_from_message("", &nothing, &defaults);
+    if (status != NULL) {
+        out->failed = true; /* no memory */
+        el_status_free(status);
+        return;
+    }
+    el_buf_printf(out, "%s%s {", indent, field_name(EL_UPDATE_BATCHING));
+    el_batching_print(params, &defaults, out);
+    el_buf_text(out, " }\n");
+    el_batching_free(&defaults);
 }
 
 static bool differs(double a, double b)
@@ -300,11 +337,13 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
             el_buf_byte(out, '\n');
         }
     }
+    if (update->batching != NULL)
+        print_batching(update->batching, indent, out);
 }
 
 bool el_update_is_default(const struct el_update_config *update)
 {
-    bool same = true;
+    bool same = update->batching == NULL;
     for (size_t i = 0; i < COUNT(sizes); i++)
         same = same && size_of(update, sizes[i].at) == sizes[i].initial;
     for (size_t i = 0; i < COUNT(words); i++)
@@ -322,4 +361,8 @@ void el_update_free(struct el_update_config *update)
         free(*word_at(update, words[i].at));
         *word_at(update, words[i].at) = NULL;
     }
+    if (update->batching != NULL)
+        el_batching_free(update->batching);
+    free(update->batching);
+    update->batching = NULL;
 }

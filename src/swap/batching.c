@@ -3,18 +3,17 @@
 
 #include "config/batching.h"
 
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define LONGEST_TIMEOUT_US (60 * 1000000) /* a request that waits longer for company looks like one that hangs */
 #define MOST_THREADS 1024
 
-static struct el_status *convert(const struct el_batching_params *params, struct el_batching *batching)
+_Static_assert(EL_BATCHING_MAX_ALLOWED_SIZES <= EL_ALLOWED_BATCH_SIZES, "a worker takes what a config may say");
+
+static struct el_batching convert(const struct el_batching_params *params)
 {
-    if (params->allowed_batch_size_count > EL_ALLOWED_BATCH_SIZES)
-        return el_status_new(EL_INVALID_ARGUMENT, "%zu allowed_batch_sizes: at most %d",
-                             params->allowed_batch_size_count, EL_ALLOWED_BATCH_SIZES);
-    *batching = (struct el_batching){
+    struct el_batching batching = {
         .on = true,
         .split = params->enable_large_batch_splitting,
         .pad_inputs = params->pad_variable_length_inputs,
@@ -27,8 +26,8 @@ static struct el_status *convert(const struct el_batching_params *params, struct
         .allowed_count = (uint32_t)params->allowed_batch_size_count,
     };
     for (size_t i = 0; i < params->allowed_batch_size_count; i++)
-        batching->allowed[i] = (uint32_t)params->allowed_batch_sizes[i];
-    return NULL;
+        batching.allowed[i] = (uint32_t)params->allowed_batch_sizes[i];
+    return batching;
 }
 
 /* TensorFlow Serving's default is one thread for each CPU, for all models; here the choice is made for each version. */
@@ -40,37 +39,61 @@ static uint32_t threads_of(const struct el_batching_params *params)
     return threads > MOST_THREADS ? MOST_THREADS : (uint32_t)threads;
 }
 
-static struct el_status *find_own(const char *path, struct el_batching *batching)
+struct el_status *el_batching_of_version(const struct el_swap *swap, const char *path, struct el_batching **own)
 {
-    struct el_batching_params own;
+    *own = NULL;
+    if (!swap->options.per_model_batching)
+        return NULL;
+    struct el_batching_params params;
     bool found;
-    EL_TRY(el_batching_read_version(path, &found, &own));
-    struct el_status *status = found ? convert(&own, batching) : NULL;
-    el_batching_free(&own);
+    EL_TRY(el_batching_read_version(path, &found, &params));
+    struct el_status *status = NULL;
+    if (found && (*own = malloc(sizeof **own)) != NULL)
+        **own = convert(&params);
+    else if (found)
+        status = el_status_no_memory();
+    el_batching_free(&params);
     return status;
 }
 
-struct el_status *el_batching_find(const struct el_swap *swap, const char *path, struct el_batching *batching,
-                                   uint32_t *threads)
+void el_batching_choose(const struct el_swap *swap, const struct el_model *model, const struct el_batching *own,
+                        struct el_batching *batching, uint32_t *threads)
 {
-    const struct el_batching_params *params = swap->options.batching;
+    const struct el_batching_params *server = swap->options.batching;
+    const struct el_batching_params *config = model->settings.update.batching;
     *batching = (struct el_batching){ .on = false };
     *threads = 0;
-    if (params == NULL)
-        return NULL;
-    *threads = threads_of(params);
-    return swap->options.per_model_batching ? find_own(path, batching) : convert(params, batching);
+    if (config != NULL) {
+        *batching = convert(config);
+        *threads = threads_of(config);
+    } else if (server != NULL) {
+        *threads = threads_of(server);
+        if (!swap->options.per_model_batching)
+            *batching = convert(server);
+        else if (own != NULL)
+            *batching = *own;
+    }
 }
 
-struct el_status *el_swap_set_batching(struct el_swap *swap, const struct el_batching_params *params)
+static void tell_worker(const struct el_hosted *hosted)
 {
     struct el_batching batching;
-    EL_TRY(convert(params, &batching));
-    swap->options.batching = params;
+    uint32_t threads;
+    el_batching_choose(hosted->swap, hosted->model, hosted->own_batching, &batching, &threads);
+    el_worker_set_batching(hosted->worker, &batching);
+}
+
+void el_batching_changed(struct el_swap *swap, const struct el_model *model)
+{
     struct el_hosted *hosted;
     el_list_each (hosted, &swap->hosted, in_swap) {
-        if (!hosted->dead && !swap->options.per_model_batching)
-            el_worker_set_batching(hosted->worker, &batching);
+        if (!hosted->dead && hosted->model != NULL && (model == NULL || hosted->model == model))
+            tell_worker(hosted);
     }
-    return NULL;
+}
+
+void el_swap_set_batching(struct el_swap *swap, const struct el_batching_params *params)
+{
+    swap->options.batching = params;
+    el_batching_changed(swap, NULL);
 }

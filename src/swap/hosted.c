@@ -11,6 +11,7 @@ static void hosted_free(void *argument)
 {
     struct el_hosted *hosted = argument;
     el_worker_free(hosted->worker);
+    free(hosted->own_batching);
     free(hosted);
 }
 
@@ -42,13 +43,18 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
 {
     struct el_swap *swap = version->model->swap;
     const struct el_update_config *update = &version->model->settings.update;
-    struct el_batching batching;
+    struct el_batching batching, *own;
     uint32_t threads;
-    EL_TRY(el_batching_find(swap, version->path, &batching, &threads));
+    EL_TRY(el_batching_of_version(swap, version->path, &own));
+    el_batching_choose(swap, version->model, own, &batching, &threads);
     struct el_hosted *hosted = calloc(1, sizeof *hosted);
-    if (hosted == NULL)
+    if (hosted == NULL) {
+        free(own);
         return el_status_no_memory();
-    *hosted = (struct el_hosted){ .swap = swap, .model = version->model, .on_event = on_event, .owner = owner };
+    }
+    *hosted = (struct el_hosted){
+        .swap = swap, .model = version->model, .on_event = on_event, .owner = owner, .own_batching = own
+    };
     snprintf(hosted->engine, sizeof hosted->engine, "%s", engine);
     const struct el_worker_options options = {
         .model = version->model->settings.name,
@@ -68,6 +74,7 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
     struct el_status *status = el_worker_start(swap->options.workers, &options, on_worker_event, hosted,
                                                &hosted->worker);
     if (status != NULL) {
+        free(hosted->own_batching);
         free(hosted);
         return status;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/settings.h"
 
+#include "config/batching.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +47,26 @@ static bool copy_logging(const struct el_logging_config *from, struct el_logging
     return from->filename_prefix == NULL || copy_text(from->filename_prefix, "", &to->filename_prefix);
 }
 
+static bool copy_batching(const struct el_batching_params *from, struct el_batching_params **to)
+{
+    if (from == NULL)
+        return true;
+    *to = calloc(1, sizeof **to);
+    if (*to == NULL)
+        return false;
+    struct el_status *status = el_batching_copy(from, *to);
+    const bool copied = status == NULL;
+    el_status_free(status);
+    return copied;
+}
+
 static bool copy_update(const struct el_update_config *from, struct el_update_config *to)
 {
     *to = *from;
     to->engine = to->isolation = to->precision = to->availability = NULL;
-    return copy_text(from->engine, "auto", &to->engine) && copy_text(from->isolation, "process", &to->isolation) &&
-           copy_text(from->precision, "f32", &to->precision) &&
+    to->batching = NULL;
+    return copy_batching(from->batching, &to->batching) && copy_text(from->engine, "auto", &to->engine) &&
+           copy_text(from->isolation, "process", &to->isolation) && copy_text(from->precision, "f32", &to->precision) &&
            copy_text(from->availability, "availability", &to->availability);
 }
 
@@ -79,6 +95,9 @@ void el_settings_free(struct el_model_config *settings)
     free(settings->update.isolation);
     free(settings->update.precision);
     free(settings->update.availability);
+    if (settings->update.batching != NULL)
+        el_batching_free(settings->update.batching);
+    free(settings->update.batching);
     *settings = (struct el_model_config){ 0 };
 }
 
@@ -87,10 +106,16 @@ bool el_settings_same_source(const struct el_model_config *a, const struct el_mo
     return strcmp(a->base_path, b->base_path) == 0 && a->update.quiet_ms == b->update.quiet_ms;
 }
 
+static int64_t batch_threads(const struct el_update_config *update)
+{
+    return update->batching != NULL ? update->batching->num_batch_threads : 0;
+}
+
 bool el_settings_same_worker(const struct el_model_config *a, const struct el_model_config *b)
 {
     const struct el_update_config *x = &a->update, *y = &b->update;
     return strcmp(a->base_path, b->base_path) == 0 && strcmp(x->engine, y->engine) == 0 &&
            strcmp(x->isolation, y->isolation) == 0 && strcmp(x->precision, y->precision) == 0 &&
-           x->concurrency == y->concurrency && x->memory_limit_bytes == y->memory_limit_bytes;
+           x->concurrency == y->concurrency && x->memory_limit_bytes == y->memory_limit_bytes &&
+           batch_threads(x) == batch_threads(y);
 }

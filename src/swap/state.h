@@ -40,6 +40,7 @@ struct el_hosted {
     void (*on_event)(struct el_hosted *hosted, const struct el_worker_event *event, void *owner);
     void *owner; /* NULL: nobody cares any more, it only has to go */
     bool loaded, dead;
+    struct el_batching *own_batching; /* what its version brings along; owned; NULL: nothing that counts */
     struct el_deferred deferred;
 };
 

@@ -2,6 +2,8 @@
 #include "swap/swap.h"
 
 #include "base/clock.h"
+#include "config/batching.h"
+#include "swap/batching.h"
 #include "swap/labels.h"
 #include "swap/manager.h"
 #include "swap/settings.h"
@@ -162,6 +164,8 @@ static void apply_settings(struct el_model *model, struct el_model_config *setti
     struct el_model_config old = model->settings;
     model->settings = *settings;
     *settings = (struct el_model_config){ 0 };
+    if (!el_batching_same(old.update.batching, model->settings.update.batching))
+        el_batching_changed(model->swap, model);
     el_settings_free(&old);
     if (same_source || !model->swap->started)
         return;

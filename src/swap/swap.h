@@ -58,8 +58,8 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
 /* Starts to watch and load. Returns at once. */
 void el_swap_start(struct el_swap *swap);
 
-/* Other parameters for batching (there were some), for the requests from now on. They outlive the swap. On error nothing changes. */
-struct el_status *el_swap_set_batching(struct el_swap *swap, const struct el_batching_params *params) EL_MUST_USE;
+/* Other parameters for batching (there were some), for the requests from now on. They outlive the swap. */
+void el_swap_set_batching(struct el_swap *swap, const struct el_batching_params *params);
 
 /* Puts another config in force, for all models at once. On error nothing changes. */
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config) EL_MUST_USE;

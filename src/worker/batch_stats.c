@@ -5,14 +5,6 @@
 
 #include <stdbool.h>
 
-double el_batch_latency_limit(unsigned bucket)
-{
-    double limit = 100;
-    for (unsigned i = 0; i < bucket; i++)
-        limit *= 1.2;
-    return limit;
-}
-
 static void add(_Atomic uint64_t *number, uint64_t more)
 {
     atomic_fetch_add_explicit(number, more, memory_order_relaxed);

@@ -44,7 +44,4 @@ struct el_shm_slot;
 /* What an answered call's slot tells; runs of more than max_rows are not believed. */
 void el_batch_stats_add(struct el_batch_stats *stats, const struct el_shm_slot *slot, uint64_t max_rows);
 
-/* The upper limit of a bucket of :queuing_latency. */
-double el_batch_latency_limit(unsigned bucket);
-
 #endif

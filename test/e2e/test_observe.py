@@ -86,7 +86,8 @@ def test_requests_are_counted_as_tensorflow_serving_counts_them(server):
     assert grown(SERVING + 'runtime_latency_count{model_name="half",API="Predict",runtime="TF1"}') == 4
     assert grown(SERVING + 'runtime_latency_count{model_name="half",API="Regress",runtime="TF1"}') == 1
     assert grown(SERVING + 'request_example_count_total{model="half"}') == 2
-    assert grown(SERVING + 'request_example_counts_bucket{model="half",le="2"}') == 1
+    assert grown(SERVING + 'request_example_counts_bucket{model="half",le="4"}') == 1
+    assert grown(SERVING + 'request_example_counts_bucket{model="half",le="2"}') == 0  # a limit of theirs is not in its bucket
 
 
 def test_buckets_labels_and_types_are_those_of_the_real_server(server):

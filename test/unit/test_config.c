@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ModelServerConfig: what is understood, what is refused and with which words, and that a printed config reads back. */
 #include "base/buf.h"
+#include "config/batching.h"
 #include "config/config.h"
 
 #include <setjmp.h>
@@ -76,6 +77,7 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal(update->memory_need_bytes, 0);
     assert_int_equal(update->request_log_file_bytes, 67108864);
     assert_int_equal(update->request_log_total_bytes, 1073741824);
+    assert_null(update->batching);
     assert_null(model->logging.filename_prefix);
     el_config_free(&config);
 }
@@ -230,7 +232,7 @@ static void update_settings_are_taken_and_a_written_zero_counts(void **unused)
         "m", "update { engine: 'openvino' isolation: 'none' precision: 'bf16' availability: 'resource' "
              "concurrency: 4 load_timeout_ms: 5000 memory_limit_bytes: 0x20000000 keep_warm_ms: 0 "
              "probe_timeout_ms: 1 max_latency_ratio: -1 tolerance: 0 quiet_ms: 0 hang_timeout_ms: 0 max_run_ms: 0 "
-             "memory_need_bytes: 1048576 }")));
+             "memory_need_bytes: 1048576 batching { max_batch_size { value: 8 } allowed_batch_sizes: [2, 8] } }")));
     const struct el_update_config *update = &config.models[0].update;
     assert_string_equal(update->engine, "openvino");
     assert_string_equal(update->isolation, "none");
@@ -247,6 +249,11 @@ static void update_settings_are_taken_and_a_written_zero_counts(void **unused)
     assert_int_equal(update->hang_timeout_ms, 0);
     assert_int_equal(update->max_run_ms, 0);
     assert_int_equal(update->memory_need_bytes, 1048576);
+    assert_non_null(update->batching);
+    assert_int_equal(update->batching->max_batch_size, 8);
+    assert_int_equal(update->batching->allowed_batch_size_count, 2);
+    assert_int_equal(update->batching->allowed_batch_sizes[1], 8);
+    assert_int_equal(update->batching->max_enqueued_batches, 10);
     el_config_free(&config);
 }
 
@@ -288,6 +295,19 @@ static void update_settings_have_ranges(void **unused)
                  cases[i].setting + name);
         assert_refused(text, EL_INVALID_ARGUMENT, cases[i].expected);
     }
+}
+
+static void batching_of_a_model_is_checked_like_the_file_of_the_server(void **unused)
+{
+    (void)unused;
+    static const char text[] = LIST(MODEL("m", "update { batching {\n max_batch_size { value: 0 } } }"));
+    struct el_config config;
+    struct el_status *status = el_config_parse("models.config", text, sizeof text - 1, &config);
+    assert_non_null(status);
+    assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
+    assert_string_equal(el_status_text(status), "model m: update.batching: models.config:2:17: max_batch_size must be "
+                                                "positive; was 0");
+    el_status_free(status);
 }
 
 static void files_that_are_no_config_say_so(void **unused)
@@ -365,6 +385,31 @@ static char *random_text(uint64_t *state, const char *start)
     return taken;
 }
 
+static struct el_batching_params *random_batching(uint64_t *state)
+{
+    if (next_random(state) % 2 == 0)
+        return NULL;
+    struct el_batching_params *params = calloc(1, sizeof *params);
+    assert_non_null(params);
+    char text[512];
+    const unsigned largest = (unsigned)(next_random(state) % 1000 + 3);
+    snprintf(text, sizeof text,
+             "max_batch_size { value: %u } batch_timeout_micros { value: %u } thread_pool_name { value: '%s' } "
+             "max_enqueued_batches { value: %u } num_batch_threads { value: %u } pad_variable_length_inputs: %s "
+             "enable_large_batch_splitting { value: %s } max_execution_batch_size { value: 2 } %s",
+             largest, (unsigned)(next_random(state) % 1000), next_random(state) % 2 ? "batch_threads" : "a\\n\\\"b",
+             (unsigned)(next_random(state) % 20), (unsigned)(next_random(state) % 9 + 1),
+             next_random(state) % 2 ? "true" : "false", next_random(state) % 2 ? "true" : "false",
+             next_random(state) % 2 ? "" : "allowed_batch_sizes: 2");
+    const size_t size = strlen(text);
+    if (strstr(text, "allowed") != NULL)
+        snprintf(text + size, sizeof text - size, " allowed_batch_sizes: %u", largest);
+    struct el_status *status = el_batching_parse("batching", text, strlen(text), params);
+    if (status != NULL)
+        fail_msg("%s\nis refused: %s", text, el_status_text(status));
+    return params;
+}
+
 static void fill_random(uint64_t *state, size_t index, struct el_model_config *model)
 {
     char name[32];
@@ -422,6 +467,7 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->memory_need_bytes = next_random(state) | 1048576;
     update->request_log_file_bytes = (next_random(state) >> 1) | 1048576;
     update->request_log_total_bytes = update->request_log_file_bytes + (next_random(state) >> 1);
+    update->batching = random_batching(state);
     update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
 }
@@ -466,6 +512,7 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);
     assert_same_number(a->update.max_latency_ratio, b->update.max_latency_ratio);
     assert_same_number(a->update.tolerance, b->update.tolerance);
+    assert_true(el_batching_same(a->update.batching, b->update.batching));
 }
 
 static void a_printed_config_reads_back_as_it_was(void **unused)
@@ -507,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_file_uri_is_its_path),
         cmocka_unit_test(update_settings_are_taken_and_a_written_zero_counts),
         cmocka_unit_test(update_settings_have_ranges),
+        cmocka_unit_test(batching_of_a_model_is_checked_like_the_file_of_the_server),
         cmocka_unit_test(files_that_are_no_config_say_so),
         cmocka_unit_test(a_single_model_comes_from_flags),
         cmocka_unit_test(a_printed_config_reads_back_as_it_was),

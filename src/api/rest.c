@@ -112,8 +112,7 @@ static bool read_version_or_label(const char **at, const char *end, struct el_re
         target->version = strtoll(digits, NULL, 10);
         target->has_version = true;
         if (errno == ERANGE)
-            *status = el_status_new(EL_INVALID_ARGUMENT, "Failed to convert version: %.*s to numeric.", (int)count,
-                                    digits);
+            *status = el_status_new(EL_INVALID_ARGUMENT, "%s", ""); /* an empty body, as theirs */
         *at = digits + count;
         return true;
     }
@@ -257,7 +256,10 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
         status = el_status_new(EL_INVALID_ARGUMENT, "Missing model name in request.");
     if (status != NULL) {
         code = el_status_code(status);
-        el_api_rest_fail(request, status);
+        if (*el_status_text(status) != 0)
+            el_api_rest_fail(request, status);
+        else
+            el_http_reply(request, el_api_http_code(code), JSON);
         el_status_free(status);
     } else if (posts) {
         counts_itself = true;
@@ -291,7 +293,7 @@ void el_api_http(struct el_http_request *request, void *argument)
 {
     struct el_api *api = argument;
     const char *path = path_of(el_http_target(request));
-    const char *end = path + strcspn(path, "?#");
+    const char *end = path + strcspn(path, "?");
     const bool models = strncasecmp(path, "/v1/", 4) == 0;
     if (models && api->options.allow_origins)
         allow_origins(request);

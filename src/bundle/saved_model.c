@@ -262,12 +262,19 @@ static bool has_exactly(const struct el_meta_graph *graph, const char *const *ta
     return true;
 }
 
-static void print_tags(struct el_buf *buf, const char *const *tags, uint32_t count)
+static void print_tags(struct el_buf *buf, const char *const *tags, uint32_t count, const char *between)
 {
     el_buf_text(buf, "{");
     for (uint32_t i = 0; i < count; i++)
-        el_buf_printf(buf, "%s %.100s", i == 0 ? "" : ",", tags[i]);
+        el_buf_printf(buf, "%s %.100s", i == 0 ? "" : between, tags[i]);
     el_buf_text(buf, " }");
+}
+
+#define NO_SUCH_TAGS "Could not find meta graph def matching supplied tags: "
+
+size_t el_saved_model_said(const char *text)
+{
+    return strncmp(text, NO_SUCH_TAGS, sizeof NO_SUCH_TAGS - 1) == 0 ? strcspn(text, "\n") : 0;
 }
 
 struct el_status *el_saved_model_find(const struct el_saved_model *model, const char *path, const char *const *tags,
@@ -280,17 +287,19 @@ struct el_status *el_saved_model_find(const struct el_saved_model *model, const 
         }
     }
     struct el_buf text = { 0 };
-    print_tags(&text, tags, tag_count);
-    el_buf_text(&text, "; there are");
+    print_tags(&text, tags, tag_count, "");
+    el_buf_printf(&text,
+                  ". To inspect available tag-sets in the SavedModel, please use the SavedModel CLI: "
+                  "`saved_model_cli`\n%s/saved_model.pb: there are",
+                  path);
     for (uint32_t i = 0; i < model->graph_count; i++) {
         el_buf_byte(&text, ' ');
-        print_tags(&text, (const char *const *)model->graphs[i].tags, model->graphs[i].tag_count);
+        print_tags(&text, (const char *const *)model->graphs[i].tags, model->graphs[i].tag_count, ",");
     }
     el_buf_byte(&text, 0);
     struct el_status *status = el_buf_status(&text);
     if (status == NULL)
-        status = el_status_new(EL_NOT_FOUND, "%s/saved_model.pb: no meta graph has exactly the tags %s", path,
-                               (const char *)text.data);
+        status = el_status_new(EL_NOT_FOUND, NO_SUCH_TAGS "%s", (const char *)text.data);
     el_buf_free(&text);
     return status;
 }

@@ -56,9 +56,12 @@ struct el_saved_model {
 /* Reads the open file fd, which stays the caller's. name: of the file, for messages. Of a directory: bundle/model_file.h. */
 struct el_status *el_saved_model_read_fd(int fd, const char *name, struct el_saved_model *model) EL_MUST_USE;
 
-/* The meta graph that has exactly these tags, in any order; NOT_FOUND says which there are. */
+/* The meta graph that has exactly these tags, in any order. NOT_FOUND: TensorFlow's text, and on a line of its own which there are. */
 struct el_status *el_saved_model_find(const struct el_saved_model *model, const char *path, const char *const *tags,
                                       uint32_t tag_count, const struct el_meta_graph **graph) EL_MUST_USE;
+
+/* How many bytes at the beginning of a failure's text are word for word TensorFlow's; 0: the text is all ours. */
+size_t el_saved_model_said(const char *text);
 
 void el_saved_model_free(struct el_saved_model *model);
 

@@ -76,9 +76,6 @@ static void parser_failed(struct el_h1 *h1)
     case HPE_INVALID_METHOD:
         el_h1_refuse(h1, 501, "The request's method is not implemented");
         break;
-    case HPE_INVALID_VERSION:
-        el_h1_refuse(h1, 505, "This server speaks HTTP/1.1 and HTTP/1.0");
-        break;
     case HPE_HEADER_OVERFLOW:
         el_h1_refuse(h1, 431, "The request's headers are larger than this server accepts");
         break;

@@ -94,7 +94,10 @@ void el_h1_send_reply(struct el_h1 *h1);
 /* The body is not needed any more. */
 void el_h1_forget_body(struct el_h1 *h1);
 
-/* Answers with a JSON error, as TensorFlow Serving's, and ends the connection. */
+/*
+ * Ends the connection with an answer: with TensorFlow Serving's HTML page where its HTTP library has one (400, 417, 501), else with
+ * a JSON error.
+ */
 void el_h1_refuse(struct el_h1 *h1, unsigned code, const char *text);
 
 /* The answer is out of the handler's hands and written; the next request. */

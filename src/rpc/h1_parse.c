@@ -113,7 +113,7 @@ static int on_headers_complete(http_parser *parser)
     if (h1->request->headers.failed || h1->request->target.failed)
         return refuse(h1, 503, "Out of memory");
     if (parser->http_major != 1)
-        return refuse(h1, 505, "This server speaks HTTP/1.1 and HTTP/1.0");
+        return refuse(h1, 400, "This server speaks HTTP/1.1 and HTTP/1.0");
     if (!is_served(parser->method))
         return refuse(h1, 501, "The request's method is not implemented");
     parser->upgrade = 0; /* to ignore an offer is allowed: the answer is HTTP/1.1 */

@@ -104,13 +104,23 @@ static void put_length(struct el_buf *out, size_t size)
     el_buf_append(out, "\r\n\r\n", 4);
 }
 
+/* What the HTTP library of TensorFlow Serving answers by itself, with a page; for the other codes it has no limits. */
+static bool has_page(unsigned code)
+{
+    return code == 400 || code == 417 || code == 501;
+}
+
 void el_h1_refuse(struct el_h1 *h1, unsigned code, const char *text)
 {
     struct el_buf body = { 0 };
-    el_buf_printf(&body, "{\n    \"error\": \"%s\"\n}", text);
+    if (has_page(code))
+        el_buf_printf(&body, "<HTML><HEAD>\n<TITLE>%u %s</TITLE>\n</HEAD><BODY>\n<H1>%s</H1>\n</BODY></HTML>\n", code,
+                      reason(code), reason(code));
+    else
+        el_buf_printf(&body, "{\n    \"error\": \"%s\"\n}", text);
     h1->keep_alive = false;
     el_buf_clear(&h1->request->reply_headers);
-    put_head(h1, code, "application/json");
+    put_head(h1, code, has_page(code) ? "text/html" : "application/json");
     put_length(&h1->out, body.size);
     el_buf_append(&h1->out, body.data, body.size);
     el_buf_free(&body);

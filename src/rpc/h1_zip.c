@@ -20,11 +20,11 @@ static void uncharge(void *h1, size_t bytes)
 
 /*
  * True if the request is ready for its handler. TensorFlow Serving takes a body that it cannot decompress for an empty one, and
- * knows only gzip: what is merely said to be deflated it reads as it is.
+ * knows only gzip, in small letters: what is merely said to be deflated it reads as it is.
  */
 static bool take_unzipped(struct el_h1 *h1, enum el_zipped result, const struct el_buf *whole)
 {
-    if (result == EL_ZIP_CORRUPT && strcasestr(el_http_header(h1->request, "content-encoding"), "gzip") == NULL)
+    if (result == EL_ZIP_CORRUPT && strstr(el_http_header(h1->request, "content-encoding"), "gzip") == NULL)
         return true;
     el_h1_forget_body(h1);
     if (result == EL_ZIP_TOO_BIG) {
@@ -53,7 +53,7 @@ bool el_h1_unzip(struct el_h1 *h1)
     static const struct el_zip_owner owner = { charge, uncharge, unzipped };
     const struct el_buf *body = &h1->request->body;
     const char *encoding = el_http_header(h1->request, "content-encoding");
-    if (encoding == NULL || (strcasestr(encoding, "gzip") == NULL && strcasestr(encoding, "deflate") == NULL))
+    if (encoding == NULL || (strstr(encoding, "gzip") == NULL && strstr(encoding, "deflate") == NULL))
         return false;
     struct el_buf whole;
     const size_t limit = el_zip_limit(body->size, h1->conn.loop->settings->max_inflated_bytes);

@@ -97,6 +97,7 @@ static void verify(struct el_version *version, const struct el_source_version *s
     if (seen->state == EL_SOURCE_BAD) {
         const enum el_code code = seen->code != EL_OK ? seen->code : EL_FAILED_PRECONDITION;
         el_version_quarantine(version, el_status_new(code, "%s", text));
+        version->refused = code == EL_FAILED_PRECONDITION && version->said == NULL;
         return;
     }
     version->short_of_memory = version->short_of_memory && version->whole;

@@ -111,9 +111,12 @@ bool el_load_warm(struct el_load *load, uint64_t now_ns)
     if (failed == NULL)
         return true;
     struct el_attempt *other = stand_in(load);
-    if (other != NULL)
+    if (other != NULL) {
         fall_back(load, other, failed);
-    else
-        el_version_load_failed(load->version, failed);
+        return false;
+    }
+    struct el_version *version = load->version;
+    el_version_load_failed(version, failed);
+    version->refused = false; /* with TensorFlow Serving the load fails too */
     return false;
 }

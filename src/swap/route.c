@@ -38,6 +38,8 @@ static struct el_status *choose_number(const struct el_model_view *model, const 
             *version = found;
             return NULL;
         }
+        if (found != NULL && found->refused)
+            return el_status_new(found->code, "%s", found->error);
     }
     return el_status_new(EL_NOT_FOUND, "Servable not found for request: Specific(%.*s, %lld)", (int)spec->model_size,
                          spec->model, (long long)number);

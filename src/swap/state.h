@@ -64,6 +64,8 @@ struct el_version {
     enum el_code code;
     char *reason; /* NULL: "" */
     char *said;   /* what GetModelStatus says instead, where TensorFlow Serving has words for it; NULL: reason */
+    bool
+        refused; /* QUARANTINED where TensorFlow Serving would serve it: who asks for it by its number is told why not */
     int64_t since_us;
     bool whole;    /* VERIFYING: may be loaded */
     bool vanished; /* its directory is not there any more */

@@ -95,7 +95,8 @@ struct el_version_view {
     enum el_code code;  /* EL_OK, or why it is quarantined / ended */
     const char *reason; /* "" or the text of the failure */
     const char
-        *error; /* the same for GetModelStatus: in TensorFlow Serving's words where there are some; "" with EL_OK */
+        *error;   /* the same for GetModelStatus: in TensorFlow Serving's words where there are some; "" with EL_OK */
+    bool refused; /* TensorFlow Serving would serve it: requests for it are answered with code and error */
     int64_t since_us;   /* calendar time of the last change of state */
     const char *engine; /* "openvino"; "" before it is known */
     const char *

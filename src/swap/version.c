@@ -2,6 +2,7 @@
 #include "swap/version.h"
 
 #include "base/clock.h"
+#include "bundle/saved_model.h"
 #include "swap/hosted.h"
 #include "swap/loader.h"
 #include "swap/respawn.h"
@@ -192,10 +193,23 @@ static void end_load(struct el_version *version)
     version->load = NULL;
 }
 
+/* A client that is told so knows that asking again is of no use. */
+static bool lasts(enum el_code code)
+{
+    return code == EL_FAILED_PRECONDITION || code == EL_INVALID_ARGUMENT || code == EL_OUT_OF_RANGE ||
+           code == EL_UNIMPLEMENTED;
+}
+
 void el_version_quarantine(struct el_version *version, struct el_status *why)
 {
     end_load(version);
     struct el_status *copy = el_status_copy(why);
+    const size_t said = el_saved_model_said(el_status_text(copy));
+    if (said > 0) {
+        free(version->said);
+        version->said = strndup(el_status_text(copy), said);
+    }
+    version->refused = version->state >= EL_LIFE_PROBING && lasts(el_status_code(copy));
     if (el_version_move(version, EL_LIFE_FAIL, why, "quarantined", "%s", el_status_text(copy)))
         el_version_drain(version);
     el_status_free(copy);

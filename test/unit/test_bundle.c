@@ -349,7 +349,11 @@ static void a_saved_model_is_summed_up(void **unused)
     tag = "gpu";
     struct el_status *status = el_saved_model_find(&model, path, &tag, 1, &graph);
     assert_int_equal(el_status_code(status), EL_NOT_FOUND);
-    assert_non_null(strstr(el_status_text(status), "{ gpu }; there are { serve }"));
+    const char *text = el_status_text(status);
+    assert_non_null(strstr(text, "supplied tags: { gpu }. To inspect"));
+    assert_non_null(strstr(text, "/saved_model.pb: there are { serve }"));
+    assert_int_equal(text[el_saved_model_said(text)], '\n');
+    assert_int_equal(el_saved_model_said("out of memory"), 0);
     el_status_free(status);
     el_saved_model_free(&model);
 }

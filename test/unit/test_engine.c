@@ -413,7 +413,7 @@ static void other_tags_are_not_found_and_named(void **unused)
     struct everlit_error error;
     void *model = NULL;
     assert_int_equal(plugin.engine->open(&options, &model, &error), 5);
-    assert_non_null(strstr(error.text, "{ serve, gpu }"));
+    assert_non_null(strstr(error.text, "{ serve gpu }"));
     assert_non_null(strstr(error.text, "there are { serve }"));
 }
 

@@ -114,8 +114,8 @@ static void what_is_wrong_is_said(void **state)
     static const struct {
         const char *request, *status;
     } cases[] = {
-        { "GET /\r\n\r\n", "HTTP/1.1 505" }, /* HTTP/0.9 */
-        { "GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 505" },
+        { "GET /\r\n\r\n", "HTTP/1.1 400" }, /* HTTP/0.9 */
+        { "GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 400" },
         { "BREW / HTTP/1.1\r\n\r\n", "HTTP/1.1 501" },
         { "TRACE / HTTP/1.1\r\n\r\n", "HTTP/1.1 501" },
         { "GET / HTTP/1.1\r\nbroken\r\n\r\n", "HTTP/1.1 400" },
@@ -130,7 +130,8 @@ static void what_is_wrong_is_said(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *answer = ask(fixture, cases[i].request);
         says(answer, cases[i].status);
-        says(answer, "{\n    \"error\": \"");
+        const bool page = strstr(cases[i].status, " 413") == NULL; /* theirs has no limit of size */
+        says(answer, page ? "<HTML><HEAD>\n<TITLE>" : "{\n    \"error\": \"");
         says(answer, "Connection: close\r\n");
     }
     static const char nul[] = "GET / HTTP/1.1\r\nConnection: \0keep-alive\r\n\r\n";

@@ -79,7 +79,7 @@ static void answer_status(struct el_http_request *request, struct el_api *api)
     const bool ready = atomic_load_explicit(&api->ready, memory_order_relaxed) && el_api_all_serving(view);
     json_t *models = json_array();
     for (size_t i = 0; i < view->model_count; i++)
-        json_array_append_new(models, model_json(&view->models[i], now_us));
+        json_array_append_new(models, model_json(view->models[i], now_us));
     el_view_put(api->options.swap, view);
     json_t *all = json_pack("{s:o, s:o}", "server", server_json(api, ready), "models", models);
     if (all == NULL || json_dump_callback(all, el_api_append_json, el_http_reply_buf(request),

@@ -211,7 +211,7 @@ void el_api_set_ready(struct el_api *api, bool ready)
 bool el_api_all_serving(const struct el_view *view)
 {
     for (size_t i = 0; i < view->model_count; i++) {
-        if (view->models[i].serving < 0)
+        if (view->models[i]->serving < 0)
             return false;
     }
     return true;

@@ -78,11 +78,11 @@ static void put_figures(struct el_buf *out, const struct el_view *view, const ch
 {
     put_head(out, name, type, help);
     for (size_t m = 0; m < view->model_count; m++) {
-        for (size_t v = 0; v < view->models[m].version_count; v++) {
-            const struct el_version_view *version = &view->models[m].versions[v];
+        for (size_t v = 0; v < view->models[m]->version_count; v++) {
+            const struct el_version_view *version = &view->models[m]->versions[v];
             if (version->stats == NULL)
                 continue;
-            put_name(out, name, &view->models[m], version);
+            put_name(out, name, view->models[m], version);
             el_buf_printf(out, "} %" PRIu64 "\n", figure(version));
         }
     }
@@ -92,9 +92,9 @@ static void put_states(struct el_buf *out, const struct el_view *view)
 {
     put_head(out, "everlit_version_state", "gauge", "1 for the state that a version is in.");
     for (size_t m = 0; m < view->model_count; m++) {
-        for (size_t v = 0; v < view->models[m].version_count; v++) {
-            const struct el_version_view *version = &view->models[m].versions[v];
-            put_name(out, "everlit_version_state", &view->models[m], version);
+        for (size_t v = 0; v < view->models[m]->version_count; v++) {
+            const struct el_version_view *version = &view->models[m]->versions[v];
+            put_name(out, "everlit_version_state", view->models[m], version);
             el_buf_byte(out, ',');
             put_label(out, "state", el_life_name(version->state));
             el_buf_byte(out, ',');
@@ -106,8 +106,8 @@ static void put_states(struct el_buf *out, const struct el_view *view)
              "The version that requests without one go to; -1: no version answers.");
     for (size_t m = 0; m < view->model_count; m++) {
         el_buf_text(out, "everlit_serving_version{");
-        put_label(out, "model", view->models[m].name);
-        el_buf_printf(out, "} %" PRId64 "\n", view->models[m].serving);
+        put_label(out, "model", view->models[m]->name);
+        el_buf_printf(out, "} %" PRId64 "\n", view->models[m]->serving);
     }
 }
 
@@ -129,11 +129,11 @@ static void put_seconds(struct el_buf *out, const struct el_view *view, const ch
 {
     put_head(out, name, "gauge", help);
     for (size_t m = 0; m < view->model_count; m++) {
-        for (size_t v = 0; v < view->models[m].version_count; v++) {
-            const struct el_version_view *version = &view->models[m].versions[v];
+        for (size_t v = 0; v < view->models[m]->version_count; v++) {
+            const struct el_version_view *version = &view->models[m]->versions[v];
             if (seconds(version) <= 0)
                 continue;
-            put_name(out, name, &view->models[m], version);
+            put_name(out, name, view->models[m], version);
             el_buf_printf(out, "} %.6g\n", seconds(version));
         }
     }
@@ -144,11 +144,11 @@ static void put_quarantined(struct el_buf *out, const struct el_view *view)
     put_head(out, "everlit_quarantined_versions", "gauge", "Versions that will not serve until their files change.");
     for (size_t m = 0; m < view->model_count; m++) {
         unsigned count = 0;
-        for (size_t v = 0; v < view->models[m].version_count; v++)
-            if (view->models[m].versions[v].state == EL_LIFE_QUARANTINED)
+        for (size_t v = 0; v < view->models[m]->version_count; v++)
+            if (view->models[m]->versions[v].state == EL_LIFE_QUARANTINED)
                 count++;
         el_buf_text(out, "everlit_quarantined_versions{");
-        put_label(out, "model", view->models[m].name);
+        put_label(out, "model", view->models[m]->name);
         el_buf_printf(out, "} %u\n", count);
     }
 }
@@ -223,9 +223,9 @@ void el_api_put_metrics(struct el_buf *out, struct el_api *api)
     put_figures(out, view, "everlit_worker_resident_bytes", "gauge", "Resident memory of a version's worker.", memory);
     put_head(out, "everlit_request_duration_seconds", "histogram", "Time from a decoded request to its answer.");
     for (size_t m = 0; m < view->model_count; m++) {
-        for (size_t v = 0; v < view->models[m].version_count; v++) {
-            if (view->models[m].versions[v].stats != NULL)
-                put_latency(out, &view->models[m], &view->models[m].versions[v]);
+        for (size_t v = 0; v < view->models[m]->version_count; v++) {
+            if (view->models[m]->versions[v].stats != NULL)
+                put_latency(out, view->models[m], &view->models[m]->versions[v]);
         }
     }
     el_view_put(api->options.swap, view);

@@ -52,10 +52,10 @@ static void put_loads(struct el_buf *out, const struct el_view *view)
 {
     el_buf_text(out, "# TYPE " LOADS "load_attempt_count counter\n");
     for (size_t m = 0; m < view->model_count; m++)
-        put_attempts(out, &view->models[m]);
+        put_attempts(out, view->models[m]);
     el_buf_text(out, "# TYPE " LOADS "load_latency counter\n");
     for (size_t m = 0; m < view->model_count; m++)
-        put_latencies(out, &view->models[m]);
+        put_latencies(out, view->models[m]);
 }
 
 static void put_counts(struct el_buf *out, struct el_api *api)

@@ -46,7 +46,7 @@ static void answer(struct el_http_request *request, struct el_api *api, const ch
     size_t missing = 0;
     el_buf_printf(out, "{\"ready\": false, \"stopping_or_starting\": %s, \"models\": [", up ? "false" : "true");
     for (size_t i = 0; i < view->model_count; i++) {
-        const struct el_model_view *model = &view->models[i];
+        const struct el_model_view *model = view->models[i];
         if (model->serving < 0 && (name_size == 0 || model == only))
             put_model(out, model, missing++ == 0);
     }

@@ -42,8 +42,8 @@ static struct el_status *add_name(struct el_names_list *list, const char *name)
 static const struct el_model_view *find_model(const struct el_view *view, const char *name)
 {
     for (size_t i = 0; view != NULL && i < view->model_count; i++)
-        if (strcmp(view->models[i].name, name) == 0)
-            return &view->models[i];
+        if (strcmp(view->models[i]->name, name) == 0)
+            return view->models[i];
     return NULL;
 }
 
@@ -196,11 +196,11 @@ bool el_startup_decided(const struct el_view *view, struct el_status **status)
     *status = NULL;
     for (size_t i = 0; decided && i < view->model_count; i++) {
         const struct el_version_view *version;
-        const enum verdict verdict = judge(&view->models[i], &version);
+        const enum verdict verdict = judge(view->models[i], &version);
         decided = verdict == ANSWERS || verdict == FAILED;
         if (verdict != FAILED)
             continue;
-        put_failure(&text, view->models[i].name, &view->models[i], version);
+        put_failure(&text, view->models[i]->name, view->models[i], version);
         failures++;
     }
     if (decided && failures > 0)

@@ -66,7 +66,7 @@ static void tell_waiting(struct el_version *version, const struct el_source_vers
     if (version->tell_ns == 0)
         version->tell_ns = now_ns + TELL_AFTER_NS;
     if (now_ns < version->tell_ns) {
-        el_swap_alarm(version->model->swap, version->tell_ns);
+        el_model_alarm(version->model, version->tell_ns);
         return;
     }
     version->tell_gap_ns = version->tell_gap_ns == 0 ? TELL_GAP_NS : version->tell_gap_ns * 2;
@@ -115,8 +115,8 @@ static void look_for_change(struct el_version *version, const struct el_source_v
             el_version_retire(version, "it is loaded again");
             return;
         }
-        el_swap_alarm(version->model->swap,
-                      now_ns >= version->retry_ns ? el_after_ns(now_ns, EL_NS_PER_S / 10) : version->retry_ns);
+        el_model_alarm(version->model,
+                       now_ns >= version->retry_ns ? el_after_ns(now_ns, EL_NS_PER_S / 10) : version->retry_ns);
     }
     if (version->fingerprint == seen->fingerprint)
         return;
@@ -132,7 +132,7 @@ static void attend(struct el_model *model, const struct el_source_version *seen,
     if (version == NULL || el_version_is_gone(version)) {
         version = el_version_new(model, seen);
         if (version == NULL) {
-            el_swap_alarm(model->swap, el_after_ns(now_ns, EL_NS_PER_S));
+            el_model_alarm(model, el_after_ns(now_ns, EL_NS_PER_S));
             return;
         }
         el_version_move(version, EL_LIFE_PASS, NULL, NULL, " ");
@@ -195,7 +195,7 @@ static void tell_source(struct el_model *model)
     const char *error = el_source_error(model->source), *warning = el_source_warning(model->source);
     if (strncmp(error, model->source_error, sizeof model->source_error - 1) != 0) {
         snprintf(model->source_error, sizeof model->source_error, "%s", error);
-        model->swap->unpublished = true;
+        el_model_changed(model);
         el_tell(model->swap, error[0] != '\0' ? EL_LOG_WARNING : EL_LOG_INFO, "source", model, NULL, "%s",
                 error[0] != '\0' ? error : "the base path can be read again");
     }
@@ -217,7 +217,7 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
     int64_t *wanted = calloc(count + 1, sizeof *wanted), *aspired = calloc(count + 1, sizeof *aspired);
     if (all == NULL || whole == NULL || wanted == NULL || aspired == NULL) {
         free(aspired);
-        el_swap_alarm(model->swap, el_after_ns(now_ns, EL_NS_PER_S)); /* everything stays as it is until then */
+        el_model_alarm(model, el_after_ns(now_ns, EL_NS_PER_S)); /* everything stays as it is until then */
         goto out;
     }
     for (size_t i = 0; i < count; i++) {

@@ -19,6 +19,7 @@ static void on_worker_event(struct el_worker *worker, const struct el_worker_eve
 {
     struct el_hosted *hosted = argument;
     struct el_swap *swap = hosted->swap;
+    struct el_model *model = hosted->model;
     hosted->worker = worker;
     if (event->type == EL_WORKER_LOADED)
         hosted->loaded = true;
@@ -31,8 +32,12 @@ static void on_worker_event(struct el_worker *worker, const struct el_worker_eve
         hosted->owner = NULL;
         el_list_remove(&hosted->in_swap);
         swap->unpublished = true;
+        if (hosted->model != NULL)
+            el_model_changed(hosted->model);
         el_swap_defer(swap, &hosted->deferred, hosted_free, hosted);
     }
+    if (model != NULL)
+        el_model_touch(model);
     el_swap_touch(swap);
 }
 

@@ -83,7 +83,7 @@ static void next(struct el_latency *latency)
         return;
     }
     struct el_status *status = el_pass_start(
-        options->swap, worker, old ? options->old_index : options->new_index,
+        options->model->swap, worker, old ? options->old_index : options->new_index,
         old ? options->old_signature : options->new_signature, &latency->inputs[old ? 1 : 0],
         el_after_ns(el_now_ns(), options->timeout_ms * EL_NS_PER_MS), on_pass, latency, &latency->call);
     if (status != NULL) {
@@ -108,7 +108,7 @@ struct el_status *el_latency_start(const struct el_latency_options *options, str
         return status;
     }
     *made = latency;
-    el_swap_touch(options->swap);
+    el_model_touch(options->model);
     return NULL;
 }
 
@@ -122,7 +122,7 @@ void el_latency_tick(struct el_latency *latency, uint64_t now_ns)
         return;
     }
     if (now_ns < latency->end_ns) {
-        el_swap_alarm(latency->options.swap, latency->end_ns);
+        el_model_alarm(latency->options.model, latency->end_ns);
         return;
     }
     if (latency->call != NULL)

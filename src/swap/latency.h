@@ -24,7 +24,7 @@ struct el_latency_result {
 };
 
 struct el_latency_options {
-    struct el_swap *swap;
+    struct el_model *model;
     struct el_worker *new_worker;
     struct el_servable *old; /* outlives the measurement; its worker may come and go */
     uint32_t new_index, old_index;

@@ -112,7 +112,7 @@ void el_load_begin(struct el_version *version)
         if (version->state_op == NULL) /* OpenVINO makes constants of variables */
             start_attempt(load, OPENVINO);
     }
-    el_swap_touch(version->model->swap);
+    el_model_touch(version->model);
 }
 
 static void end_attempt(struct el_attempt *attempt)
@@ -139,8 +139,8 @@ void el_load_end(struct el_load *load)
     if (load->serving != NULL)
         el_servable_disown(load->serving, &swap->lingering);
     el_buf_free(&load->warning);
+    el_model_touch(load->version->model);
     free(load);
-    el_swap_touch(swap);
 }
 
 const struct el_hosted *el_load_hosted(const struct el_load *load)
@@ -213,7 +213,7 @@ static void on_probed(struct el_probe *probe, void *argument)
     struct el_attempt *attempt = argument;
     (void)probe;
     attempt->probed = true;
-    el_swap_touch(swap_of(attempt->load));
+    el_model_touch(attempt->load->version->model);
 }
 
 static void start_probe(struct el_load *load, struct el_attempt *attempt)
@@ -221,7 +221,7 @@ static void start_probe(struct el_load *load, struct el_attempt *attempt)
     const struct el_attempt *first = &load->attempts[0];
     bool follow = attempt != first && first->probe != NULL && is_in(first);
     const struct el_probe_options options = {
-        .swap = swap_of(load),
+        .model = load->version->model,
         .worker = attempt->hosted->worker,
         .signatures = el_worker_signatures(attempt->hosted->worker),
         .timeout_ms = update_of(load)->probe_timeout_ms,
@@ -300,7 +300,7 @@ static struct el_status *settle_engine(struct el_load *load)
     }
     EL_TRY(el_servable_learn(version->servable, el_worker_signatures(load->chosen->hosted->worker)));
     version->servable->keeps_state = version->state_op != NULL;
-    version->model->swap->unpublished = true;
+    el_model_changed(version->model);
     find_serving(load);
     if (load->serving == NULL)
         return NULL;

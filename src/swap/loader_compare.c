@@ -27,13 +27,13 @@ static void on_serving_probed(struct el_probe *probe, void *argument)
     (void)probe;
     struct el_load *load = argument;
     load->serving_probed = true;
-    el_swap_touch(swap_of(load));
+    el_model_touch(load->version->model);
 }
 
 static void ask_serving(struct el_load *load)
 {
     const struct el_probe_options options = {
-        .swap = swap_of(load),
+        .model = load->version->model,
         .servable = load->serving,
         .signatures = &load->serving->signatures,
         .timeout_ms = update_of(load)->probe_timeout_ms,
@@ -82,7 +82,7 @@ static void on_measured(const struct el_latency_result *result, void *argument)
     load->measured = *result;
     load->measure_failed = el_status_prefix(el_status_copy(result->failed), "measuring its latency");
     load->measured_done = true;
-    el_swap_touch(swap_of(load));
+    el_model_touch(load->version->model);
 }
 
 /* A signature that the new version answered and the serving one has: serving_default first. */
@@ -114,7 +114,7 @@ static void measure(struct el_load *load)
     if (pass == NULL)
         return;
     const struct el_latency_options options = {
-        .swap = swap_of(load),
+        .model = load->version->model,
         .new_worker = load->chosen->hosted->worker,
         .old = load->serving,
         .new_index = pass->signature,
@@ -195,7 +195,7 @@ bool el_load_renew(struct el_load *load)
                 "once more: its runs change what later ones see (%s), and the probe has run it",
                 load->version->state_op);
         el_attempt_start(load, fresh, load->chosen->engine);
-        load->version->model->swap->unpublished = true;
+        el_model_changed(load->version->model);
     }
     if (!fresh->decided)
         return false;

@@ -18,14 +18,14 @@ static void on_warm(struct el_warmup *warmup, void *argument)
     (void)warmup;
     struct el_load *load = argument;
     load->warmed = true;
-    el_swap_touch(swap_of(load));
+    el_model_touch(load->version->model);
 }
 
 static struct el_status *start(struct el_load *load)
 {
     const struct el_swap_options *settings = &swap_of(load)->options;
     const struct el_warmup_options options = {
-        .swap = swap_of(load),
+        .model = load->version->model,
         .worker = load->chosen->hosted->worker,
         .signatures = el_worker_signatures(load->chosen->hosted->worker),
         .path = load->version->path,
@@ -63,8 +63,8 @@ static void fall_back(struct el_load *load, struct el_attempt *other, struct el_
     load->chosen = other;
     snprintf(version->engine, sizeof version->engine, "%s", other->engine);
     version->load_ms = other->load_ms;
-    version->model->swap->unpublished = true;
-    el_swap_touch(swap_of(load));
+    el_model_changed(version->model);
+    el_model_touch(load->version->model);
 }
 
 static void tell(const struct el_load *load, const struct el_warmup_result *result, const struct el_status *failed)

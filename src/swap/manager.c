@@ -74,6 +74,8 @@ static void admit(struct el_swap *swap, bool those_that_answer)
 {
     const uint32_t most = el_swap_starts(swap) ? swap->options.max_starting_loads : swap->options.max_concurrent_loads;
     struct el_model *model;
+    if (swap->loads >= most)
+        return;
     el_list_each (model, &swap->models, in_swap) {
         if (model->removed || (el_model_serving(model) != NULL) != those_that_answer)
             continue;
@@ -154,21 +156,20 @@ static void free_model(void *argument)
     el_model_free(argument);
 }
 
-static void look(struct el_swap *swap)
+static void look_at(struct el_model *model, uint64_t now_ns)
 {
-    uint64_t now_ns = el_now_ns();
-    struct el_model *model, *next;
-    el_list_each (model, &swap->models, in_swap) {
-        el_model_aspire(model, now_ns);
-        struct el_version *version;
-        el_list_each (version, &model->versions, in_model) {
-            el_load_tick(version, now_ns);
-            el_respawn_tick(version, now_ns);
-        }
-        el_model_route(model, now_ns);
+    el_model_aspire(model, now_ns);
+    struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        el_load_tick(version, now_ns);
+        el_respawn_tick(version, now_ns);
     }
-    admit(swap, false);
-    admit(swap, true);
+    el_model_route(model, now_ns);
+}
+
+static void free_removed(struct el_swap *swap)
+{
+    struct el_model *model, *next;
     el_list_each_safe(model, next, &swap->models, in_swap)
     {
         if (!model->removed || !nothing_left(model) || bury(model))
@@ -177,6 +178,45 @@ static void look(struct el_swap *swap)
         swap->unpublished = true;
         el_swap_defer(swap, &model->deferred, free_model, model);
     }
+}
+
+/* Those that were touched again meanwhile, by themselves or by another, are looked at in the next look. */
+static void end_looks(struct el_swap *swap, struct el_list *looks)
+{
+    struct el_model *model, *next;
+    el_list_each_safe(model, next, looks, in_looks)
+    {
+        el_list_remove(&model->in_looks);
+        model->linked = model->touched;
+        if (model->touched)
+            el_list_add_before(&model->in_looks, &swap->looks);
+    }
+}
+
+/* What all of them led elsewhere becomes visible in one publication. */
+static void look(struct el_swap *swap)
+{
+    const uint64_t now_ns = el_now_ns();
+    struct el_list looks;
+    struct el_model *model;
+    bool some_removed = false;
+    el_list_move_all(&swap->looks, &looks);
+    el_list_each (model, &looks, in_looks) {
+        model->touched = false;
+        look_at(model, now_ns);
+        some_removed = some_removed || model->removed;
+    }
+    if (swap->routed && el_view_publish(swap)) {
+        el_list_each (model, &looks, in_looks) {
+            el_model_tell_routes(model);
+        }
+    }
+    swap->routed = false;
+    admit(swap, false);
+    admit(swap, true);
+    if (some_removed)
+        free_removed(swap);
+    end_looks(swap, &looks);
 }
 
 static void tell_settled(struct el_swap *swap)

@@ -27,8 +27,12 @@ void el_model_remove(struct el_model *model);
 void el_model_free(struct el_model *model);
 struct el_model *el_model_find(struct el_swap *swap, const char *name);
 
-/* Leads requests to what is ready and wanted, and away from what is not wanted any more. */
+/*
+ * Leads requests to what is ready and wanted, and away from what is not wanted any more: with the next publication, which has to
+ * come at once where it sets swap->routed. el_model_tell_routes() after that, so that whoever hears of it finds it so.
+ */
 void el_model_route(struct el_model *model, uint64_t now_ns);
+void el_model_tell_routes(struct el_model *model);
 
 /* Gives a SERVING version up for an older one, or for whatever the policy finds next. */
 void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why);

@@ -160,7 +160,7 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
     if (budget < 0 || model->hold)
         return true; /* hold: its old version has left to make room for it */
     if (version->short_of_memory && now_ns < version->memory_ns) {
-        el_swap_alarm(swap, version->memory_ns);
+        el_model_alarm(version->model, version->memory_ns);
         return false;
     }
     struct el_memory_room room;
@@ -187,7 +187,7 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
     }
     wait_for_memory(version, need, left);
     version->memory_ns = el_after_ns(now_ns, LOOK_NS);
-    el_swap_alarm(swap, version->memory_ns);
+    el_model_alarm(version->model, version->memory_ns);
     return false;
 }
 

@@ -38,15 +38,16 @@ struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *set
     *settings = (struct el_model_config){ 0 };
     model->lobby = lobby;
     model->told_serving = -1;
+    model->alarm_ns = EL_NEVER_NS;
     el_list_init(&model->versions);
+    el_model_changed(model);
     *made = model;
     return NULL;
 }
 
 static void on_source_change(void *argument)
 {
-    struct el_model *model = argument;
-    el_swap_touch(model->swap);
+    el_model_touch(argument);
 }
 
 static void on_source_closed(void *argument)
@@ -103,8 +104,8 @@ void el_model_remove(struct el_model *model)
     model->removed = true;
     model->aspired_count = 0;
     el_model_close_source(model);
-    model->swap->unpublished = true;
-    el_swap_touch(model->swap);
+    el_view_forget_order(model->swap);
+    el_model_touch(model);
 }
 
 void el_model_free(struct el_model *model)
@@ -119,6 +120,13 @@ void el_model_free(struct el_model *model)
         if (hosted->model == model)
             hosted->model = NULL;
     }
+    if (model->linked)
+        el_list_remove(&model->in_looks);
+    if (model->changed)
+        el_list_remove(&model->in_changes);
+    if (model->swap->unsettled == model)
+        model->swap->unsettled = NULL;
+    el_view_forget_model(model);
     el_settings_free(&model->settings);
     free(model->aspired);
     el_lobby_close(model->lobby);
@@ -197,8 +205,7 @@ static void route_away(struct el_version *version, uint64_t now_ns)
         el_version_retire(version, "it is not wanted any more and has no worker");
 }
 
-/* After the publication, so that whoever hears of it finds it so. */
-static void tell_routes(struct el_model *model)
+void el_model_tell_routes(struct el_model *model)
 {
     const struct el_version *serving = el_model_serving(model);
     int64_t now = serving != NULL ? serving->number : -1, before = model->told_serving;
@@ -235,9 +242,9 @@ static bool is_under_way(const struct el_model *model)
 static void set_hold(struct el_model *model)
 {
     bool hold = model->has_served && el_model_serving(model) == NULL &&
-                (is_under_way(model) || (model->hold && model->swap->touched));
+                (is_under_way(model) || (model->hold && model->touched));
     if (hold != model->hold)
-        model->swap->unpublished = true;
+        el_model_changed(model);
     model->hold = hold;
 }
 
@@ -261,7 +268,7 @@ static void expire_warm(struct el_model *model, uint64_t now_ns)
         if (now_ns >= version->warm_until_ns)
             el_version_retire(version, "another version serves, and it was kept warm long enough");
         else
-            el_swap_alarm(model->swap, version->warm_until_ns);
+            el_model_alarm(model, version->warm_until_ns);
     }
 }
 
@@ -296,8 +303,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         }
     }
     set_hold(model);
-    if (routed && el_view_publish(model->swap))
-        tell_routes(model);
+    model->swap->routed = model->swap->routed || routed;
     expire_warm(model, now_ns);
 }
 

@@ -171,12 +171,12 @@ static struct el_status *start_pass(struct el_probe *probe)
     struct el_probe_inputs inputs;
     EL_TRY(el_probe_inputs_make(signature, &pass->variant, &inputs));
     uint64_t deadline_ns = el_after_ns(el_now_ns(), probe->options.timeout_ms * EL_NS_PER_MS);
-    struct el_status *status = el_pass_start(probe->options.swap, worker, pass->signature, signature, &inputs,
+    struct el_status *status = el_pass_start(probe->options.model->swap, worker, pass->signature, signature, &inputs,
                                              deadline_ns, on_pass, probe, &probe->call);
     el_probe_inputs_free(&inputs);
     if (status == NULL) {
         probe->late_ns = el_after_ns(deadline_ns, GRACE_NS);
-        el_swap_alarm(probe->options.swap, probe->late_ns);
+        el_model_alarm(probe->options.model, probe->late_ns);
     }
     return status;
 }
@@ -213,7 +213,7 @@ struct el_status *el_probe_start(const struct el_probe_options *options, struct 
     }
     /* The first pass starts from el_probe_tick(), so that done never comes from inside this function. */
     *made = probe;
-    el_swap_touch(options->swap);
+    el_model_touch(options->model);
     return NULL;
 }
 
@@ -232,7 +232,7 @@ void el_probe_tick(struct el_probe *probe, uint64_t now_ns)
         return;
     }
     if (now_ns < probe->late_ns) {
-        el_swap_alarm(probe->options.swap, probe->late_ns);
+        el_model_alarm(probe->options.model, probe->late_ns);
         return;
     }
     if (probe->call == NULL)

@@ -34,7 +34,7 @@ struct el_probe;
 typedef void el_probe_done(struct el_probe *probe, void *argument);
 
 struct el_probe_options {
-    struct el_swap *swap;
+    struct el_model *model;
     struct el_worker *worker; /* outlives the probe; NULL: the servable's, which may come and go */
     struct el_servable *servable;
     const struct el_signatures *signatures; /* of the worker; outlive the probe */

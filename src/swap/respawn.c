@@ -57,10 +57,9 @@ void el_respawn_end(struct el_respawn *respawn)
 /* Waits for the next try. */
 static void schedule(struct el_respawn *respawn)
 {
-    struct el_swap *swap = respawn->version->model->swap;
     respawn->due_ns = el_after_ns(el_now_ns(), el_respawn_delay_ns(respawn->tried));
-    el_swap_alarm(swap, respawn->due_ns);
-    el_swap_touch(swap);
+    el_model_alarm(respawn->version->model, respawn->due_ns);
+    el_model_touch(respawn->version->model);
 }
 
 static struct el_respawn *respawn_of(struct el_version *version)
@@ -112,7 +111,8 @@ static void on_death(struct el_version *version, const struct el_status *why)
     struct el_swap *swap = version->model->swap;
     atomic_store_explicit(&version->servable->worker, NULL, memory_order_release);
     version->hosted = NULL;
-    swap->unpublished = true;
+    el_model_changed(version->model);
+    el_model_touch(version->model);
     atomic_fetch_add_explicit(&version->servable->stats.worker_deaths, 1, memory_order_relaxed);
     el_tell(swap, EL_LOG_ERROR, "worker_died", version->model, version, "%s", el_status_text(why));
     if (version->state != EL_LIFE_SERVING) {
@@ -124,7 +124,7 @@ static void on_death(struct el_version *version, const struct el_status *why)
     }
     struct el_respawn *respawn = respawn_of(version);
     if (respawn == NULL) {
-        el_swap_alarm(swap, el_after_ns(el_now_ns(), FIRST_DELAY_NS)); /* no memory: the tick tries again */
+        el_model_alarm(version->model, el_after_ns(el_now_ns(), FIRST_DELAY_NS)); /* no memory: the tick tries again */
         return;
     }
     uint64_t lived_ns = el_now_ns() - respawn->hosted_ns;
@@ -202,7 +202,7 @@ static void on_probed(struct el_probe *probe, void *argument)
     respawn->probed = true;
     if (respawn->failed == NULL)
         respawn->failed = judge(respawn, probe);
-    el_swap_touch(respawn->version->model->swap);
+    el_model_touch(respawn->version->model);
 }
 
 static void start(struct el_respawn *respawn)
@@ -228,7 +228,7 @@ static void start_probe(struct el_respawn *respawn)
         return;
     }
     const struct el_probe_options options = {
-        .swap = version->model->swap,
+        .model = version->model,
         .worker = respawn->hosted->worker,
         .signatures = &version->servable->signatures,
         .timeout_ms = version->model->settings.update.probe_timeout_ms,
@@ -286,7 +286,7 @@ void el_respawn_tick(struct el_version *version, uint64_t now_ns)
     }
     if (respawn->hosted == NULL && respawn->failed == NULL) {
         if (now_ns < respawn->due_ns) {
-            el_swap_alarm(version->model->swap, respawn->due_ns);
+            el_model_alarm(version->model, respawn->due_ns);
             return;
         }
         start(respawn);
@@ -304,7 +304,7 @@ void el_respawn_tick(struct el_version *version, uint64_t now_ns)
         el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it was there for the probe"));
         respawn->proved = true;
         start(respawn);
-        el_swap_touch(version->model->swap);
+        el_model_touch(version->model);
     } else if (respawn->failed == NULL)
         take_over(respawn);
     else

@@ -9,11 +9,12 @@
  * Everything here belongs to the swap thread, except what says otherwise.
  *
  * How work is done. Whatever happens (a scan, a worker's event, a probe's end, a
- * timer) changes its own version and calls el_swap_touch(). Once per turn of
- * the loop, before it sleeps, el_manager_run() looks at every model as it is
+ * timer) changes its own version and calls el_model_touch(). Once per turn of
+ * the loop, before it sleeps, el_manager_run() looks at every model that was touched as it is
  * now and does what follows: new lives, admissions, switches, retirements. Then the
  * view is published if anything changed, one grace period is waited for, and
- * what readers could still have seen is freed.
+ * what readers could still have seen is freed. Of a thousand models only those that something
+ * happened to are looked at and shown anew (view.c): a load costs the same beside 999 others.
  */
 
 #include "source/source.h"
@@ -35,7 +36,7 @@ struct el_hosted {
     struct el_list in_swap;
     struct el_swap *swap;
     struct el_worker *worker;
-    const struct el_model *model; /* whose version it hosts; NULL when the model is gone */
+    struct el_model *model; /* whose version it hosts; NULL when the model is gone */
     char engine[32];
     void (*on_event)(struct el_hosted *hosted, const struct el_worker_event *event, void *owner);
     void *owner; /* NULL: nobody cares any more, it only has to go */
@@ -96,8 +97,14 @@ struct el_version {
 };
 
 struct el_model {
-    struct el_list in_swap; /* in config order */
+    struct el_list in_swap;    /* in config order */
+    struct el_list in_looks;   /* while linked */
+    struct el_list in_changes; /* while changed */
     struct el_swap *swap;
+    bool touched, linked;   /* to be looked at; in the list of those that are */
+    bool changed;           /* what a view shows of it is out of date */
+    struct el_shown *shown; /* what the current view shows of it (view.c); NULL: it is in none yet */
+    uint64_t alarm_ns;      /* it is touched then */
     struct el_model_config settings;
     struct el_source *source; /* NULL: closing */
     struct el_lobby *lobby;
@@ -124,6 +131,10 @@ struct el_swap {
     void *on_event_argument;
 
     struct el_list models;
+    struct el_list looks;             /* models that are touched */
+    struct el_list changes;           /* models that are to be shown anew */
+    struct el_model **by_name;        /* those of the config, sorted: NULL after each change of the set */
+    const struct el_model *unsettled; /* one that was not settled when that was last asked */
     struct el_list hosted;
     struct el_list lingering; /* servables without an owner, with requests left */
     uint32_t loads;           /* admitted and not ended */
@@ -133,6 +144,7 @@ struct el_swap {
     uint64_t generation;
     struct el_deferred *deferred; /* runs after the next grace period */
     bool touched, unpublished;
+    bool routed; /* requests are led elsewhere by this look */
     _Atomic uint64_t refused;
     char rcu_mark; /* for el_rcu_read_unlock() and el_rcu_wait() */
 
@@ -154,11 +166,18 @@ struct el_swap {
     void *stopped_argument;
 };
 
-/* Something changed: el_manager_run() comes before the loop sleeps. */
+/* Something changed that is no model's own: el_manager_run() comes before the loop sleeps. */
 void el_swap_touch(struct el_swap *swap);
 
 /* Comes back to el_manager_run() at this moment at the latest. */
 void el_swap_alarm(struct el_swap *swap, uint64_t at_ns);
+
+/* Something happened to this model: el_manager_run() looks at it before the loop sleeps, and at this moment at the latest. */
+void el_model_touch(struct el_model *model);
+void el_model_alarm(struct el_model *model, uint64_t at_ns);
+
+/* What views show of it is to be made anew, with the next publication. It does not touch it. */
+void el_model_changed(struct el_model *model);
 
 /* Runs deferred->run once no reader can see what was published before the next publication. */
 void el_swap_defer(struct el_swap *swap, struct el_deferred *deferred, void (*run)(void *argument), void *argument);

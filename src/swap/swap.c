@@ -23,11 +23,48 @@ void el_swap_touch(struct el_swap *swap)
     swap->touched = true;
 }
 
+void el_model_touch(struct el_model *model)
+{
+    struct el_swap *swap = model->swap;
+    model->touched = swap->touched = true;
+    if (model->linked)
+        return;
+    model->linked = true;
+    el_list_add_before(&model->in_looks, &swap->looks);
+}
+
+void el_model_alarm(struct el_model *model, uint64_t at_ns)
+{
+    if (at_ns < model->alarm_ns)
+        model->alarm_ns = at_ns;
+    el_swap_alarm(model->swap, at_ns);
+}
+
+void el_model_changed(struct el_model *model)
+{
+    struct el_swap *swap = model->swap;
+    swap->unpublished = true;
+    if (model->changed)
+        return;
+    model->changed = true;
+    el_list_add_before(&model->in_changes, &swap->changes);
+}
+
 static void on_alarm(uv_timer_t *timer)
 {
     struct el_swap *swap = timer->data;
+    const uint64_t now_ns = el_now_ns();
     swap->alarm_ns = EL_NEVER_NS;
-    el_swap_touch(swap); /* whoever waits for a later moment asks again */
+    el_swap_touch(swap);
+    struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        if (model->alarm_ns > now_ns) {
+            el_swap_alarm(swap, model->alarm_ns);
+            continue;
+        }
+        model->alarm_ns = EL_NEVER_NS; /* whoever waits for a later moment asks again */
+        el_model_touch(model);
+    }
 }
 
 void el_swap_alarm(struct el_swap *swap, uint64_t at_ns)
@@ -201,6 +238,8 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
             el_list_remove(&model->in_swap);
             el_list_add_before(&model->in_swap, &swap->models);
             apply_settings(model, &copies[i]);
+            el_model_changed(model);
+            el_model_touch(model);
             break;
         }
         el_list_each_safe(model, next, &fresh, in_swap)
@@ -209,6 +248,7 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
                 continue;
             el_list_remove(&model->in_swap);
             el_list_add_before(&model->in_swap, &swap->models);
+            break;
         }
     }
     el_list_each_safe(model, next, &before, in_swap)
@@ -218,7 +258,7 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
         if (!model->removed)
             el_model_remove(model);
     }
-    swap->unpublished = true;
+    el_view_forget_order(swap);
     el_swap_touch(swap);
 out:
     for (size_t i = 0; i < config->model_count; i++)
@@ -281,6 +321,7 @@ void el_swap_free(struct el_swap *swap)
     if (swap == NULL)
         return;
     el_view_drop(swap);
+    el_view_forget_order(swap);
     el_servable_sweep(&swap->lingering);
     el_events_free(&swap->events);
     pthread_mutex_destroy(&swap->loops_lock);
@@ -323,6 +364,8 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     fill_defaults(&swap->options);
     swap->alarm_ns = EL_NEVER_NS;
     el_list_init(&swap->models);
+    el_list_init(&swap->looks);
+    el_list_init(&swap->changes);
     el_list_init(&swap->hosted);
     el_list_init(&swap->lingering);
     el_list_init(&swap->loops);
@@ -363,12 +406,18 @@ void el_swap_start(struct el_swap *swap)
     el_swap_alarm(swap, el_now_ns());
 }
 
-bool el_swap_settled(const struct el_swap *swap)
+bool el_swap_settled(struct el_swap *swap)
 {
-    const struct el_model *model;
+    /* The one of the last time first: while a thousand models load this is asked after each step of each. */
+    const struct el_model *model = swap->unsettled;
+    if (model != NULL && !model->removed && !el_model_settled(model))
+        return false;
+    swap->unsettled = NULL;
     el_list_each (model, &swap->models, in_swap) {
-        if (!model->removed && !el_model_settled(model))
-            return false;
+        if (model->removed || el_model_settled(model))
+            continue;
+        swap->unsettled = model;
+        return false;
     }
     return swap->started;
 }

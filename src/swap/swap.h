@@ -65,7 +65,7 @@ void el_swap_set_batching(struct el_swap *swap, const struct el_batching_params 
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config) EL_MUST_USE;
 
 /* True once each configured model either answers or has no candidate left to try. settled comes once, when that is first so. */
-bool el_swap_settled(const struct el_swap *swap);
+bool el_swap_settled(struct el_swap *swap);
 void el_swap_on_settled(struct el_swap *swap, void (*settled)(void *argument), void *argument);
 
 /*
@@ -134,9 +134,9 @@ struct el_model_view {
 };
 
 struct el_view {
-    const struct el_model_view *models; /* in config order */
+    const struct el_model_view *const *models; /* in config order */
     size_t model_count;
-    const struct el_model_view *removed; /* not in the config any more; only for el_view_status() */
+    const struct el_model_view *const *removed; /* not in the config any more; only for el_view_status() */
     size_t removed_count;
     uint64_t generation; /* grows by one at each publication */
 };

@@ -60,7 +60,7 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     if (ended != NULL)
         el_version_free(ended);
     insert(model, version);
-    model->swap->unpublished = true;
+    el_model_changed(model);
     el_tell(model->swap, EL_LOG_INFO, "version_seen", model, version, "%s", version->path);
     return version;
 }
@@ -79,8 +79,8 @@ void el_version_free(struct el_version *version)
     free(version->engine_reason);
     free(version->said);
     free(version->state_op);
+    el_model_changed(version->model);
     free(version);
-    swap->unpublished = true;
 }
 
 bool el_version_is_over(const struct el_version *version)
@@ -99,7 +99,7 @@ void el_version_set_reason(struct el_version *version, const char *text)
         return;
     free(version->reason);
     version->reason = text[0] != '\0' ? strdup(text) : NULL;
-    version->model->swap->unpublished = true;
+    el_model_changed(version->model);
 }
 
 bool el_version_move(struct el_version *version, enum el_life_event event, struct el_status *why, const char *tell,
@@ -120,8 +120,8 @@ bool el_version_move(struct el_version *version, enum el_life_event event, struc
         el_version_set_reason(version, el_status_text(why));
     }
     el_status_free(why);
-    swap->unpublished = true;
-    el_swap_touch(swap);
+    el_model_changed(version->model);
+    el_model_touch(version->model);
     if (tell != NULL) {
         char text[3072];
         va_list args;
@@ -141,8 +141,8 @@ void el_version_host(struct el_version *version, struct el_hosted *hosted)
     hosted->owner = version;
     /* Release: a loop that loads the pointer sees the worker ready, and what the servable learned of it. */
     atomic_store_explicit(&version->servable->worker, hosted->worker, memory_order_release);
-    version->model->swap->unpublished = true;
-    el_swap_touch(version->model->swap);
+    el_model_changed(version->model);
+    el_model_touch(version->model);
 }
 
 static void on_drained(struct el_hosted *hosted, const struct el_worker_event *event, void *owner)
@@ -153,7 +153,8 @@ static void on_drained(struct el_hosted *hosted, const struct el_worker_event *e
         return;
     version->hosted = NULL;
     atomic_store_explicit(&version->servable->worker, NULL, memory_order_relaxed); /* no reader comes here any more */
-    version->model->swap->unpublished = true;
+    el_model_changed(version->model);
+    el_model_touch(version->model);
     if (version->state == EL_LIFE_DRAINING)
         el_version_move(version, EL_LIFE_IDLE, NULL, "ended", "its worker is gone");
 }
@@ -163,6 +164,7 @@ static void stop_worker(void *argument)
 {
     struct el_version *version = argument;
     version->deferring = false;
+    el_model_touch(version->model);
     if (version->hosted != NULL) {
         if (!version->hosted->dead)
             el_worker_stop(version->hosted->worker, version->model->swap->options.drain_grace_ms);
@@ -183,7 +185,7 @@ void el_version_drain(struct el_version *version)
     if (version->deferring)
         return;
     version->deferring = true;
-    swap->unpublished = true;
+    el_model_changed(version->model);
     el_swap_defer(swap, &version->deferred, stop_worker, version);
 }
 
@@ -232,7 +234,7 @@ void el_version_load_failed(struct el_version *version, struct el_status *why)
     el_status_free(why);
     el_version_quarantine(version, told);
     version->retry_ns = el_after_ns(now_ns, delay_ns);
-    el_swap_alarm(swap, version->retry_ns);
+    el_model_alarm(version->model, version->retry_ns);
 }
 
 void el_version_retire(struct el_version *version, const char *why)

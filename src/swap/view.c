@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A view is one block of memory. The same code walks the models twice: the first
- * time with no memory, to learn how much there must be, the second time to fill
- * it. So a view is allocated at once or not at all, and freed at once.
+ * What a view shows of one model is one block of memory, which goes from view to view until the
+ * model changes; a view itself is little more than the list of the blocks. So a step of one model's load
+ * costs the same beside a thousand others: that model is laid out anew, the others are pointed at.
+ *
+ * The same code walks the model twice: the first time with no memory, to learn how much there must be, the second time to
+ * fill it. So a block is allocated at once or not at all, and freed at once: a grace period after the publication that
+ * no longer has it.
  */
 #include "swap/view.h"
 
@@ -19,6 +23,12 @@
 struct published {
     struct el_view view;
     const struct el_model_view **by_name; /* sorted */
+    struct el_deferred deferred;
+};
+
+/* One model as the current view shows it. */
+struct el_shown {
+    struct el_model_view view;
     struct el_swap *swap;
     struct el_servable **servables; /* owned with others */
     size_t servable_count;
@@ -125,28 +135,31 @@ static void lay_logging(struct layout *layout, const struct el_model *model, str
                                                   .total_bytes = settings->update.request_log_total_bytes };
 }
 
-static void lay_model(struct layout *layout, const struct el_model *model, struct el_model_view *view,
-                      struct el_servable ***servable)
+static struct el_shown *lay_model(struct layout *layout, const struct el_model *model)
 {
+    struct el_shown *made = place(layout, sizeof *made);
+    struct el_model_view *view = made != NULL ? &made->view : NULL;
     size_t count = 0;
     struct el_version *version;
     el_list_each (version, &model->versions, in_model) {
         count++;
     }
     struct el_version_view *versions = place(layout, count * sizeof *versions);
+    struct el_servable **servables = place(layout, count * sizeof *servables);
     size_t at = 0;
     el_list_each (version, &model->versions, in_model) {
         lay_version(layout, version, view != NULL ? &versions[at] : NULL);
+        if (servables != NULL)
+            servables[at] = version->servable;
         at++;
-        if (*servable != NULL)
-            *(*servable)++ = version->servable;
     }
     const char *name = place_text(layout, model->settings.name);
     const char *base_path = place_text(layout, model->settings.base_path);
     const char *source_error = place_text(layout, model->source_error);
-    if (view != NULL) {
+    if (made != NULL) {
         const struct el_version *serving = el_model_serving(model);
-        *view = (struct el_model_view){
+        *made = (struct el_shown){ .swap = model->swap, .servables = servables, .servable_count = count };
+        made->view = (struct el_model_view){
             .name = name,
             .base_path = base_path,
             .versions = versions,
@@ -160,71 +173,112 @@ static void lay_model(struct layout *layout, const struct el_model *model, struc
     }
     lay_labels(layout, model, view);
     lay_logging(layout, model, view);
-}
-
-/* Of the models that are removed, or of those that are not; list is NULL while measuring. Returns how many there are. */
-static size_t lay_models(struct layout *layout, const struct el_swap *swap, bool removed, struct el_model_view *list,
-                         struct el_servable ***servable)
-{
-    size_t at = 0;
-    struct el_model *model;
-    el_list_each (model, &swap->models, in_swap) {
-        if (model->removed != removed)
-            continue;
-        lay_model(layout, model, list != NULL ? &list[at] : NULL, servable);
-        at++;
-    }
-    return at;
-}
-
-static struct published *lay(struct layout *layout, struct el_swap *swap)
-{
-    size_t models = 0, removed = 0, servables = 0;
-    struct el_model *model;
-    struct el_version *version;
-    el_list_each (model, &swap->models, in_swap) {
-        *(model->removed ? &removed : &models) += 1;
-        el_list_each (version, &model->versions, in_model) {
-            servables++;
-        }
-    }
-    struct published *made = place(layout, sizeof *made);
-    struct el_model_view *list = place(layout, models * sizeof *list);
-    struct el_model_view *gone = place(layout, removed * sizeof *gone);
-    const struct el_model_view **by_name = place(layout, models * sizeof *by_name);
-    struct el_servable **owned = place(layout, servables * sizeof *owned);
-    struct el_servable **servable = owned;
-    lay_models(layout, swap, false, list, &servable);
-    lay_models(layout, swap, true, gone, &servable);
-    for (size_t i = 0; by_name != NULL && i < models; i++)
-        by_name[i] = &list[i];
-    if (made != NULL)
-        *made = (struct published){
-            .view = { .models = list,
-                      .model_count = models,
-                      .removed = gone,
-                      .removed_count = removed,
-                      .generation = swap->generation + 1 },
-            .by_name = by_name,
-            .swap = swap,
-            .servables = owned,
-            .servable_count = servables,
-        };
     return made;
 }
 
-static int compare_names(const void *a, const void *b)
+static void shown_free(void *argument)
 {
-    const struct el_model_view *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
-static void published_free(void *argument)
-{
-    struct published *old = argument;
+    struct el_shown *old = argument;
     for (size_t i = 0; i < old->servable_count; i++)
         el_servable_disown(old->servables[i], &old->swap->lingering);
     free(old);
+}
+
+/* NULL: no memory. */
+static struct el_shown *show(const struct el_model *model)
+{
+    struct layout layout = { 0 };
+    lay_model(&layout, model);
+    layout = (struct layout){ .base = malloc(layout.used) };
+    if (layout.base == NULL)
+        return NULL;
+    struct el_shown *made = lay_model(&layout, model);
+    for (size_t i = 0; i < made->servable_count; i++)
+        el_servable_own(made->servables[i]);
+    return made;
+}
+
+/* ---- all of them ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct el_model *const *x = a, *const *y = b;
+    return strcmp((*x)->settings.name, (*y)->settings.name);
+}
+
+void el_view_forget_order(struct el_swap *swap)
+{
+    free(swap->by_name);
+    swap->by_name = NULL;
+    swap->unpublished = true;
+}
+
+void el_view_forget_model(struct el_model *model)
+{
+    if (model->shown != NULL)
+        shown_free(model->shown);
+    model->shown = NULL;
+}
+
+static bool order(struct el_swap *swap, size_t models)
+{
+    if (swap->by_name != NULL)
+        return true;
+    swap->by_name = calloc(models + 1, sizeof *swap->by_name);
+    if (swap->by_name == NULL)
+        return false;
+    size_t at = 0;
+    struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        if (!model->removed)
+            swap->by_name[at++] = model;
+    }
+    if (models > 1)
+        qsort(swap->by_name, models, sizeof *swap->by_name, compare_names);
+    return true;
+}
+
+static struct published *lay(struct layout *layout, const struct el_swap *swap, size_t models, size_t removed)
+{
+    struct published *made = place(layout, sizeof *made);
+    const struct el_model_view **list = place(layout, models * sizeof *list);
+    const struct el_model_view **gone = place(layout, removed * sizeof *gone);
+    const struct el_model_view **by_name = place(layout, models * sizeof *by_name);
+    if (made == NULL)
+        return NULL;
+    *made = (struct published){
+        .view = { .models = list,
+                  .model_count = models,
+                  .removed = gone,
+                  .removed_count = removed,
+                  .generation = swap->generation + 1 },
+        .by_name = by_name,
+    };
+    const struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        *(model->removed ? gone++ : list++) = &model->shown->view;
+    }
+    for (size_t i = 0; i < models; i++)
+        by_name[i] = &swap->by_name[i]->shown->view;
+    return made;
+}
+
+/* Lays out what has changed. Those that are not in the list of models, or not yet, wait. */
+static bool renew(struct el_swap *swap)
+{
+    struct el_model *model, *next;
+    el_list_each_safe(model, next, &swap->changes, in_changes)
+    {
+        struct el_shown *made = show(model);
+        if (made == NULL)
+            return false;
+        if (model->shown != NULL)
+            el_swap_defer(swap, &model->shown->deferred, shown_free, model->shown);
+        model->shown = made;
+        el_list_remove(&model->in_changes);
+        model->changed = false;
+    }
+    return true;
 }
 
 static struct published *behind(struct el_view *view)
@@ -232,37 +286,43 @@ static struct published *behind(struct el_view *view)
     return view != NULL ? EL_CONTAINER(view, struct published, view) : NULL;
 }
 
+/* Nothing that is deferred runs before a publication has come about: see el_manager_run(). */
+static struct published *make(struct el_swap *swap)
+{
+    size_t models = 0, removed = 0;
+    const struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        *(model->removed ? &removed : &models) += 1;
+    }
+    if (!order(swap, models) || !renew(swap))
+        return NULL;
+    struct layout layout = { 0 };
+    lay(&layout, swap, models, removed);
+    layout = (struct layout){ .base = malloc(layout.used) };
+    return layout.base != NULL ? lay(&layout, swap, models, removed) : NULL;
+}
+
 bool el_view_publish(struct el_swap *swap)
 {
-    struct layout layout = { 0 };
-    lay(&layout, swap);
-    size_t size = layout.used;
-    layout = (struct layout){ .base = malloc(size) };
-    if (layout.base == NULL) {
+    struct published *made = make(swap);
+    if (made == NULL) {
         swap->unpublished = true;
         return false;
     }
-    struct published *made = lay(&layout, swap);
-    if (made->view.model_count > 1)
-        qsort(made->by_name, made->view.model_count, sizeof *made->by_name, compare_names);
-    for (size_t i = 0; i < made->servable_count; i++)
-        el_servable_own(made->servables[i]);
     swap->generation++;
     swap->unpublished = false;
 
     /* Release: a reader that loads the new pointer sees the view's content, and each servable's signatures. */
     struct published *old = behind(atomic_exchange_explicit(&swap->view, &made->view, memory_order_acq_rel));
     if (old != NULL)
-        el_swap_defer(swap, &old->deferred, published_free, old);
+        el_swap_defer(swap, &old->deferred, free, old);
     el_loops_wake(swap);
     return true;
 }
 
 void el_view_drop(struct el_swap *swap)
 {
-    struct published *old = behind(atomic_exchange_explicit(&swap->view, NULL, memory_order_acq_rel));
-    if (old != NULL)
-        published_free(old);
+    free(behind(atomic_exchange_explicit(&swap->view, NULL, memory_order_acq_rel)));
 }
 
 const struct el_view *el_view_get(struct el_swap *swap)
@@ -335,7 +395,7 @@ const struct el_version_view *el_view_status(const struct el_view *view, const c
     const struct el_version_view *best = higher(el_view_model(view, name, name_size), version, NULL);
     /* From the last one: it was removed last. */
     for (size_t i = view->removed_count; i > 0; i--) {
-        const struct el_model_view *model = &view->removed[i - 1];
+        const struct el_model_view *model = view->removed[i - 1];
         if (strlen(model->name) == name_size && memcmp(model->name, name, name_size) == 0)
             best = higher(model, version, best);
     }

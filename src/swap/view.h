@@ -11,11 +11,17 @@
 #include "swap/state.h"
 
 /*
- * Makes a view of all models and publishes it, and has waiting requests look at it; the older one is freed after a grace
- * period. False when memory was short: the
+ * Makes a view of all models, laying out anew those that have changed, and publishes it, and has waiting requests look at it; the
+ * older one is freed after a grace period. False when memory was short: the
  * older view stays and swap->unpublished is set, so that the manager tries again and frees nothing meanwhile.
  */
 bool el_view_publish(struct el_swap *swap);
+
+/* The set of models, or which of them are removed, has changed. Publishes nothing. */
+void el_view_forget_order(struct el_swap *swap);
+
+/* The model is freed: no reader sees it any more. */
+void el_view_forget_model(struct el_model *model);
 
 /* Ends the current view at the swapper's own end: no reader is left. */
 void el_view_drop(struct el_swap *swap);

@@ -105,7 +105,7 @@ static void start_reading(struct el_warmup *warmup)
     warmup->next_record = warmup->next_offset = 0;
     warmup->work.data = warmup;
     warmup->reading = true;
-    if (uv_queue_work(warmup->options.swap->options.uv_loop, &warmup->work, read_piece, piece_read) != 0) {
+    if (uv_queue_work(warmup->options.model->swap->options.uv_loop, &warmup->work, read_piece, piece_read) != 0) {
         warmup->reading = false;
         warmup->piece.failed = el_status_new(EL_INTERNAL, "%s: no thread to read it on", warmup->file);
     }
@@ -201,7 +201,7 @@ static struct el_status *fill(struct el_warmup *warmup, const struct el_predicti
 static struct el_status *send_off(struct el_warmup *warmup, const struct el_prediction_run *run, struct flight *flight)
 {
     const uint64_t deadline_ns = el_after_ns(el_now_ns(), warmup->options.timeout_ms * EL_NS_PER_MS);
-    EL_TRY(el_call_begin(warmup->options.worker, warmup->options.swap->completions, run->index, &flight->call));
+    EL_TRY(el_call_begin(warmup->options.worker, warmup->options.model->swap->completions, run->index, &flight->call));
     struct el_status *status = fill(warmup, run, flight->call);
     if (status == NULL)
         status = el_call_submit(flight->call, flight->outputs, flight->output_count, deadline_ns, on_run, flight);
@@ -213,7 +213,7 @@ static struct el_status *send_off(struct el_warmup *warmup, const struct el_pred
     flight->late_ns = el_after_ns(deadline_ns, GRACE_NS);
     el_list_add_before(&flight->in_warmup, &warmup->flights);
     warmup->flying++;
-    el_swap_alarm(warmup->options.swap, flight->late_ns);
+    el_model_alarm(warmup->options.model, flight->late_ns);
     return NULL;
 }
 
@@ -349,7 +349,7 @@ struct el_status *el_warmup_start(const struct el_warmup_options *options, struc
     warmup->started_ns = el_now_ns();
     el_list_init(&warmup->flights);
     *made = warmup;
-    el_swap_touch(options->swap);
+    el_model_touch(options->model);
     return NULL;
 }
 
@@ -366,7 +366,7 @@ void el_warmup_tick(struct el_warmup *warmup, uint64_t now_ns)
     el_list_each (flight, &warmup->flights, in_warmup) {
         if (now_ns >= flight->late_ns)
             break;
-        el_swap_alarm(warmup->options.swap, flight->late_ns);
+        el_model_alarm(warmup->options.model, flight->late_ns);
     }
     if (&flight->in_warmup == &warmup->flights)
         return;

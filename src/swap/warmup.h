@@ -21,7 +21,7 @@
 struct el_warmup;
 
 struct el_warmup_options {
-    struct el_swap *swap;
+    struct el_model *model;
     struct el_worker *worker;               /* outlives the warm-up */
     const struct el_signatures *signatures; /* of the worker; outlive the warm-up */
     const char *path;                       /* of the version's directory */

@@ -67,7 +67,9 @@ struct el_status *el_worker_start_inside(struct el_worker *worker)
     }
     setup->control = worker->peer_control;
     setup->memory = worker->memory;
-    worker->threads_before = el_priority_threads(0, &worker->threads_before_count);
+    /* A process with many models has many threads: they are only listed where el_worker_promote() will ask for them. */
+    if (worker->options.idle_priority)
+        worker->threads_before = el_priority_threads(0, &worker->threads_before_count);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

@@ -18,15 +18,14 @@ static const struct el_version_view versions[] = {
     { .version = 1, .state = EL_LIFE_LOADING, .error = "" },
 };
 static const struct el_version_label labels[] = { { .label = stable, .version = 2 } };
-static const struct el_model_view models[] = {
-    { .name = half,
-      .versions = versions,
-      .version_count = 2,
-      .serving = 2,
-      .source_error = "",
-      .labels = labels,
-      .label_count = 1 },
-};
+static const struct el_model_view model_half = { .name = half,
+                                                 .versions = versions,
+                                                 .version_count = 2,
+                                                 .serving = 2,
+                                                 .source_error = "",
+                                                 .labels = labels,
+                                                 .label_count = 1 };
+static const struct el_model_view *const models[] = { &model_half };
 static const struct el_view view = { .models = models, .model_count = 1, .generation = 1 };
 
 /* A config of one model, whose policy wants version 1 and 2, with one label. */
@@ -95,7 +94,8 @@ static bool decide(const struct el_version_view *version, const char *source_err
                                          .version_count = version != NULL,
                                          .serving = -1,
                                          .source_error = source_error };
-    const struct el_view with = { .models = &model, .model_count = 1, .generation = 2 };
+    const struct el_model_view *const all[] = { &model };
+    const struct el_view with = { .models = all, .model_count = 1, .generation = 2 };
     char *names[] = { other };
     const struct el_names_list awaited = { names, 1 };
     struct el_names_list failed = { 0 };

@@ -44,7 +44,7 @@ struct el_prediction {
     enum el_prediction_kind kind;
     struct el_prediction_run *runs; /* after plan; none for EL_PREDICTION_NONE */
     size_t run_count;
-    /* The rest is for prediction_log.c. */
+    /* The rest is for prediction_log.c and prediction_plan.c. */
     struct el_wire request; /* the request message */
     struct el_predict_request predict;
     struct el_examples examples;

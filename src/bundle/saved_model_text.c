@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cursor over the text and a table of the fields that matter (saved_model.c and graph.c have the numbers' source). Messages
- * that are known nest as deep as the table, nine levels; those that are passed over are counted by their brackets. So a hostile
- * file cannot make the stack grow.
+ * A table of the fields that matter (saved_model.c and graph.c have the numbers' source). Messages that are known nest as deep as
+ * the table, nine levels; those that are passed over are counted by their brackets. So a hostile file cannot make the stack grow.
  */
 #include "bundle/saved_model_text.h"
 
 #include "bundle/proto.h"
+#include "bundle/text_cursor.h"
 #include "tensor/tensor.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define MAX_DEPTH 10000u /* of what is passed over */
-
-struct cursor {
-    const char *name; /* of the file */
-    const char *start, *at, *end;
-};
 
 enum kind { TEXT, NUMBER, DTYPE, BOOLEAN, MESSAGE };
 
@@ -83,162 +75,12 @@ static const struct field saved_model[] = { { "saved_model_schema_version", 1, N
                                             { "meta_graphs", 2, MESSAGE, meta_graph },
                                             { NULL, 0, TEXT, NULL } };
 
-/* ---- the cursor ---- */
-
-static struct el_status *wrong(const struct cursor *cursor, const char *expected)
-{
-    if (cursor->at == cursor->end)
-        return el_status_new(EL_DATA_LOSS, "%s: ends where %s is expected: it is cut off", cursor->name, expected);
-    size_t line = 1, column = 1;
-    for (const char *at = cursor->start; at < cursor->at; at++) {
-        column = *at == '\n' ? 1 : column + 1;
-        line += *at == '\n';
-    }
-    return el_status_new(EL_INVALID_ARGUMENT, "%s:%zu:%zu: %s is expected", cursor->name, line, column, expected);
-}
-
-/* Passes over blanks and comments; the next character, or 0 at the end. */
-static char peek(struct cursor *cursor)
-{
-    while (cursor->at < cursor->end) {
-        if (*cursor->at == '#') {
-            const char *line = memchr(cursor->at, '\n', (size_t)(cursor->end - cursor->at));
-            cursor->at = line == NULL ? cursor->end : line;
-        } else if (isspace((unsigned char)*cursor->at)) {
-            cursor->at++;
-        } else {
-            return *cursor->at;
-        }
-    }
-    return 0;
-}
-
-static bool take(struct cursor *cursor, char wanted)
-{
-    if (peek(cursor) != wanted || wanted == 0)
-        return false;
-    cursor->at++;
-    return true;
-}
-
-static bool is_word(char letter)
-{
-    return isalnum((unsigned char)letter) || letter == '_' || letter == '-' || letter == '+' || letter == '.';
-}
-
-/* A name, a number, true: its length, 0 for none. */
-static size_t take_word(struct cursor *cursor, const char **word)
-{
-    peek(cursor);
-    *word = cursor->at;
-    while (cursor->at < cursor->end && is_word(*cursor->at))
-        cursor->at++;
-    return (size_t)(cursor->at - *word);
-}
-
-/* ---- strings ---- */
-
-static int digit_of(char letter, int base)
-{
-    int digit = letter >= '0' && letter <= '9'   ? letter - '0'
-                : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10
-                : letter >= 'A' && letter <= 'F' ? letter - 'A' + 10
-                                                 : base;
-    return digit < base ? digit : -1;
-}
-
-/* Up to `most` digits as one byte. */
-static uint8_t take_byte(struct cursor *cursor, int base, int most)
-{
-    unsigned value = 0;
-    for (int i = 0; i < most && cursor->at < cursor->end && digit_of(*cursor->at, base) >= 0; i++)
-        value = value * (unsigned)base + (unsigned)digit_of(*cursor->at++, base);
-    return (uint8_t)value;
-}
-
-/* What stands behind a backslash. */
-static struct el_status *take_escape(struct cursor *cursor, struct el_buf *text)
-{
-    static const char letters[] = "ntrabfv\\'\"?", meanings[] = "\n\t\r\a\b\f\v\\'\"?";
-    if (cursor->at == cursor->end)
-        return wrong(cursor, "the rest of an escape");
-    const char *known = strchr(letters, *cursor->at);
-    if (*cursor->at != '\0' && known != NULL) {
-        el_buf_byte(text, (uint8_t)meanings[known - letters]);
-        cursor->at++;
-    } else if (digit_of(*cursor->at, 8) >= 0) {
-        el_buf_byte(text, take_byte(cursor, 8, 3));
-    } else if (*cursor->at == 'x' || *cursor->at == 'X') {
-        cursor->at++;
-        el_buf_byte(text, take_byte(cursor, 16, 2));
-    } else {
-        return wrong(cursor, "an escape of a string");
-    }
-    return NULL;
-}
-
-/* One or more strings that stand together. text: NULL: they are passed over. */
-static struct el_status *take_strings(struct cursor *cursor, struct el_buf *text)
-{
-    struct el_buf ignored = { 0 };
-    struct el_buf *to = text == NULL ? &ignored : text;
-    struct el_status *status = NULL;
-    if (peek(cursor) != '"' && peek(cursor) != '\'')
-        return wrong(cursor, "a string");
-    while (status == NULL && (peek(cursor) == '"' || peek(cursor) == '\'')) {
-        const char quote = *cursor->at++;
-        while (status == NULL && cursor->at < cursor->end && *cursor->at != quote) {
-            if (*cursor->at == '\n')
-                status = wrong(cursor, "the end of a string");
-            else if (*cursor->at != '\\')
-                el_buf_byte(to, (uint8_t)*cursor->at++);
-            else if (cursor->at++, true)
-                status = take_escape(cursor, to);
-        }
-        if (status == NULL && cursor->at == cursor->end)
-            status = wrong(cursor, "the end of a string");
-        if (status == NULL)
-            cursor->at++;
-        if (text == NULL)
-            el_buf_clear(to);
-    }
-    el_buf_free(&ignored);
-    return status;
-}
-
-/* ---- what is passed over ---- */
-
-/* A value of a kind that is not known: a string, a word, a message or a list, which end when their brackets do. */
-static struct el_status *pass_over(struct cursor *cursor)
-{
-    size_t depth = 0;
-    do {
-        const char next = peek(cursor);
-        const char *word;
-        if (next == '"' || next == '\'') {
-            EL_TRY(take_strings(cursor, NULL));
-        } else if (next == '{' || next == '<' || next == '[') {
-            cursor->at++;
-            if (++depth > MAX_DEPTH)
-                return wrong(cursor, "less depth");
-        } else if (depth > 0 && (next == '}' || next == '>' || next == ']')) {
-            cursor->at++;
-            depth--;
-        } else if (depth > 0 && (next == ':' || next == ',' || next == ';' || next == '/')) {
-            cursor->at++;
-        } else if (take_word(cursor, &word) == 0) {
-            return wrong(cursor, "a value");
-        }
-    } while (depth > 0);
-    return NULL;
-}
-
 /* ---- what is known ---- */
 
-static struct el_status *take_dtype(struct cursor *cursor, uint64_t *value)
+static struct el_status *take_dtype(struct el_text_cursor *cursor, uint64_t *value)
 {
     const char *word;
-    const size_t length = take_word(cursor, &word);
+    const size_t length = el_text_take_word(cursor, &word);
     for (int dtype = EL_FLOAT; length > 3 && dtype <= EL_UINT64; dtype++) {
         const char *name = el_dtype_name((enum el_dtype)dtype);
         if (strlen(name) == length && memcmp(name, word, length) == 0) {
@@ -247,18 +89,18 @@ static struct el_status *take_dtype(struct cursor *cursor, uint64_t *value)
         }
     }
     cursor->at = word;
-    return wrong(cursor, "a dtype (DT_FLOAT...)");
+    return el_text_wrong(cursor, "a dtype (DT_FLOAT...)");
 }
 
-static struct el_status *take_number(struct cursor *cursor, uint64_t *value)
+static struct el_status *take_number(struct el_text_cursor *cursor, uint64_t *value)
 {
     const char *word;
     char digits[32];
     char *end;
-    const size_t length = take_word(cursor, &word);
+    const size_t length = el_text_take_word(cursor, &word);
     if (length == 0 || length >= sizeof digits) {
         cursor->at = word;
-        return wrong(cursor, "a whole number");
+        return el_text_wrong(cursor, "a whole number");
     }
     memcpy(digits, word, length);
     digits[length] = '\0';
@@ -267,31 +109,31 @@ static struct el_status *take_number(struct cursor *cursor, uint64_t *value)
     if (errno == 0 && *end == '\0')
         return NULL;
     cursor->at = word;
-    return wrong(cursor, "a whole number");
+    return el_text_wrong(cursor, "a whole number");
 }
 
-static struct el_status *take_boolean(struct cursor *cursor, uint64_t *value)
+static struct el_status *take_boolean(struct el_text_cursor *cursor, uint64_t *value)
 {
     const char *word;
-    const size_t length = take_word(cursor, &word);
+    const size_t length = el_text_take_word(cursor, &word);
     *value = length > 0 && (*word == 't' || *word == 'T' || *word == '1');
-    return length > 0 ? NULL : wrong(cursor, "true or false");
+    return length > 0 ? NULL : el_text_wrong(cursor, "true or false");
 }
 
-static struct el_status *take_message(struct cursor *cursor, const struct field *fields, char closing,
+static struct el_status *take_message(struct el_text_cursor *cursor, const struct field *fields, char closing,
                                       struct el_buf *to);
 
-static struct el_status *take_value(struct cursor *cursor, const struct field *field, struct el_buf *to)
+static struct el_status *take_value(struct el_text_cursor *cursor, const struct field *field, struct el_buf *to)
 {
     struct el_buf inner = { 0 };
     struct el_status *status;
     uint64_t value = 0;
     if (field->kind == TEXT) {
-        status = take_strings(cursor, &inner);
+        status = el_text_take_strings(cursor, &inner);
     } else if (field->kind == MESSAGE) {
-        const char opening = peek(cursor);
+        const char opening = el_text_peek(cursor);
         if (opening != '{' && opening != '<')
-            return wrong(cursor, "a message");
+            return el_text_wrong(cursor, "a message");
         cursor->at++;
         status = take_message(cursor, field->inside, opening == '{' ? '}' : '>', &inner);
     } else {
@@ -309,30 +151,31 @@ static struct el_status *take_value(struct cursor *cursor, const struct field *f
 }
 
 /* One value, or a list of them. field: NULL: passed over. */
-static struct el_status *take_values(struct cursor *cursor, const struct field *field, struct el_buf *to)
+static struct el_status *take_values(struct el_text_cursor *cursor, const struct field *field, struct el_buf *to)
 {
     if (field == NULL)
-        return pass_over(cursor);
-    if (!take(cursor, '['))
+        return el_text_pass_over(cursor);
+    if (!el_text_take(cursor, '['))
         return take_value(cursor, field, to);
-    if (take(cursor, ']'))
+    if (el_text_take(cursor, ']'))
         return NULL;
     do
         EL_TRY(take_value(cursor, field, to));
-    while (take(cursor, ','));
-    return take(cursor, ']') ? NULL : wrong(cursor, "\"]\"");
+    while (el_text_take(cursor, ','));
+    return el_text_take(cursor, ']') ? NULL : el_text_wrong(cursor, "\"]\"");
 }
 
 /* The name of a field, or one in brackets (an extension, an Any), which no table has. */
-static struct el_status *take_name(struct cursor *cursor, const struct field *fields, const struct field **field)
+static struct el_status *take_name(struct el_text_cursor *cursor, const struct field *fields,
+                                   const struct field **field)
 {
     const char *word;
     *field = NULL;
-    if (peek(cursor) == '[')
-        return pass_over(cursor);
-    const size_t length = take_word(cursor, &word);
+    if (el_text_peek(cursor) == '[')
+        return el_text_pass_over(cursor);
+    const size_t length = el_text_take_word(cursor, &word);
     if (length == 0)
-        return wrong(cursor, "the name of a field");
+        return el_text_wrong(cursor, "the name of a field");
     for (const struct field *at = fields; at->name != NULL; at++)
         if (strlen(at->name) == length && memcmp(at->name, word, length) == 0)
             *field = at;
@@ -340,22 +183,22 @@ static struct el_status *take_name(struct cursor *cursor, const struct field *fi
 }
 
 /* The fields up to the closing bracket; 0: up to the end of the file. */
-static struct el_status *take_message(struct cursor *cursor, const struct field *fields, char closing,
+static struct el_status *take_message(struct el_text_cursor *cursor, const struct field *fields, char closing,
                                       struct el_buf *to)
 {
     for (;;) {
-        const char next = peek(cursor);
-        if (closing != 0 ? take(cursor, closing) : next == 0)
+        const char next = el_text_peek(cursor);
+        if (closing != 0 ? el_text_take(cursor, closing) : next == 0)
             return NULL;
         const struct field *field;
         EL_TRY(take_name(cursor, fields, &field));
-        const bool colon = take(cursor, ':');
-        const char first = peek(cursor);
+        const bool colon = el_text_take(cursor, ':');
+        const char first = el_text_peek(cursor);
         if (!colon && first != '{' && first != '<')
-            return wrong(cursor, "\":\" or a message");
+            return el_text_wrong(cursor, "\":\" or a message");
         EL_TRY(take_values(cursor, field, to));
-        if (!take(cursor, ','))
-            take(cursor, ';');
+        if (!el_text_take(cursor, ','))
+            el_text_take(cursor, ';');
     }
 }
 
@@ -411,7 +254,7 @@ struct el_status *el_saved_model_text_read_fd(int fd, const char *name, struct e
     struct el_status *status = read_all(fd, name, &text);
     if (status == NULL) {
         const char *start = (const char *)text.data;
-        struct cursor cursor = { .name = name, .start = start, .at = start, .end = start + text.size };
+        struct el_text_cursor cursor = { .name = name, .start = start, .at = start, .end = start + text.size };
         status = take_message(&cursor, saved_model, 0, &wire);
     }
     if (status == NULL)

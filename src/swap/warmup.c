@@ -1,33 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three parts take turns: the pool reads a piece of the file (at most PIECE_RECORDS or PIECE_BYTES), the swap thread takes the
- * records of that piece apart and sends their runs to the worker, `threads` at a time, and when the last one of a piece is on its way
+ * Three parts take turns: the pool reads a piece of the file (warmup_file.h), the swap thread takes the records of that piece apart and sends their runs to the worker, `threads` at a time, and when the last one of a piece is on its way
  * the next piece is read. A record's inputs are copied into the worker's arena, so it is not needed while it runs.
  */
 #include "swap/warmup.h"
 
 #include "base/clock.h"
 #include "bundle/prediction_log.h"
-#include "bundle/tfrecord.h"
+#include "swap/warmup_file.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_RECORDS 64
-#define PIECE_BYTES ((size_t)8 << 20)
 #define MAX_INPUT_BYTES ((size_t)1 << 31) /* the arena's own limit is usually nearer */
 #define GRACE_NS (200 * EL_NS_PER_MS)     /* after its deadline: a worker that still lives says so itself by then */
 #define SHOWN_BYTES 200                   /* of a record that cannot be parsed, in the message */
-
-/* Read by the pool while `reading`, by the swap thread otherwise. */
-struct piece {
-    struct el_buf bytes;
-    size_t sizes[PIECE_RECORDS];
-    size_t count;
-    bool end; /* of the file */
-    struct el_status *failed;
-};
 
 /* One run on its way. */
 struct flight {
@@ -45,12 +33,8 @@ struct flight {
 
 struct el_warmup {
     struct el_warmup_options options;
-    char *file;
-    struct el_tfrecord_reader reader;
-    uv_work_t work;
-    bool begun, opened, reading, finished, freed;
-    struct piece piece;
-    size_t next_record, next_offset; /* in the piece */
+    struct el_warmup_file file;
+    bool begun, finished, freed;
     struct el_prediction prediction; /* the record at hand */
     bool has_record;
     size_t next_run;
@@ -63,52 +47,16 @@ struct el_warmup {
     bool died;
 };
 
-/* ---- reading, on the pool ---- */
-
-static void read_piece(uv_work_t *work)
-{
-    struct el_warmup *warmup = work->data;
-    struct piece *piece = &warmup->piece;
-    if (!warmup->opened) {
-        piece->failed = el_tfrecord_open(warmup->file, &warmup->reader);
-        if (piece->failed != NULL)
-            return;
-        warmup->opened = true;
-    }
-    while (piece->count < PIECE_RECORDS && piece->bytes.size < PIECE_BYTES) {
-        const size_t before = piece->bytes.size;
-        piece->failed = el_tfrecord_read(&warmup->reader, &piece->bytes, &piece->end);
-        if (piece->failed != NULL || piece->end)
-            return;
-        piece->sizes[piece->count++] = piece->bytes.size - before;
-    }
-}
-
 static void proceed(struct el_warmup *warmup);
 static void release(struct el_warmup *warmup);
 
-static void piece_read(uv_work_t *work, int error)
+static void piece_read(void *argument)
 {
-    (void)error; /* never cancelled */
-    struct el_warmup *warmup = work->data;
-    warmup->reading = false;
+    struct el_warmup *warmup = argument;
     if (warmup->freed)
         release(warmup);
     else
         proceed(warmup);
-}
-
-static void start_reading(struct el_warmup *warmup)
-{
-    el_buf_clear(&warmup->piece.bytes);
-    warmup->piece.count = 0;
-    warmup->next_record = warmup->next_offset = 0;
-    warmup->work.data = warmup;
-    warmup->reading = true;
-    if (uv_queue_work(warmup->options.model->swap->options.uv_loop, &warmup->work, read_piece, piece_read) != 0) {
-        warmup->reading = false;
-        warmup->piece.failed = el_status_new(EL_INTERNAL, "%s: no thread to read it on", warmup->file);
-    }
 }
 
 /* ---- the end ---- */
@@ -136,18 +84,6 @@ static void abandon_flights(struct el_warmup *warmup)
         el_call_cancel(flight->call);
     }
     warmup->flying = 0;
-}
-
-static struct el_status *reading_failed(struct el_warmup *warmup)
-{
-    struct el_status *failed = warmup->piece.failed;
-    warmup->piece.failed = NULL;
-    if (el_status_code(failed) != EL_DATA_LOSS)
-        return failed;
-    struct el_status *told = el_status_new(EL_DATA_LOSS, "%s. Please verify your warmup data is in TFRecord format.",
-                                           el_status_text(failed));
-    el_status_free(failed);
-    return told;
 }
 
 /* ---- one run ---- */
@@ -244,14 +180,13 @@ static struct el_status *unparsable(const struct el_warmup *warmup, const uint8_
         shown[i] = isprint(bytes[i]) ? (char)bytes[i] : '?';
     shown[count] = '\0';
     return el_status_new(EL_INVALID_ARGUMENT, "Failed to parse warmup record: %s%s from %s", shown,
-                         count < size ? "..." : "", warmup->file);
+                         count < size ? "..." : "", warmup->file.path);
 }
 
 static struct el_status *take_record(struct el_warmup *warmup)
 {
-    const uint8_t *bytes = warmup->piece.bytes.data + warmup->next_offset;
-    const size_t size = warmup->piece.sizes[warmup->next_record++];
-    warmup->next_offset += size;
+    size_t size;
+    const uint8_t *bytes = el_warmup_file_next(&warmup->file, &size);
     warmup->records++;
     warmup->has_record = true;
     warmup->next_run = 0;
@@ -294,16 +229,16 @@ static struct el_status *step(struct el_warmup *warmup, bool *idle)
         drop_record(warmup);
         if (warmup->records > EL_WARMUP_MAX_RECORDS)
             return el_status_new(EL_INVALID_ARGUMENT, "Number of warmup records exceeds the maximum (%d) at %s",
-                                 EL_WARMUP_MAX_RECORDS, warmup->file);
+                                 EL_WARMUP_MAX_RECORDS, warmup->file.path);
         return NULL;
     }
-    if (warmup->next_record < warmup->piece.count)
+    if (el_warmup_file_has_next(&warmup->file))
         return take_record(warmup);
     *idle = true;
-    if (warmup->flying == 0 && warmup->piece.failed != NULL)
-        return reading_failed(warmup);
-    if (warmup->piece.failed == NULL && !warmup->piece.end)
-        start_reading(warmup);
+    if (warmup->flying == 0 && warmup->file.failed != NULL)
+        return el_warmup_file_failed(&warmup->file);
+    if (warmup->file.failed == NULL && !warmup->file.end)
+        el_warmup_file_read(&warmup->file, warmup->options.model->swap->options.uv_loop, piece_read, warmup);
     return NULL;
 }
 
@@ -311,17 +246,18 @@ static void proceed(struct el_warmup *warmup)
 {
     struct el_status *failed = NULL;
     bool idle = false;
-    while (failed == NULL && !idle && !warmup->reading && warmup->flying < warmup->options.threads)
+    while (failed == NULL && !idle && !warmup->file.reading && warmup->flying < warmup->options.threads)
         failed = step(warmup, &idle);
     /* No file: no warm-up, and nothing wrong with that. */
-    if (el_status_code(failed) == EL_NOT_FOUND && !warmup->opened) {
+    if (el_status_code(failed) == EL_NOT_FOUND && !warmup->file.opened) {
         el_status_free(failed);
         finish(warmup, NULL);
     } else if (failed != NULL) {
         abandon_flights(warmup);
         finish(warmup, failed);
-    } else if (!warmup->reading && warmup->piece.end && !warmup->has_record && /* reading: the piece is the pool's */
-               warmup->next_record == warmup->piece.count && warmup->flying == 0) {
+    } else if (!warmup->file.reading && warmup->file.end &&
+               !warmup->has_record && /* reading: the piece is the pool's */
+               !el_warmup_file_has_next(&warmup->file) && warmup->flying == 0) {
         finish(warmup, NULL);
     }
 }
@@ -335,8 +271,8 @@ struct el_status *el_warmup_start(const struct el_warmup_options *options, struc
         return el_status_no_memory();
     struct el_buf file = { 0 };
     el_buf_printf(&file, "%s/" EL_WARMUP_FILE, options->path);
-    warmup->file = el_buf_take_text(&file);
-    if (warmup->file == NULL) {
+    warmup->file.path = el_buf_take_text(&file);
+    if (warmup->file.path == NULL) {
         free(warmup);
         return el_status_no_memory();
     }
@@ -345,7 +281,7 @@ struct el_status *el_warmup_start(const struct el_warmup_options *options, struc
         warmup->options.iterations = 1;
     if (warmup->options.threads == 0)
         warmup->options.threads = 1;
-    warmup->reader.fd = -1;
+    warmup->file.reader.fd = -1;
     warmup->started_ns = el_now_ns();
     el_list_init(&warmup->flights);
     *made = warmup;
@@ -372,7 +308,7 @@ void el_warmup_tick(struct el_warmup *warmup, uint64_t now_ns)
         return;
     struct el_status *late = el_status_new(EL_DEADLINE_EXCEEDED,
                                            "record %u of %s did not answer within %u ms (load_timeout_ms)",
-                                           warmup->records, warmup->file, warmup->options.timeout_ms);
+                                           warmup->records, warmup->file.path, warmup->options.timeout_ms);
     abandon_flights(warmup);
     el_worker_kill(warmup->options.worker, el_status_copy(late));
     warmup->died = true;
@@ -387,17 +323,16 @@ const struct el_status *el_warmup_failed(const struct el_warmup *warmup, bool *d
 
 struct el_warmup_result el_warmup_result(const struct el_warmup *warmup)
 {
-    return (struct el_warmup_result){ .found = warmup->opened, .records = warmup->records, .took_ns = warmup->took_ns };
+    return (struct el_warmup_result){ .found = warmup->file.opened,
+                                      .records = warmup->records,
+                                      .took_ns = warmup->took_ns };
 }
 
 static void release(struct el_warmup *warmup)
 {
     drop_record(warmup);
-    el_tfrecord_close(&warmup->reader);
-    el_buf_free(&warmup->piece.bytes);
-    el_status_free(warmup->piece.failed);
+    el_warmup_file_close(&warmup->file);
     el_status_free(warmup->failed);
-    free(warmup->file);
     free(warmup);
 }
 
@@ -407,6 +342,6 @@ void el_warmup_free(struct el_warmup *warmup)
         return;
     abandon_flights(warmup);
     warmup->freed = true;
-    if (!warmup->reading)
+    if (!warmup->file.reading)
         release(warmup);
 }

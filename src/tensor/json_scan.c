@@ -9,6 +9,7 @@
  * What it must remember of each open bracket is one bit: object or array.
  */
 #include "tensor/json.h"
+#include "tensor/json_rare.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +33,6 @@ static const char no_name[] = "Missing a name for object member.";
 static const char no_colon[] = "Missing a colon after a name of object member.";
 static const char no_curly[] = "Missing a comma or '}' after an object member.";
 static const char no_square[] = "Missing a comma or ']' after an array element.";
-static const char bad_hex[] = "Incorrect hex digit after \\u escape in string.";
-static const char bad_surrogate[] = "The surrogate pair in string is invalid.";
-static const char bad_escape[] = "Invalid escape character in string.";
 static const char no_quote[] = "Missing a closing quotation mark in string.";
 static const char too_big[] = "Number too big to be stored in double.";
 static const char no_fraction[] = "Miss fraction part in number.";
@@ -93,79 +91,10 @@ static inline void skip_digits(struct scan *scan)
         scan->at++;
 }
 
-/*
- * RapidJSON's limits on size, which are not those of a double: while an integer that does not fit 64 bits is read, the
- * value so far must stay below DBL_MAX / 10; and an exponent may be at most 308 plus the digits of the fraction that
- * went into the significand (those up to 2^53, and up to 17 in all). Only called for numbers that are long or have a large exponent.
- */
-static bool is_too_big(const char *at, const char *end)
-{
-    const double limit = 1.7976931348623157e307;
-    uint64_t whole = 0;
-    double d = 0;
-    int significant = 0, fraction = 0, exponent = 0;
-    bool is_double = false, minus = *at == '-';
-    at += minus;
-    bool leading = *at != '0';
-    for (const char *start = at; at < end && is_digit(*at); at++) {
-        unsigned digit = (unsigned)(*at - '0');
-        uint64_t next;
-        if (!is_double && (__builtin_mul_overflow(whole, UINT64_C(10), &next) ||
-                           __builtin_add_overflow(next, digit, &next) || (minus && next > UINT64_C(1) << 63))) {
-            is_double = true;
-            d = (double)whole;
-        }
-        if (is_double) {
-            if (d >= limit)
-                return true;
-            d = d * 10 + digit;
-        } else {
-            whole = next;
-            significant += leading && at > start;
-        }
-    }
-    if (at < end && *at == '.') {
-        at++;
-        for (; at < end && is_digit(*at) && !is_double && whole <= (UINT64_C(1) << 53) - 1; at++) {
-            whole = whole * 10 + (unsigned)(*at - '0');
-            fraction--;
-            significant += whole != 0;
-        }
-        d = is_double ? d : (double)whole;
-        for (; at < end && is_digit(*at); at++) {
-            if (significant >= 17)
-                continue;
-            d = d * 10 + (*at - '0');
-            fraction--;
-            significant += d > 0;
-        }
-    }
-    if (at == end || (*at != 'e' && *at != 'E') || at[1] == '-')
-        return false;
-    at += at[1] == '+' ? 2 : 1;
-    exponent = *at++ - '0';
-    for (; at < end && is_digit(*at); at++) {
-        exponent = exponent * 10 + (*at - '0');
-        if (exponent > 308 - fraction)
-            return true;
-    }
-    return false;
-}
-
-/* NaN, Inf, Infinity. An error is where the word goes wrong. */
+/* An error is where the word goes wrong. */
 static bool scan_not_finite(struct scan *scan)
 {
-    if (consume(scan, 'N')) {
-        if (consume(scan, 'a') && consume(scan, 'N'))
-            return true;
-        return fail(scan, invalid, scan->at);
-    }
-    if (!(consume(scan, 'I') && consume(scan, 'n') && consume(scan, 'f')))
-        return fail(scan, invalid, scan->at);
-    if (peek(scan) == 'i' &&
-        !(consume(scan, 'i') && consume(scan, 'n') && consume(scan, 'i') && consume(scan, 't') && consume(scan, 'y')))
-        return fail(scan, invalid, scan->at);
-    return true;
+    return el_json_not_finite(&scan->at, scan->end) || fail(scan, invalid, scan->at);
 }
 
 static bool scan_number(struct scan *scan)
@@ -200,67 +129,16 @@ static bool scan_number(struct scan *scan)
         skip_digits(scan);
         exponent_digits = (size_t)(scan->at - first);
     }
-    if ((whole_digits > 300 || exponent_digits > 2) && is_too_big(start, scan->at))
+    if ((whole_digits > 300 || exponent_digits > 2) && el_json_number_too_big(start, scan->at))
         return fail(scan, too_big, start);
-    return true;
-}
-
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
-static bool scan_hex(struct scan *scan, unsigned *code)
-{
-    *code = 0;
-    for (int i = 0; i < 4; i++) {
-        int value = hex_value(peek(scan));
-        if (value < 0)
-            return false;
-        *code = *code << 4 | (unsigned)value;
-        scan->at++;
-    }
     return true;
 }
 
 static bool scan_escape(struct scan *scan)
 {
-    const char *start = scan->at++;
-    unsigned code;
-    switch (peek(scan)) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't':
-        scan->at++;
-        return true;
-    case 'u':
-        break;
-    default:
-        return fail(scan, bad_escape, start);
-    }
-    scan->at++;
-    if (!scan_hex(scan, &code))
-        return fail(scan, bad_hex, start);
-    if (code < 0xd800 || code > 0xdbff)
-        return true;
-    if (!consume(scan, '\\') || !consume(scan, 'u'))
-        return fail(scan, bad_surrogate, start);
-    if (!scan_hex(scan, &code))
-        return fail(scan, bad_hex, start);
-    if (code < 0xdc00 || code > 0xdfff)
-        return fail(scan, bad_surrogate, start);
-    return true;
+    const char *start = scan->at;
+    const char *error = el_json_escape(&scan->at, scan->end);
+    return error == NULL || fail(scan, error, start);
 }
 
 static bool scan_string(struct scan *scan)
@@ -277,7 +155,7 @@ static bool scan_string(struct scan *scan)
         if (c == '\0')
             return fail(scan, no_quote, scan->at);
         if (c != '\\')
-            return fail(scan, bad_escape, scan->at);
+            return fail(scan, EL_JSON_BAD_ESCAPE, scan->at);
         if (!scan_escape(scan))
             return false;
     }
@@ -307,6 +185,8 @@ static bool push(struct scan *scan, bool object)
         scan->open = more;
         scan->room *= 2;
     }
+    if (scan->depth % 64 == 0)
+        scan->open[word] = 0;
     uint64_t bit = UINT64_C(1) << (scan->depth % 64);
     scan->open[word] = object ? scan->open[word] | bit : scan->open[word] & ~bit;
     scan->depth++;

@@ -4,7 +4,7 @@
 
 /*
  * What the front's side of the room is made of. Files: workers.c (what all share), zygote.c (forks workers on
- * request), start.c and worker.c (the life of one), load.c (what it says while loading), watch.c (its memory),
+ * request; zygote_process.c), start.c and worker.c (the life of one), load.c (what it says while loading), watch.c (its memory),
  * calls.c, answer.c and hang.c (calls), completions.c (the event loops).
  *
  * Fields say which thread they belong to: "swap" is the one of el_workers_new(), "loop" the one of the completion

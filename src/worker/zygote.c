@@ -10,26 +10,21 @@
  */
 
 #include "worker/internal.h"
+#include "worker/zygote_process.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define TRIES 3
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 10000
 #define LONG_LIFE_NS (10 * EL_NS_PER_S)
-
-extern char **environ;
 
 struct el_zygote {
     struct el_workers *workers;
@@ -201,36 +196,6 @@ static void on_broken(struct el_zygote *zygote, struct el_packet *packet)
 
 /* ---- its end ---- */
 
-static struct el_status *how_it_ended(const struct el_zygote *zygote, int status)
-{
-    const char *when = zygote->ready ? "" : " while it opened the engine";
-    if (WIFSIGNALED(status))
-        return el_status_new(EL_FAILED_PRECONDITION,
-                             "the zygote of engine %s was killed by signal %d (%s)%s; its library is %s/engine_%s.so",
-                             zygote->engine, WTERMSIG(status), strsignal(WTERMSIG(status)), when,
-                             zygote->workers->engine_dir, zygote->engine);
-    if (WEXITSTATUS(status) == 127)
-        return el_status_new(EL_FAILED_PRECONDITION,
-                             "%s cannot be started; type `make` in Everlit's source to build "
-                             "it, or install the package again",
-                             zygote->workers->helper_path);
-    return el_status_new(EL_FAILED_PRECONDITION, "the zygote of engine %s (%s) ended with exit status %d%s",
-                         zygote->engine, zygote->workers->helper_path, WEXITSTATUS(status), when);
-}
-
-static int end_process(struct el_zygote *zygote)
-{
-    int status = 0;
-    if (zygote->pid <= 0)
-        return status;
-    /* It has nothing to lose, and we must not wait for one that hangs. */
-    kill(zygote->pid, SIGKILL);
-    while (waitpid(zygote->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    zygote->pid = 0;
-    return status;
-}
-
 static void on_retry(uv_timer_t *timer)
 {
     start(timer->data);
@@ -260,23 +225,14 @@ static void on_poll_closed(uv_handle_t *handle)
 
 static void on_end(struct el_zygote *zygote)
 {
-    /* How it ended is only known for sure when it was not us who ended it. */
-    int status = 0;
-    pid_t reaped = 0;
-    for (int i = 0; i < 100 && reaped == 0; i++) {
-        reaped = waitpid(zygote->pid, &status, WNOHANG);
-        if (reaped == 0)
-            usleep(1000);
-    }
-    if (reaped == zygote->pid)
-        zygote->pid = 0;
-    else
-        status = end_process(zygote);
+    const int status = el_zygote_process_ended(&zygote->pid);
     for (struct el_worker *worker = zygote->workers->list; worker != NULL; worker = worker->next)
         if (worker->zygote == zygote && !worker->pending)
             el_worker_zygote_lost(worker);
     const bool refused = zygote->broken != NULL; /* an orderly end, of which a pause makes nothing better */
-    struct el_status *why = zygote->broken != NULL ? zygote->broken : how_it_ended(zygote, status);
+    struct el_status *why = zygote->broken != NULL
+                                ? zygote->broken
+                                : el_zygote_process_cause(zygote->workers, zygote->engine, status, zygote->ready);
     zygote->broken = NULL;
     el_log(zygote->workers->log, EL_LOG_WARNING, "zygote_ended", el_str("engine", zygote->engine),
            el_str("reason", el_status_text(why)));
@@ -328,51 +284,12 @@ static void on_message(uv_poll_t *poll, int error, int events)
 
 /* ---- its beginning ---- */
 
-/* Runs the helper with the socket as descriptor 3, in a process group of its own: Ctrl-C at the terminal is for the front. */
-static int run_helper(const struct el_zygote *zygote, int socket, pid_t *pid)
-{
-    const char *const arguments[] = { zygote->workers->helper_path, "--zygote", zygote->engine, "--engine-dir",
-                                      zygote->workers->engine_dir,  NULL };
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    sigemptyset(&none);
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error != 0)
-        return error;
-    error = posix_spawnattr_init(&attributes);
-    if (error != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return error;
-    }
-    error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (error == 0)
-        error = posix_spawn_file_actions_adddup2(&actions, 2, 1); /* what engines print is no answer of ours */
-    if (error == 0)
-        error = posix_spawn_file_actions_adddup2(&actions, socket, 3);
-    if (error == 0)
-        error = posix_spawnattr_setpgroup(&attributes, 0);
-    if (error == 0)
-        error = posix_spawnattr_setsigmask(&attributes, &none);
-    if (error == 0)
-        error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-    union {
-        const char *const *constant;
-        char *const *argv;
-    } same = { .constant = arguments }; /* posix_spawn does not change them, but its type does not say so */
-    if (error == 0)
-        error = posix_spawn(pid, zygote->workers->helper_path, &actions, &attributes, same.argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
-}
-
 static struct el_status *try_start(struct el_zygote *zygote)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return el_status_errno(errno, "a socket to the zygote of engine %s cannot be made", zygote->engine);
-    const int error = run_helper(zygote, pair[1], &zygote->pid);
+    const int error = el_zygote_process_start(zygote->workers, zygote->engine, pair[1], &zygote->pid);
     close(pair[1]);
     if (error != 0) {
         close(pair[0]);
@@ -385,7 +302,7 @@ static struct el_status *try_start(struct el_zygote *zygote)
     zygote->socket = pair[0];
     const int poll_error = uv_poll_init(zygote->workers->uv_loop, &zygote->poll, zygote->socket);
     if (poll_error != 0) {
-        end_process(zygote);
+        el_zygote_process_kill(&zygote->pid);
         close(zygote->socket);
         zygote->socket = -1;
         return el_status_errno(-poll_error, "the zygote of engine %s cannot be watched", zygote->engine);
@@ -464,7 +381,7 @@ void el_zygotes_free(struct el_workers *workers)
         next = zygote->next;
         if (zygote->socket >= 0 && !zygote->closing_poll)
             uv_close((uv_handle_t *)&zygote->poll, on_poll_closed);
-        end_process(zygote);
+        el_zygote_process_kill(&zygote->pid);
         uv_close((uv_handle_t *)&zygote->retry, on_retry_closed);
     }
     workers->zygotes = NULL;

@@ -206,7 +206,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bare_server PORT FILE\n");
         return 2;
     }
-    port = (uint16_t)atoi(argv[1]);
+    port = (uint16_t)strtoul(argv[1], NULL, 10);
     read_file(argv[2]);
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {

@@ -168,6 +168,11 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static double us(uint64_t ns)
+{
+    return (double)ns / 1e3;
+}
+
 static void report(const struct run *run)
 {
     struct el_load_summary summary;
@@ -183,9 +188,8 @@ static void report(const struct run *run)
     printf("{\"answered\": %llu, \"failed\": %llu, \"per_second\": %.1f", (unsigned long long)summary.succeeded,
            (unsigned long long)summary.failed, seconds > 0 ? (double)n / seconds : 0.0);
     if (n > 0)
-        printf(", \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f", (double)sorted[n / 2] / 1e3,
-               (double)sorted[n - 1 - n / 100] / 1e3, (double)sorted[n - 1 - n / 1000] / 1e3,
-               (double)sorted[n - 1] / 1e3);
+        printf(", \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f", us(sorted[n / 2]),
+               us(sorted[n - 1 - n / 100]), us(sorted[n - 1 - n / 1000]), us(sorted[n - 1]));
     printf("}\n");
     for (size_t i = 0; i < summary.reason_count; i++)
         fprintf(stderr, "bench_load: %llu failed: %s\n", (unsigned long long)summary.reasons[i].count,

@@ -145,6 +145,11 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static double us(uint64_t ns)
+{
+    return (double)ns / 1e3;
+}
+
 int main(int count, char **arguments)
 {
     if (count != 6) {
@@ -172,8 +177,8 @@ int main(int count, char **arguments)
     qsort(times_ns, runs, sizeof *times_ns, by_size);
     printf(
         "{\"engine\": \"%s\", \"version\": \"%s\", \"runs\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, \"mean_us\": %.2f}\n",
-        direct.engine->name, direct.engine->version, runs, (double)times_ns[runs / 2] / 1e3,
-        (double)times_ns[runs * 99 / 100] / 1e3, sum_ns / (double)runs / 1e3);
+        direct.engine->name, direct.engine->version, runs, us(times_ns[runs / 2]), us(times_ns[runs * 99 / 100]),
+        sum_ns / (double)runs / 1e3);
     direct.engine->close(direct.model);
     direct.engine->stop();
     free(direct.room);

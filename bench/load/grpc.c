@@ -39,7 +39,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (is(name, name_size, "grpc-status")) {
         char text[16] = { 0 };
         memcpy(text, value, value_size < sizeof(text) - 1 ? value_size : sizeof(text) - 1);
-        request->code = atoi(text);
+        request->code = (int)strtol(text, NULL, 10);
         request->has_code = true;
     } else if (is(name, name_size, "grpc-message")) {
         el_buf_append(&request->text, value, value_size);

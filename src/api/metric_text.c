@@ -23,9 +23,10 @@ void el_metric_histogram(struct el_buf *out, const char *name, const char *label
 {
     const char *comma = labels[0] != '\0' ? "," : "";
     uint64_t seen = 0;
-    for (size_t i = 0; i + 1 < count; i++, edge *= growth) {
+    for (size_t i = 0; i + 1 < count; i++) {
         seen += buckets[i];
         el_buf_printf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, labels, comma, edge, seen);
+        edge *= growth;
     }
     seen += buckets[count - 1];
     el_buf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, labels, comma, seen);

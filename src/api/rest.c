@@ -148,13 +148,15 @@ static bool read_rest(const char *at, const char *end, struct el_rest_target *ta
     *verb = VERB_NONE;
     if (!read_version_or_label(&at, end, target, status))
         return false;
-    if (at == end || (is_rest(at, end, "/metadata") && strncmp(at, "/metadata", 9) != 0))
+    if (at == end)
         return true;
-    if (is_rest(at, end, "/metadata"))
-        *verb = VERB_METADATA;
-    else if (target->model == NULL)
+    if (is_rest(at, end, "/metadata")) {
+        *verb = strncmp(at, "/metadata", 9) == 0 ? VERB_METADATA : VERB_NONE;
+        return true;
+    }
+    if (target->model == NULL)
         return false;
-    else if (strncmp(at, ":predict", 8) == 0 && end - at == 8)
+    if (strncmp(at, ":predict", 8) == 0 && end - at == 8)
         *verb = VERB_PREDICT;
     else if (strncmp(at, ":classify", 9) == 0 && end - at == 9)
         *verb = VERB_CLASSIFY;
@@ -244,7 +246,7 @@ static void answer_models(struct el_http_request *request, struct el_api *api, c
     enum el_code code = EL_OK;
     bool counts_itself = false;
     struct el_rest_target target = { 0 };
-    enum verb verb;
+    enum verb verb = VERB_NONE;
     struct el_status *status = NULL;
     const bool post = strcmp(el_http_method(request), "POST") == 0;
     const bool get = strcmp(el_http_method(request), "GET") == 0 || strcmp(el_http_method(request), "HEAD") == 0;

@@ -92,9 +92,8 @@ static struct el_status *read_op(struct reader *reader, const struct el_proto_pa
         else
             from = middle + 1;
     }
-    if (status == NULL && from < graph->op_count && strcmp(op, graph->ops[from].op) == 0)
-        free(op);
-    else if (status == NULL)
+    const bool is_new = from == graph->op_count || strcmp(op, graph->ops[from].op) != 0;
+    if (status == NULL && is_new)
         status = insert_op(reader, part, from, op);
     else
         free(op);

@@ -25,6 +25,8 @@ void el_model_close_source(struct el_model *model);
 /* Everything of it is retired from now on; it is freed once nothing is left. */
 void el_model_remove(struct el_model *model);
 void el_model_free(struct el_model *model);
+/* The model of that name that was not removed, or NULL: of those in a list by in_swap, and of all that there are. */
+struct el_model *el_model_in(const struct el_list *models, const char *name);
 struct el_model *el_model_find(struct el_swap *swap, const char *name);
 
 /*

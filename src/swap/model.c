@@ -13,14 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct el_model *el_model_find(struct el_swap *swap, const char *name)
+struct el_model *el_model_in(const struct el_list *models, const char *name)
 {
     struct el_model *model;
-    el_list_each (model, &swap->models, in_swap) {
+    el_list_each (model, models, in_swap) {
         if (!model->removed && strcmp(model->settings.name, name) == 0)
             return model;
     }
     return NULL;
+}
+
+struct el_model *el_model_find(struct el_swap *swap, const char *name)
+{
+    return el_model_in(&swap->models, name);
 }
 
 struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *settings, struct el_model **made)

@@ -213,6 +213,12 @@ static void apply_settings(struct el_model *model, struct el_model_config *setti
     el_status_free(status);
 }
 
+static void move_model(struct el_model *model, struct el_list *to)
+{
+    el_list_remove(&model->in_swap);
+    el_list_add_before(&model->in_swap, to);
+}
+
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config)
 {
     struct el_model_config *copies = calloc(config->model_count + 1, sizeof *copies);
@@ -229,32 +235,21 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
     }
     el_list_move_all(&swap->models, &before);
     el_list_init(&swap->models);
-    struct el_model *model, *next;
+    struct el_model *model;
     for (size_t i = 0; i < config->model_count; i++) {
-        el_list_each_safe(model, next, &before, in_swap)
-        {
-            if (model->removed || strcmp(model->settings.name, config->models[i].name) != 0)
-                continue;
-            el_list_remove(&model->in_swap);
-            el_list_add_before(&model->in_swap, &swap->models);
+        const char *name = config->models[i].name;
+        if ((model = el_model_in(&before, name)) != NULL) {
+            move_model(model, &swap->models);
             apply_settings(model, &copies[i]);
             el_model_changed(model);
             el_model_touch(model);
-            break;
-        }
-        el_list_each_safe(model, next, &fresh, in_swap)
-        {
-            if (strcmp(model->settings.name, config->models[i].name) != 0)
-                continue;
-            el_list_remove(&model->in_swap);
-            el_list_add_before(&model->in_swap, &swap->models);
-            break;
+        } else if ((model = el_model_in(&fresh, name)) != NULL) {
+            move_model(model, &swap->models);
         }
     }
-    el_list_each_safe(model, next, &before, in_swap)
-    {
-        el_list_remove(&model->in_swap);
-        el_list_add_before(&model->in_swap, &swap->models);
+    while (!el_list_empty(&before)) {
+        model = EL_CONTAINER(before.next, struct el_model, in_swap);
+        move_model(model, &swap->models);
         if (!model->removed)
             el_model_remove(model);
     }

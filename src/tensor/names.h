@@ -25,7 +25,7 @@ struct el_names {
 };
 
 #define EL_NAMES(array, number, member) \
-    ((struct el_names){ (array) == NULL ? NULL : (const void *)&(array)->member, sizeof *(array), (number) })
+    ((struct el_names){ (number) == 0 ? NULL : (const void *)&(array)->member, sizeof *(array), (number) })
 
 const char *el_names_at(const struct el_names *names, uint32_t i);
 

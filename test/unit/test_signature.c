@@ -18,24 +18,31 @@ static char *copy(const char *text)
     return made;
 }
 
+static void *zeroed(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
 /* Two signatures, with all that a shape can be. */
 static void make(struct el_signatures *signatures)
 {
     signatures->count = 2;
-    signatures->list = calloc(2, sizeof *signatures->list);
-    assert_non_null(signatures->list);
+    signatures->list = zeroed(2, sizeof *signatures->list);
     struct el_signature *first = &signatures->list[0], *second = &signatures->list[1];
     first->name = copy("features");
     first->method_name = copy("");
     first->output_count = 1;
-    first->outputs = calloc(1, sizeof *first->outputs);
+    first->outputs = zeroed(1, sizeof *first->outputs);
     first->outputs[0] = (struct el_tensor_info){
         .name = copy("f"), .tensor_name = copy(""), .dtype = EL_STRING, .shape = { .rank = -1 }
     };
     second->name = copy("serving_default");
     second->method_name = copy("tensorflow/serving/predict");
     second->input_count = 3;
-    second->inputs = calloc(3, sizeof *second->inputs);
+    second->inputs = zeroed(3, sizeof *second->inputs);
     second->inputs[0] = (struct el_tensor_info){
         .name = copy("A"), .tensor_name = copy("a:0"), .dtype = EL_INT64, .shape = { .rank = 0 }
     };

@@ -97,8 +97,8 @@ static void read_rows(struct direct *direct, const char *path)
     direct->row_count = size < 0 ? 0 : (size_t)size / direct->row_bytes;
     const size_t bytes = direct->row_count * direct->row_bytes;
     /* Each row is copied to aligned memory before its run, outside the time that counts. */
-    direct->rows = malloc(bytes);
-    if (bytes == 0 || direct->rows == NULL || fseek(file, 0, SEEK_SET) != 0 || fread(direct->rows, bytes, 1, file) != 1)
+    direct->rows = bytes == 0 ? NULL : malloc(bytes);
+    if (direct->rows == NULL || fseek(file, 0, SEEK_SET) != 0 || fread(direct->rows, bytes, 1, file) != 1)
         fail(path, "holds no row");
     fclose(file);
 }

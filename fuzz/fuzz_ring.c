@@ -2,7 +2,7 @@
 
 /*
  * A hostile worker, played by the fuzzer: what it writes into shared memory and rings, and what it says on the
- * control socket.
+ * control socket. Also the packets of the other direction, by which a worker is told what to host and how to batch.
  *
  * The input is a list of steps, of one byte each and their arguments. The front's code is the real one; only the
  * process behind the memory is missing. Whatever is written, each call must be answered exactly once, outputs must
@@ -308,10 +308,60 @@ static void bury(struct play *play, struct house *house)
     el_worker_destroy(worker);
 }
 
+/* What a worker reads is what was sent, and makes sense to what works with it unasked. */
+static void sensible(const struct el_batching *batching)
+{
+    must(batching->allowed_count <= EL_ALLOWED_BATCH_SIZES);
+    must(!batching->on || batching->execution_rows > 0);
+}
+
+static void told_to_batch(const uint8_t *data, size_t size)
+{
+    struct el_packet packet = el_packet_open(data, size);
+    struct el_batching batching, again;
+    if (!el_packet_read_batching(&packet, &batching) || !el_packet_read_done(&packet))
+        return;
+    sensible(&batching);
+    struct el_buf sent = { 0 };
+    el_packet_batching(&sent, &batching);
+    must(sent.size == size);
+    packet = el_packet_open(sent.data, sent.size);
+    must(el_packet_read_batching(&packet, &again) && el_packet_read_done(&packet));
+    must(memcmp(&again, &batching, sizeof again) == 0);
+    el_buf_free(&sent);
+}
+
+static void told_to_start(const uint8_t *data, size_t size)
+{
+    struct el_packet packet = el_packet_open(data, size);
+    struct el_start start, again;
+    if (!el_packet_read_start(&packet, &start))
+        return;
+    sensible(&start.batching);
+    struct el_buf sent = { 0 };
+    el_packet_start(&sent, &start);
+    packet = el_packet_open(sent.data, sent.size);
+    must(el_packet_read_u32(&packet) == EL_MESSAGE_START);
+    must(packet.left == size && el_packet_read_start(&packet, &again));
+    must(memcmp(&again.batching, &start.batching, sizeof again.batching) == 0);
+    must(strcmp(again.path, start.path) == 0 && strcmp(again.scratch_path, start.scratch_path) == 0);
+    el_start_free(&again);
+    el_start_free(&start);
+    el_buf_free(&sent);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (size > 0 && data[0] % 8 == 4) {
+        told_to_batch(data + 1, size - 1);
+        return 0;
+    }
+    if (size > 0 && data[0] % 16 == 8) {
+        told_to_start(data + 1, size - 1);
+        return 0;
+    }
     struct house *house = open_house();
     struct play play = { .at = data, .left = size };
     play.worker = open_worker(house);

@@ -45,5 +45,6 @@ extern const struct el_text_type el_type_ssl_config;
 extern const struct el_text_type el_type_monitoring_config;
 extern const struct el_text_type el_type_platform_config_map;
 extern const struct el_text_type el_type_session_config; /* tensorflow.ConfigProto, in session_types.c */
+extern const struct el_text_type el_type_attr_value;     /* tensorflow.AttrValue, in attr_types.c */
 
 #endif

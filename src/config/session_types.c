@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tensorflow.ConfigProto of TensorFlow 2.21, from its descriptor, so that a --tensorflow_session_config_file is read as TensorFlow
- * Serving reads it. Not here: CustomGraphOptimizer.parameter_map, which would bring tensors with it.
+ * Serving reads it.
  */
 #include "config/server_types.h"
 
@@ -126,8 +126,19 @@ static const struct el_text_field scoped_allocator_options_fields[] = {
 static const struct el_text_type scoped_allocator_options = { .name = "tensorflow.ScopedAllocatorOptions",
                                                               FIELDS(scoped_allocator_options_fields) };
 
+static const struct el_text_field rewriter_config_custom_graph_optimizer_parameter_map_entry_fields[] = {
+    { FIELD("key", 1, STRING) },
+    { FIELD("value", 2, MESSAGE), .message = &el_type_attr_value },
+};
+static const struct el_text_type rewriter_config_custom_graph_optimizer_parameter_map_entry = {
+    .name = "tensorflow.RewriterConfig.CustomGraphOptimizer.ParameterMapEntry",
+    FIELDS(rewriter_config_custom_graph_optimizer_parameter_map_entry_fields)
+};
+
 static const struct el_text_field rewriter_config_custom_graph_optimizer_fields[] = {
     { FIELD("name", 1, STRING) },
+    { FIELD("parameter_map", 2, MESSAGE), .message = &rewriter_config_custom_graph_optimizer_parameter_map_entry,
+      .repeated = true },
 };
 static const struct el_text_type rewriter_config_custom_graph_optimizer = {
     .name = "tensorflow.RewriterConfig.CustomGraphOptimizer", FIELDS(rewriter_config_custom_graph_optimizer_fields)

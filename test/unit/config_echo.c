@@ -12,6 +12,7 @@
 #include "config/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,8 +147,17 @@ static void put_message(const struct el_text_message *message, struct el_buf *ou
     }
 }
 
+/* Each type once: some hold each other. */
 static void list_fields(const struct el_text_type *type)
 {
+    static const struct el_text_type *listed[256];
+    size_t count = 0;
+    while (count < sizeof listed / sizeof listed[0] && listed[count] != NULL)
+        if (listed[count++] == type)
+            return;
+    if (count == sizeof listed / sizeof listed[0])
+        abort();
+    listed[count] = type;
     for (size_t i = 0; i < type->field_count; i++) {
         const struct el_text_field *field = &type->fields[i];
         printf("%s %s %d %s%s%s\n", type->name, field->name, field->number, field->repeated ? "repeated " : "",

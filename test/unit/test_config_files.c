@@ -279,6 +279,9 @@ static void a_platform_that_serves_nothing_is_refused(void **unused)
           "platform.config:1:205: num_batch_threads must be positive; was 0" },
         { PLATFORM("legacy_config { session_config { nonsense: 1 } }"),
           "platform.config:1:190: Message type \"tensorflow.ConfigProto\" has no field named \"nonsense\"." },
+        { PLATFORM("legacy_config { session_config { graph_options { rewrite_options { custom_optimizers { "
+                   "parameter_map { value { i: 1 s: 'two' } } } } } } }"),
+          "platform.config:1:266: Field \"s\" is specified along with field \"i\", another member of oneof \"value\"." },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct el_platform_config config;
@@ -297,7 +300,12 @@ static void a_session_says_how_many_threads(void **unused)
 {
     (void)unused;
     struct el_session_threads threads;
-    write_file("session", "inter_op_parallelism_threads: 2 graph_options { rewrite_options { remapping: OFF } }");
+    write_file(
+        "session",
+        "inter_op_parallelism_threads: 2 graph_options { rewrite_options { remapping: OFF custom_optimizers { name: 'mine' "
+        "parameter_map { key: 'sizes' value { list { i: [1, 2] type: DT_FLOAT } } } "
+        "parameter_map { key: 'start' value { tensor { dtype: DT_FLOAT tensor_shape { dim { size: 2 } } float_val: 0.5 } } } "
+        "parameter_map { key: 'how' value { func { name: 'f' attr { key: 'a' value { func { name: 'g' } } } } } } } } }");
     assert_null(el_session_config_read(path, &threads));
     assert_int_equal(threads.intra_op, 0);
     assert_int_equal(threads.inter_op, 2);

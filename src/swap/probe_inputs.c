@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MOST_BYTES ((size_t)64 << 20)
+#define MOST_TELLING 24 /* variants whose integers are not all 0; there is room for some of zeros after them */
 
 static const int64_t sizes[] = { 1, 8, 32, 128, 224, 3 };
 static const int32_t ranks[] = { 1, 2, 0, 4 };
@@ -35,6 +36,16 @@ static bool has_strings(const struct el_signature *signature)
     return false;
 }
 
+static bool has_integers(const struct el_signature *signature)
+{
+    for (uint32_t i = 0; i < signature->input_count; i++) {
+        const enum el_dtype dtype = signature->inputs[i].dtype;
+        if (el_dtype_is_data(dtype) && !el_dtype_is_floating(dtype) && dtype != EL_STRING && dtype != EL_BOOL)
+            return true;
+    }
+    return false;
+}
+
 bool el_probe_has_batch(const struct el_signature *signature)
 {
     for (uint32_t i = 0; i < signature->input_count; i++)
@@ -56,13 +67,15 @@ uint32_t el_probe_variants(const struct el_signature *signature, int64_t batch,
     size_t rank_count = open_rank ? sizeof ranks / sizeof ranks[0] : 1;
     size_t size_count = has_open_dims(signature) ? sizeof sizes / sizeof sizes[0] : open_rank ? 2 : 1;
     int texts = has_strings(signature) ? 2 : 1;
+    int kinds = has_integers(signature) ? 2 : 1;
     uint32_t count = 0;
-    for (size_t r = 0; r < rank_count; r++)
-        for (size_t s = 0; s < size_count; s++)
-            for (int t = 0; t < texts && count < EL_PROBE_VARIANTS; t++)
-                variants[count++] = (struct el_probe_variant){
-                    .batch = batch, .size = sizes[s], .rank = ranks[r], .text = t == 1
-                };
+    for (int z = 0; z < kinds; z++)
+        for (size_t r = 0; r < rank_count; r++)
+            for (size_t s = 0; s < size_count; s++)
+                for (int t = 0; t < texts && count < (z == 0 ? MOST_TELLING : EL_PROBE_VARIANTS); t++)
+                    variants[count++] = (struct el_probe_variant){
+                        .batch = batch, .size = sizes[s], .rank = ranks[r], .text = t == 1, .zeros = z == 1
+                    };
     return count;
 }
 
@@ -205,7 +218,10 @@ static struct el_status *make_one(const struct el_tensor_info *info, const struc
     unsigned char *data = malloc(size > 0 ? size : 1);
     if (data == NULL)
         return el_status_no_memory();
-    fill_numbers(info->dtype, seed_of(info->name), data, size);
+    if (variant->zeros && !el_dtype_is_floating(info->dtype))
+        memset(data, 0, size);
+    else
+        fill_numbers(info->dtype, seed_of(info->name), data, size);
     tensor->data = data;
     tensor->size = size;
     return NULL;

@@ -7,7 +7,7 @@
  *
  * Deterministic: the same name, dtype, shape and variant give the same numbers,
  * so that two engines, or two versions, can be asked the same thing. Floats lie in
- * [0, 1), integers in 0..2, strings are empty or short. Pure; any thread.
+ * [0, 1), integers in 0..2 or all 0, strings are empty or short. Pure; any thread.
  */
 
 #include "bundle/signature.h"
@@ -18,9 +18,10 @@ struct el_probe_variant {
     int64_t size;  /* every other unknown dim */
     int32_t rank;  /* of inputs whose rank is unknown */
     bool text;     /* strings are short words instead of empty */
+    bool zeros;    /* integers are 0: where they are places in something short, 1 and 2 may lie outside */
 };
 
-#define EL_PROBE_VARIANTS 24
+#define EL_PROBE_VARIANTS 32
 
 struct el_probe_inputs {
     struct el_tensor *list; /* one per input of the signature, in its order; data owned */

@@ -118,6 +118,30 @@ static void what_is_left_open_is_guessed(void **unused)
     }
 }
 
+static void integers_may_have_to_be_places_in_something_short(void **unused)
+{
+    (void)unused;
+    struct el_probe_variant variants[EL_PROBE_VARIANTS];
+    struct el_tensor_info input = info(input_name, EL_INT32, -1, 16);
+    struct el_signature asked = signature(&input, NULL);
+    assert_int_equal(el_probe_variants(&asked, 1, variants), 2);
+    bool all_zero[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        static const int32_t zeros[16];
+        struct el_probe_inputs inputs;
+        assert_null(el_probe_inputs_make(&asked, &variants[i], &inputs));
+        assert_int_equal(inputs.list[0].size, sizeof zeros);
+        all_zero[i] = memcmp(inputs.list[0].data, zeros, sizeof zeros) == 0;
+        el_probe_inputs_free(&inputs);
+    }
+    assert_false(all_zero[0]);
+    assert_true(all_zero[1]);
+
+    /* However much is open, some guesses are of zeros. */
+    input.shape.rank = -1;
+    assert_true(variants[el_probe_variants(&asked, 1, variants) - 1].zeros);
+}
+
 static void inputs_beyond_all_measure_are_not_made(void **unused)
 {
     (void)unused;
@@ -596,6 +620,7 @@ int main(void)
         cmocka_unit_test(made_up_inputs_are_finite_small_and_the_same_each_time),
         cmocka_unit_test(halves_lie_between_0_and_1),
         cmocka_unit_test(what_is_left_open_is_guessed),
+        cmocka_unit_test(integers_may_have_to_be_places_in_something_short),
         cmocka_unit_test(inputs_beyond_all_measure_are_not_made),
         cmocka_unit_test(only_signatures_with_outputs_are_run),
         cmocka_unit_test(a_new_version_must_understand_todays_clients),

@@ -35,7 +35,7 @@ void el_source_versions_free(struct el_source_version *versions, size_t count)
 static void watch_version(struct el_watch *watch, const char *path)
 {
     el_watch_add(watch, path);
-    DIR *dir = watch->fd >= 0 ? opendir(path) : NULL;
+    DIR *dir = watch->watcher != NULL ? opendir(path) : NULL;
     if (dir == NULL)
         return;
     const struct dirent *entry;

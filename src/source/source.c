@@ -27,11 +27,10 @@
 struct el_source {
     struct el_source_options options; /* model and base_path owned */
     uv_timer_t timer;
-    uv_poll_t poll;
     uv_work_t work;
     struct el_watch watch;
     struct el_scan scan; /* in the pool while working */
-    bool working, again, closing, scanned, polling;
+    bool working, again, closing, scanned;
     unsigned open_handles;
     uint64_t due_ns, ended_ns;
 
@@ -71,12 +70,9 @@ void el_source_poke(struct el_source *source)
         scan_by(source, source->ended_ns + SCAN_GAP_NS);
 }
 
-static void on_inotify(uv_poll_t *poll, int status, int events)
+static void on_heard(void *argument)
 {
-    (void)events;
-    struct el_source *source = poll->data;
-    if (status < 0 || el_watch_drain(&source->watch))
-        el_source_poke(source);
+    el_source_poke(argument);
 }
 
 static const struct el_source_version *find_before(const struct el_source *source, const struct el_source_version *now)
@@ -267,13 +263,7 @@ struct el_status *el_source_open(const struct el_source_options *options, struct
     uv_timer_init(options->uv_loop, &source->timer);
     source->timer.data = source;
     source->open_handles = 1;
-    el_watch_open(&source->watch, options->no_inotify || options->poll_wait_ms <= 0);
-    if (source->watch.fd >= 0 && uv_poll_init(options->uv_loop, &source->poll, source->watch.fd) == 0) {
-        source->poll.data = source;
-        source->open_handles++;
-        source->polling = true;
-        uv_poll_start(&source->poll, UV_READABLE, on_inotify);
-    }
+    el_watch_open(&source->watch, options->poll_wait_ms > 0 ? options->watcher : NULL, on_heard, source);
     if (options->poll_wait_ms >= 0)
         start_scan(source);
     *made = source;
@@ -303,7 +293,7 @@ const char *el_source_warning(const struct el_source *source)
 
 bool el_source_is_watched(const struct el_source *source)
 {
-    return source->polling;
+    return source->watch.watcher != NULL && !atomic_load_explicit(&source->watch.refused, memory_order_relaxed);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -320,9 +310,5 @@ void el_source_close(struct el_source *source, void (*closed)(void *argument), v
     source->closed_argument = argument;
     if (source->working)
         uv_cancel((uv_req_t *)&source->work); /* after_scan comes in any case */
-    if (source->polling) {
-        uv_poll_stop(&source->poll);
-        uv_close((uv_handle_t *)&source->poll, on_closed);
-    }
     uv_close((uv_handle_t *)&source->timer, on_closed);
 }

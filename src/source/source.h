@@ -28,6 +28,7 @@
 #include <uv.h>
 
 struct el_source;
+struct el_watcher; /* watch.h */
 
 enum el_source_state {
     EL_SOURCE_ARRIVING, /* not whole yet, or not quiet yet: text says what is waited for */
@@ -59,7 +60,7 @@ struct el_source_options {
     int64_t poll_wait_ms; /* > 0: period; 0: until each version is decided once; < 0: never */
     uint32_t quiet_ms;
     uint32_t incomplete_ms;
-    bool no_inotify;
+    struct el_watcher *watcher;        /* shared; outlives the source; NULL: only the timer sees changes */
     void (*on_change)(void *argument); /* after each scan that saw something new; may call el_source_close() */
     void *argument;
 };
@@ -77,7 +78,7 @@ bool el_source_scanned(const struct el_source *source);
 const char *el_source_error(const struct el_source *source);
 const char *el_source_warning(const struct el_source *source);
 
-/* False where the kernel refuses inotify (its limits are per user): new versions are seen by the timer alone. */
+/* False where some of its directories are not watched, as far as the last scan knows: there the timer alone sees changes. */
 bool el_source_is_watched(const struct el_source *source);
 
 /* Scans now, whatever the timer says. */

@@ -50,11 +50,6 @@ struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *set
     return NULL;
 }
 
-static void on_source_change(void *argument)
-{
-    el_model_touch(argument);
-}
-
 static void on_source_closed(void *argument)
 {
     struct el_swap *swap = argument;
@@ -66,15 +61,21 @@ static void on_source_closed(void *argument)
 static void tell_unwatched(struct el_model *model)
 {
     struct el_swap *swap = model->swap;
-    if (swap->told_unwatched || swap->options.no_inotify || swap->options.poll_wait_ms <= 0 ||
-        el_source_is_watched(model->source))
+    if (swap->told_unwatched || swap->watcher == NULL || el_source_is_watched(model->source))
         return;
     swap->told_unwatched = true;
     el_tell(
         swap, EL_LOG_INFO, "source", model, NULL,
-        "the kernel gives no more inotify instances (fs.inotify.max_user_instances, or too few open files): the folders of "
-        "this model and of others are only looked at every %lld ms",
+        "the kernel watches no more directories (fs.inotify.max_user_watches): those of this model and of others are only "
+        "looked at every %lld ms",
         (long long)swap->options.poll_wait_ms);
+}
+
+static void on_source_change(void *argument)
+{
+    struct el_model *model = argument;
+    tell_unwatched(model);
+    el_model_touch(model);
 }
 
 struct el_status *el_model_open_source(struct el_model *model)
@@ -87,13 +88,12 @@ struct el_status *el_model_open_source(struct el_model *model)
         .poll_wait_ms = options->poll_wait_ms,
         .quiet_ms = model->settings.update.quiet_ms,
         .incomplete_ms = options->incomplete_ms,
-        .no_inotify = options->no_inotify,
+        .watcher = model->swap->watcher,
         .on_change = on_source_change,
         .argument = model,
     };
     EL_TRY(el_source_open(&source, &model->source));
     model->swap->open_sources++;
-    tell_unwatched(model);
     return NULL;
 }
 

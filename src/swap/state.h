@@ -158,7 +158,8 @@ struct el_swap {
     unsigned open_handles;
     unsigned open_sources;
 
-    bool told_unwatched; /* that the kernel gives no more inotify instances */
+    struct el_watcher *watcher; /* for all sources; NULL: the timer alone sees changes */
+    bool told_unwatched;        /* that the kernel watches no more directories */
     bool started, stopping, closing, settled_told, completions_open;
     void (*settled)(void *argument);
     void *settled_argument;

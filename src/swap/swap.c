@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "config/batching.h"
+#include "source/watch.h"
 #include "swap/batching.h"
 #include "swap/labels.h"
 #include "swap/manager.h"
@@ -264,14 +265,19 @@ out:
 
 /* ---- from new to free ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_closed(void *argument)
 {
-    struct el_swap *swap = handle->data;
+    struct el_swap *swap = argument;
     swap->open_handles--;
     if (swap->open_handles > 0 || swap->completions_open)
         return;
     if (swap->stopped != NULL)
         swap->stopped(swap->stopped_argument);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    on_closed(handle->data);
 }
 
 static void on_completions_closed(void *argument)
@@ -281,6 +287,9 @@ static void on_completions_closed(void *argument)
     uv_close((uv_handle_t *)&swap->async, on_handle_closed);
     uv_close((uv_handle_t *)&swap->alarm, on_handle_closed);
     uv_close((uv_handle_t *)&swap->prepare, on_handle_closed);
+    if (swap->watcher != NULL)
+        el_watcher_close(swap->watcher, on_closed, swap);
+    swap->watcher = NULL;
 }
 
 /* Closes what is left, once nothing hangs on it: workers and sources are gone, readers have let go. */
@@ -387,9 +396,24 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     return NULL;
 }
 
+/* All sources share it. Without it they look now and then. */
+static void open_watcher(struct el_swap *swap)
+{
+    if (swap->options.no_inotify || swap->options.poll_wait_ms <= 0)
+        return;
+    struct el_status *status = el_watcher_open(swap->options.uv_loop, &swap->watcher);
+    if (status == NULL)
+        swap->open_handles++;
+    else
+        el_tell(swap, EL_LOG_INFO, "source", NULL, NULL, "%s: the models' folders are only looked at every %lld ms",
+                el_status_text(status), (long long)swap->options.poll_wait_ms);
+    el_status_free(status);
+}
+
 void el_swap_start(struct el_swap *swap)
 {
     swap->started = true;
+    open_watcher(swap);
     struct el_model *model;
     el_list_each (model, &swap->models, in_swap) {
         struct el_status *status = el_model_open_source(model);

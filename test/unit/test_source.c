@@ -2,6 +2,7 @@
 /* What counts as a version, and when it may be taken: the rules on a directory of the test's own. */
 #include "source/listing.h"
 #include "source/source.h"
+#include "source/watch.h"
 
 #include "base/clock.h"
 
@@ -59,6 +60,7 @@ struct place {
     char dir[64];
     uv_loop_t loop;
     uv_timer_t timer;
+    struct el_watcher *watcher;
     struct el_source *source;
     unsigned changes;
     bool closed;
@@ -96,13 +98,15 @@ static void watch(struct place *place, int64_t poll_wait_ms, bool no_inotify)
 {
     char base[96];
     snprintf(base, sizeof base, "%s/base", place->dir);
+    if (!no_inotify)
+        assert_null(el_watcher_open(&place->loop, &place->watcher));
     const struct el_source_options options = { .uv_loop = &place->loop,
                                                .model = "m",
                                                .base_path = base,
                                                .poll_wait_ms = poll_wait_ms,
                                                .quiet_ms = 20,
                                                .incomplete_ms = 200,
-                                               .no_inotify = no_inotify,
+                                               .watcher = place->watcher,
                                                .on_change = on_change,
                                                .argument = place };
     assert_null(el_source_open(&options, &place->source));
@@ -120,6 +124,8 @@ static void close_place(struct place *place)
         while (!place->closed)
             uv_run(&place->loop, UV_RUN_ONCE);
     }
+    if (place->watcher != NULL)
+        el_watcher_close(place->watcher, NULL, NULL);
     uv_close((uv_handle_t *)&place->timer, NULL);
     uv_run(&place->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&place->loop), 0);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that are not Python's: a Go program with stubs from the public protos, curl, and KServe's v1 protocol over it."""
+"""Clients that are not Python's: a Go program with stubs from the public protos, ghz, curl, and KServe's v1 protocol over it."""
 import json
 import os
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 from everlit import LIMIT_S, MODELS, ROOT, Server, digits, np
 
 GO_CLIENT = os.environ.get("EVERLIT_GO_CLIENT", str(ROOT / "build/test-tools/go-client"))
+GHZ = os.environ.get("EVERLIT_GHZ", str(ROOT / "build/test-tools/ghz"))
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,25 @@ def test_go_with_generated_stubs(server):
     run = subprocess.run([GO_CLIENT, f"localhost:{server.grpc_port}", "nobody", "input"], input=b"", capture_output=True,
                          timeout=LIMIT_S)
     assert run.returncode == 1 and b"Could not find any versions of model nobody" in run.stderr
+
+
+@pytest.mark.skipif(not os.access(GHZ, os.X_OK), reason=f"no {GHZ}: install Go, then type `tools/setup --test`")
+def test_ghz_by_reflection_from_many_connections(server):
+    """It learns the messages from the server, and none of its requests fails."""
+    images, _ = digits()
+    request = {"model_spec": {"name": "digits"}, "inputs": {"input": {
+        "dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": 2}, {"size": 784}]}, "float_val": images[:2].ravel().tolist()}}}
+
+    def ghz(count, **request):
+        (server.folder / "ghz.json").write_text(json.dumps(request))
+        run = subprocess.run([GHZ, "--insecure", "--call=tensorflow.serving.PredictionService/Predict", f"--total={count}",
+                              "--concurrency=8", "--connections=4", "--format=json", f"--data-file={server.folder}/ghz.json",
+                              f"localhost:{server.grpc_port}"], text=True, capture_output=True, timeout=LIMIT_S, check=True)
+        return json.loads(run.stdout)
+    report = ghz(400, **request)
+    assert (report["count"], report["statusCodeDistribution"]) == (400, {"OK": 400}), report["errorDistribution"]
+    report = ghz(16, **{**request, "model_spec": {"name": "nobody"}})
+    assert report["statusCodeDistribution"] == {"NotFound": 16}
 
 
 def curl(server, *arguments):

@@ -145,6 +145,10 @@ bool el_api_monitoring(struct el_http_request *request, struct el_api *api, cons
 void el_api_metrics(struct el_http_request *request, struct el_api *api);
 /* Appends what it answers. */
 void el_api_put_metrics(struct el_buf *out, struct el_api *api);
+/* Appends what came of new versions (swap_metrics.c). */
+void el_api_put_swaps(struct el_buf *out, const struct el_view *view);
+/* Appends the metrics of runs (run_metrics.c). */
+void el_api_put_runs(struct el_buf *out, const struct el_workers *workers);
 /* Appends the metrics of batches (batch_metrics.c). */
 void el_api_put_batching(struct el_buf *out, const struct el_batch_stats *stats);
 

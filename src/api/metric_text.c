@@ -3,6 +3,11 @@
 
 #include <inttypes.h>
 
+void el_metric_head(struct el_buf *out, const char *name, const char *type, const char *help)
+{
+    el_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 void el_metric_label(struct el_buf *out, const char *name, const char *value, size_t size)
 {
     el_buf_printf(out, "%s=\"", name);

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* HELP and TYPE of a metric of our own; theirs have no HELP. */
+void el_metric_head(struct el_buf *out, const char *name, const char *type, const char *help);
+
 /* name="value", escaped as the format wants it. */
 void el_metric_label(struct el_buf *out, const char *name, const char *value, size_t size);
 

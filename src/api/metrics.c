@@ -6,11 +6,13 @@
  * Everything comes from one view, so that the figures of a scrape belong together.
  */
 #include "api/internal.h"
+#include "api/metric_text.h"
 #include "api/request_log.h"
 
 #include "base/clock.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,24 +20,9 @@
 static const double latency_edges_s[] = { 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                           0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10 };
 
-static void put_head(struct el_buf *out, const char *name, const char *type, const char *help)
-{
-    el_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label value: backslash, quote and newline are escaped. */
 static void put_label(struct el_buf *out, const char *name, const char *value)
 {
-    el_buf_printf(out, "%s=\"", name);
-    for (; *value != 0; value++) {
-        if (*value == '\\' || *value == '"')
-            el_buf_byte(out, '\\');
-        if (*value == '\n')
-            el_buf_text(out, "\\n");
-        else
-            el_buf_byte(out, (uint8_t)*value);
-    }
-    el_buf_byte(out, '"');
+    el_metric_label(out, name, value, strlen(value));
 }
 
 static void put_name(struct el_buf *out, const char *metric, const struct el_model_view *model,
@@ -68,6 +55,11 @@ static uint64_t deaths(const struct el_version_view *version)
     return el_api_count(&version->stats->worker_deaths);
 }
 
+static uint64_t restarts(const struct el_version_view *version)
+{
+    return el_api_count(&version->stats->restarts);
+}
+
 static uint64_t memory(const struct el_version_view *version)
 {
     return version->worker == NULL ? 0 : el_worker_resident_bytes(version->worker);
@@ -76,7 +68,7 @@ static uint64_t memory(const struct el_version_view *version)
 static void put_figures(struct el_buf *out, const struct el_view *view, const char *name, const char *type,
                         const char *help, version_figure *figure)
 {
-    put_head(out, name, type, help);
+    el_metric_head(out, name, type, help);
     for (size_t m = 0; m < view->model_count; m++) {
         for (size_t v = 0; v < view->models[m]->version_count; v++) {
             const struct el_version_view *version = &view->models[m]->versions[v];
@@ -90,7 +82,7 @@ static void put_figures(struct el_buf *out, const struct el_view *view, const ch
 
 static void put_states(struct el_buf *out, const struct el_view *view)
 {
-    put_head(out, "everlit_version_state", "gauge", "1 for the state that a version is in.");
+    el_metric_head(out, "everlit_version_state", "gauge", "1 for the state that a version is in.");
     for (size_t m = 0; m < view->model_count; m++) {
         for (size_t v = 0; v < view->models[m]->version_count; v++) {
             const struct el_version_view *version = &view->models[m]->versions[v];
@@ -102,8 +94,8 @@ static void put_states(struct el_buf *out, const struct el_view *view)
             el_buf_text(out, "} 1\n");
         }
     }
-    put_head(out, "everlit_serving_version", "gauge",
-             "The version that requests without one go to; -1: no version answers.");
+    el_metric_head(out, "everlit_serving_version", "gauge",
+                   "The version that requests without one go to; -1: no version answers.");
     for (size_t m = 0; m < view->model_count; m++) {
         el_buf_text(out, "everlit_serving_version{");
         put_label(out, "model", view->models[m]->name);
@@ -127,7 +119,7 @@ static double switch_seconds(const struct el_version_view *version)
 static void put_seconds(struct el_buf *out, const struct el_view *view, const char *name, const char *help,
                         version_seconds *seconds)
 {
-    put_head(out, name, "gauge", help);
+    el_metric_head(out, name, "gauge", help);
     for (size_t m = 0; m < view->model_count; m++) {
         for (size_t v = 0; v < view->models[m]->version_count; v++) {
             const struct el_version_view *version = &view->models[m]->versions[v];
@@ -141,7 +133,8 @@ static void put_seconds(struct el_buf *out, const struct el_view *view, const ch
 
 static void put_quarantined(struct el_buf *out, const struct el_view *view)
 {
-    put_head(out, "everlit_quarantined_versions", "gauge", "Versions that will not serve until their files change.");
+    el_metric_head(out, "everlit_quarantined_versions", "gauge",
+                   "Versions that will not serve until their files change.");
     for (size_t m = 0; m < view->model_count; m++) {
         unsigned count = 0;
         for (size_t v = 0; v < view->models[m]->version_count; v++)
@@ -153,24 +146,54 @@ static void put_quarantined(struct el_buf *out, const struct el_view *view)
     }
 }
 
-static void put_latency(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
+typedef const struct el_histogram *version_times(const struct el_version_stats *stats);
+
+static const struct el_histogram *durations(const struct el_version_stats *stats)
 {
-    static const char name[] = "everlit_request_duration_seconds";
-    const struct el_histogram *histogram = &version->stats->latency;
+    return &stats->latency;
+}
+
+static const struct el_histogram *waits(const struct el_version_stats *stats)
+{
+    return &stats->queued;
+}
+
+/* A line of a histogram up to its value. */
+static void put_line(struct el_buf *out, const char *name, const char *part, const struct el_model_view *model,
+                     const struct el_version_view *version)
+{
+    el_buf_text(out, name);
+    put_name(out, part, model, version);
+}
+
+static void put_times(struct el_buf *out, const char *name, const struct el_model_view *model,
+                      const struct el_version_view *version, const struct el_histogram *histogram)
+{
     for (size_t i = 0; i < sizeof latency_edges_s / sizeof latency_edges_s[0]; i++) {
-        put_name(out, "everlit_request_duration_seconds_bucket", model, version);
+        put_line(out, name, "_bucket", model, version);
         el_buf_printf(out, ",le=\"%g\"} %" PRIu64 "\n", latency_edges_s[i],
                       el_histogram_at_most(histogram, (uint64_t)(latency_edges_s[i] * 1e9)));
     }
     const uint64_t count = el_histogram_at_most(histogram, UINT64_MAX);
-    put_name(out, "everlit_request_duration_seconds_bucket", model, version);
+    put_line(out, name, "_bucket", model, version);
     el_buf_printf(out, ",le=\"+Inf\"} %" PRIu64 "\n", count);
-    el_buf_text(out, name);
-    put_name(out, "_sum", model, version);
+    put_line(out, name, "_sum", model, version);
     el_buf_printf(out, "} %g\n", (double)el_api_count(&histogram->sum_ns) / 1e9);
-    el_buf_text(out, name);
-    put_name(out, "_count", model, version);
+    put_line(out, name, "_count", model, version);
     el_buf_printf(out, "} %" PRIu64 "\n", count);
+}
+
+static void put_histograms(struct el_buf *out, const struct el_view *view, const char *name, const char *help,
+                           version_times *times)
+{
+    el_metric_head(out, name, "histogram", help);
+    for (size_t m = 0; m < view->model_count; m++) {
+        for (size_t v = 0; v < view->models[m]->version_count; v++) {
+            const struct el_version_view *version = &view->models[m]->versions[v];
+            if (version->stats != NULL)
+                put_times(out, name, view->models[m], version, times(version->stats));
+        }
+    }
 }
 
 static void put_server(struct el_buf *out, struct el_api *api)
@@ -195,12 +218,12 @@ static void put_server(struct el_buf *out, struct el_api *api)
           el_swap_refused(api->options.swap) },
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        put_head(out, figures[i].name, figures[i].type, figures[i].help);
+        el_metric_head(out, figures[i].name, figures[i].type, figures[i].help);
         el_buf_printf(out, "%s %" PRIu64 "\n", figures[i].name, figures[i].value);
     }
-    put_head(out, "everlit_uptime_seconds", "gauge", "Time since the server started.");
+    el_metric_head(out, "everlit_uptime_seconds", "gauge", "Time since the server started.");
     el_buf_printf(out, "everlit_uptime_seconds %.3f\n", (double)(el_now_ns() - api->started_ns) / 1e9);
-    put_head(out, "everlit_build_info", "gauge", "1; the label is the version of everlitd.");
+    el_metric_head(out, "everlit_build_info", "gauge", "1; the label is the version of everlitd.");
     el_buf_text(out, "everlit_build_info{version=\"" EVERLIT_VERSION "\"} 1\n");
 }
 
@@ -220,14 +243,14 @@ void el_api_put_metrics(struct el_buf *out, struct el_api *api)
     put_figures(out, view, "everlit_requests_replayed_total", "counter",
                 "Requests answered by another worker, because theirs had died.", replayed);
     put_figures(out, view, "everlit_worker_deaths_total", "counter", "Deaths of a version's worker.", deaths);
+    put_figures(out, view, "everlit_worker_restarts_total", "counter",
+                "Workers that took the place of one that had died.", restarts);
     put_figures(out, view, "everlit_worker_resident_bytes", "gauge", "Resident memory of a version's worker.", memory);
-    put_head(out, "everlit_request_duration_seconds", "histogram", "Time from a decoded request to its answer.");
-    for (size_t m = 0; m < view->model_count; m++) {
-        for (size_t v = 0; v < view->models[m]->version_count; v++) {
-            if (view->models[m]->versions[v].stats != NULL)
-                put_latency(out, view->models[m], &view->models[m]->versions[v]);
-        }
-    }
+    put_histograms(out, view, "everlit_request_duration_seconds", "Time from a decoded request to its answer.",
+                   durations);
+    put_histograms(out, view, "everlit_queue_seconds",
+                   "Time that a request waited until a worker ran it, of those that were answered.", waits);
+    el_api_put_swaps(out, view);
     el_view_put(api->options.swap, view);
     el_request_log_put_metrics(api->request_log, out);
     put_server(out, api);

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define LOADS ":tensorflow:cc:saved_model:"
+#define WARMUPS ":tensorflow:serving:model_warmup_latency"
+#define FIRST_EDGE_US 10
+#define EDGE_GROWTH 1.8
 
 /* model_path of a version: its directory. */
 static void put_path(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
@@ -23,39 +26,77 @@ static void put_path(struct el_buf *out, const struct el_model_view *model, cons
     el_buf_free(&path);
 }
 
-/* Loads as TensorFlow counts them: one for each version that is known, good or bad. */
-static void put_attempts(struct el_buf *out, const struct el_model_view *model)
+static void put_count(struct el_buf *out, const char *name, const struct el_model_view *model,
+                      const struct el_version_view *version, const char *status, uint64_t count)
 {
-    for (size_t v = 0; v < model->version_count; v++) {
-        const struct el_version_view *version = &model->versions[v];
-        const bool failed = version->state == EL_LIFE_QUARANTINED;
-        if (!failed && version->load_ms <= 0)
-            continue;
-        el_buf_text(out, LOADS "load_attempt_count{");
-        put_path(out, model, version);
-        el_buf_printf(out, ",status=\"%s\"} 1\n", failed ? "fail" : "success");
-    }
+    if (count == 0)
+        return;
+    el_buf_printf(out, "%s{", name);
+    put_path(out, model, version);
+    if (status != NULL)
+        el_buf_printf(out, ",status=\"%s\"", status);
+    el_buf_printf(out, "} %" PRIu64 "\n", count);
 }
 
-static void put_latencies(struct el_buf *out, const struct el_model_view *model)
+/* A version that has ended shows counters only: with many swaps its histograms would be most of the page. */
+static void put_times(struct el_buf *out, const char *name, const struct el_model_view *model,
+                      const struct el_version_view *version, const char *label, const char *value,
+                      const struct el_load_times *times, size_t limits)
 {
-    for (size_t v = 0; v < model->version_count; v++) {
-        if (model->versions[v].load_ms <= 0)
-            continue;
-        el_buf_text(out, LOADS "load_latency{");
-        put_path(out, model, &model->versions[v]);
-        el_buf_printf(out, "} %.0f\n", model->versions[v].load_ms * 1e3);
-    }
+    uint64_t buckets[EL_LOAD_STAGE_LIMITS + 1], count = 0;
+    for (size_t i = 0; i <= limits; i++)
+        count += buckets[i] = el_api_count(&times->buckets[i]);
+    if (count == 0 || version->state == EL_LIFE_END)
+        return;
+    struct el_buf labels = { 0 };
+    put_path(&labels, model, version);
+    el_buf_printf(&labels, ",%s=\"%s\"", label, value);
+    el_buf_byte(&labels, 0);
+    if (labels.failed)
+        out->failed = true;
+    else
+        el_metric_histogram(out, name, (const char *)labels.data, buckets, limits + 1, FIRST_EDGE_US, EDGE_GROWTH,
+                            el_api_count(&times->sum_us));
+    el_buf_free(&labels);
 }
 
-static void put_loads(struct el_buf *out, const struct el_view *view)
+typedef void put_version(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version);
+
+static void put_attempts(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
 {
-    el_buf_text(out, "# TYPE " LOADS "load_attempt_count counter\n");
+    const struct el_load_stats *loads = &version->stats->loads;
+    put_count(out, LOADS "load_attempt_count", model, version, "fail", el_api_count(&loads->failed));
+    put_count(out, LOADS "load_attempt_count", model, version, "success", el_api_count(&loads->good));
+}
+
+static void put_latency(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
+{
+    put_count(out, LOADS "load_latency", model, version, NULL, el_api_count(&version->stats->loads.took_us));
+}
+
+/* TensorFlow's other stage, init_graph, is in it: an engine does both in one step. */
+static void put_stages(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
+{
+    put_times(out, LOADS "load_latency_by_stage", model, version, "stage", "restore_graph",
+              &version->stats->loads.opened, EL_LOAD_STAGE_LIMITS);
+}
+
+static void put_warmups(struct el_buf *out, const struct el_model_view *model, const struct el_version_view *version)
+{
+    const struct el_load_stats *loads = &version->stats->loads;
+    const int code = atomic_load_explicit(&loads->warmup_code, memory_order_relaxed);
+    put_times(out, WARMUPS, model, version, "status", el_code_name((enum el_code)code), &loads->warmup_failed,
+              EL_LOAD_WARMUP_LIMITS);
+    put_times(out, WARMUPS, model, version, "status", "OK", &loads->warmed, EL_LOAD_WARMUP_LIMITS);
+}
+
+static void put_versions(struct el_buf *out, const struct el_view *view, const char *name, const char *type,
+                         put_version *put)
+{
+    el_buf_printf(out, "# TYPE %s %s\n", name, type);
     for (size_t m = 0; m < view->model_count; m++)
-        put_attempts(out, view->models[m]);
-    el_buf_text(out, "# TYPE " LOADS "load_latency counter\n");
-    for (size_t m = 0; m < view->model_count; m++)
-        put_latencies(out, view->models[m]);
+        for (size_t v = 0; v < view->models[m]->version_count; v++)
+            put(out, view->models[m], &view->models[m]->versions[v]);
 }
 
 static void put_counts(struct el_buf *out, struct el_api *api)
@@ -81,9 +122,13 @@ bool el_api_monitoring(struct el_http_request *request, struct el_api *api, cons
         return false;
     struct el_buf *out = el_http_reply_buf(request);
     const struct el_view *view = el_view_get(api->options.swap);
-    put_loads(out, view);
-    el_view_put(api->options.swap, view);
+    put_versions(out, view, LOADS "load_attempt_count", "counter", put_attempts);
+    put_versions(out, view, LOADS "load_latency", "counter", put_latency);
+    put_versions(out, view, LOADS "load_latency_by_stage", "histogram", put_stages);
+    el_api_put_runs(out, api->options.workers);
     el_api_put_batching(out, el_workers_batch_stats(api->options.workers));
+    put_versions(out, view, WARMUPS, "histogram", put_warmups);
+    el_view_put(api->options.swap, view);
     put_counts(out, api);
     el_request_log_put_serving(api->request_log, out);
     el_api_put_metrics(out, api);

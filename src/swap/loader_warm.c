@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A step of a load: the version's own warm-up records, on the worker that is to serve. */
 #include "swap/hosted.h"
+#include "swap/load_stats.h"
 #include "swap/loader.h"
 #include "swap/loader_state.h"
 #include "swap/version.h"
@@ -108,6 +109,8 @@ bool el_load_warm(struct el_load *load, uint64_t now_ns)
     load->warmup = NULL;
     load->warmed = false;
     tell(load, &result, failed);
+    if (result.found)
+        el_load_stats_warmed(load->version, result.took_ns, el_status_code(failed));
     if (failed == NULL)
         return true;
     struct el_attempt *other = stand_in(load);

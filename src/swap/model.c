@@ -315,6 +315,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
 void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why)
 {
     el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
+    model->counts.rolled_back++;
     el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
     el_version_quarantine(version, why);
     model->hold = el_model_has_other(model,

@@ -65,10 +65,12 @@ static void count(const struct el_request *request, const struct el_status *stat
     }
     struct el_version_stats *stats = &servable->stats;
     atomic_fetch_add_explicit(&stats->requests, 1, memory_order_relaxed);
-    if (status == NULL)
+    if (status == NULL) {
         el_histogram_record(&stats->latency, el_now_ns() - request->started_ns);
-    else if (is_servers_fault(el_status_code(status)))
+        el_histogram_record(&stats->queued, el_call_queued_ns(request->call));
+    } else if (is_servers_fault(el_status_code(status))) {
         atomic_fetch_add_explicit(&stats->errors, 1, memory_order_relaxed);
+    }
 }
 
 /* status is borrowed; the request may be gone afterwards. */

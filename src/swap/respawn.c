@@ -250,6 +250,7 @@ static void take_over(struct el_respawn *respawn)
     el_worker_promote(hosted->worker);
     el_version_host(version, hosted);
     el_version_set_reason(version, "");
+    atomic_fetch_add_explicit(&version->servable->stats.restarts, 1, memory_order_relaxed);
     el_tell(version->model->swap, EL_LOG_INFO, "respawned", version->model, version, "try %u, process %lld",
             respawn->tried, (long long)el_worker_pid(hosted->worker));
     el_loops_wake(version->model->swap);

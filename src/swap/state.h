@@ -68,8 +68,9 @@ struct el_version {
     bool
         refused; /* QUARANTINED where TensorFlow Serving would serve it: who asks for it by its number is told why not */
     int64_t since_us;
-    bool whole;    /* VERIFYING: may be loaded */
-    bool vanished; /* its directory is not there any more */
+    uint64_t moved_ns; /* the same, monotonic */
+    bool whole;        /* VERIFYING: may be loaded */
+    bool vanished;     /* its directory is not there any more */
 
     char engine[32];
     char *engine_reason; /* NULL: "" */
@@ -121,6 +122,7 @@ struct el_model {
     uint64_t last_taken_bytes;   /* memory that its last version took; 0: unknown */
     uint64_t last_file_bytes;    /* and the size of its files */
     int64_t told_serving;        /* the default version that was last published */
+    struct el_model_counts counts;
 };
 
 struct el_swap {

@@ -79,6 +79,27 @@ void el_swap_free(struct el_swap *swap);
 
 /* ---- views: what every model is doing, at one instant ---- */
 
+#define EL_LOAD_STAGE_LIMITS 37 /* 10 times 1.8 to the power of i, microseconds */
+#define EL_LOAD_WARMUP_LIMITS 33
+
+/* Bucket i holds what is below limit i and not below the one before it; with fewer limits the last ones stay empty. */
+struct el_load_times {
+    _Atomic uint64_t buckets[EL_LOAD_STAGE_LIMITS + 1];
+    _Atomic uint64_t sum_us;
+};
+
+/* Loads of one version number, in all its lives. Written by the swap thread, read by anybody; relaxed. */
+struct el_load_stats {
+    _Atomic uint64_t good, failed;      /* loads; verifying the files is the beginning of one */
+    _Atomic uint64_t took_us;           /* all of them together */
+    struct el_load_times opened;        /* the good ones */
+    struct el_load_times warmed;        /* with its warm-up records */
+    struct el_load_times warmup_failed; /* the same, where a record failed */
+    _Atomic int warmup_code;            /* enum el_code of the last one that failed */
+    _Atomic uint64_t
+        state_us[EL_LIFE_STATES]; /* how long this life was in a state that it has left; 0: not there yet */
+};
+
 /* Counters of one version. Written by event loops, read by anybody; relaxed. */
 struct el_version_stats {
     _Atomic uint64_t requests;
@@ -86,7 +107,10 @@ struct el_version_stats {
         errors; /* answered with a status that is the server's or the model's fault (not INVALID_ARGUMENT, CANCELLED...) */
     _Atomic uint64_t replayed; /* requests answered elsewhere after its worker died */
     _Atomic uint64_t worker_deaths;
+    _Atomic uint64_t restarts;   /* workers that took the place of one that died */
     struct el_histogram latency; /* begin to done, successes */
+    struct el_histogram queued;  /* of it: until a runner of the worker took it */
+    struct el_load_stats loads;
 };
 
 struct el_version_view {
@@ -118,6 +142,14 @@ struct el_log_settings {
     uint64_t file_bytes, total_bytes;
 };
 
+/* What came of a model's versions since it is in the config. */
+struct el_model_counts {
+    uint64_t probes_passed, probes_failed;
+    uint64_t switches;    /* versions that began to serve, each time */
+    uint64_t quarantined; /* for whatever reason */
+    uint64_t rolled_back; /* of them: after they served */
+};
+
 struct el_model_view {
     const char *name;
     const char *base_path;
@@ -128,6 +160,7 @@ struct el_model_view {
     const struct el_version_label *labels;
     size_t label_count;
     struct el_log_settings logging;
+    struct el_model_counts counts;
     struct el_lobby *lobby; /* the swapper's own: how many requests wait */
     bool hold;              /* the swapper's own: requests wait for the version that is on its way */
     uint64_t hold_ns;       /* the swapper's own: and this long at most */

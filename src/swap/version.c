@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bundle/saved_model.h"
 #include "swap/hosted.h"
+#include "swap/load_stats.h"
 #include "swap/loader.h"
 #include "swap/respawn.h"
 #include "swap/retry.h"
@@ -55,10 +56,13 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
         version->load_tries = before->load_tries;
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
+    version->moved_ns = el_now_ns();
     version->isolation = strcmp(model->settings.update.isolation, "none") == 0 ? "none" : "process";
     struct el_version *ended = el_version_find(model, seen->version);
-    if (ended != NULL)
+    if (ended != NULL) {
+        el_load_stats_inherit(version, ended);
         el_version_free(ended);
+    }
     insert(model, version);
     el_model_changed(model);
     el_tell(model->swap, EL_LOG_INFO, "version_seen", model, version, "%s", version->path);
@@ -114,6 +118,7 @@ bool el_version_move(struct el_version *version, enum el_life_event event, struc
         return false;
     }
     version->since_us = el_calendar_us();
+    el_load_stats_moved(version, before);
     /* Of a version that failed, the status goes on to tell why when its files are gone. */
     if (before != EL_LIFE_QUARANTINED || version->state != EL_LIFE_END) {
         version->code = el_status_code(why);

@@ -166,6 +166,7 @@ static struct el_shown *lay_model(struct layout *layout, const struct el_model *
             .version_count = count,
             .serving = serving != NULL ? serving->number : -1,
             .source_error = source_error,
+            .counts = model->counts,
             .lobby = model->lobby,
             .hold = model->hold,
             .hold_ns = (uint64_t)model->settings.update.load_timeout_ms * EL_NS_PER_MS,

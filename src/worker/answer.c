@@ -113,6 +113,33 @@ static struct el_status *read_error(const struct el_call *call, enum el_code cod
 
 /* ---- answers ---- */
 
+/*
+ * What the worker tells of the run: not believed further than that it lies between submission and now. used: bytes of
+ * outputs.
+ */
+static void note_run(struct el_call *call, bool good, uint64_t used)
+{
+    const struct el_shm_slot *slot = &call->worker->shm.slots[call->slot];
+    const uint64_t started = atomic_load_explicit(&slot->started_ns, memory_order_relaxed);
+    const uint64_t completed = EL_READ_ONCE(slot->completed_ns);
+    call->queued_ns = 0;
+    if (started < call->submitted_ns || completed < started || completed > call->lane->answered_ns)
+        return; /* it was not run */
+    struct el_ran ran = { .runs = 1, .time_ns = completed - started, .output_bytes = used, .good = good };
+    call->queued_ns = started - call->submitted_ns;
+    if (call->batch != 0) {
+        const uint64_t most = atomic_load_explicit(&call->worker->admission.max_rows, memory_order_relaxed);
+        ran.runs = 0;
+        for (unsigned i = 0; i < EL_SLOT_RUNS; i++) {
+            const uint64_t count = EL_READ_ONCE(slot->runs[i].count);
+            ran.runs += count > most ? 0 : count;
+        }
+    }
+    for (uint32_t i = 0; i < call->input_count; i++)
+        ran.input_bytes += call->inputs[i].size;
+    el_run_stats_add(&call->worker->workers->run_stats[call->lane->index], &ran);
+}
+
 static const char *on_done(struct el_call *call)
 {
     const struct el_shm_slot *slot = &call->worker->shm.slots[call->slot];
@@ -120,8 +147,8 @@ static const char *on_done(struct el_call *call)
     if (code >= EL_CODES)
         return "a status code that is none";
     struct el_status *status = NULL;
+    uint64_t used = 0;
     if (code == 0 && !call->ended) { /* else nobody reads them, and what they were asked by may be gone */
-        uint64_t used = 0;
         for (uint32_t i = 0; i < call->output_count; i++) {
             const char *lie = read_output(call, i, &call->outputs[i]);
             if (lie != NULL)
@@ -132,6 +159,7 @@ static const char *on_done(struct el_call *call)
     } else if (code != 0) {
         status = read_error(call, (enum el_code)code);
     }
+    note_run(call, code == 0, used);
     if (call->granted_before != EL_ARENA_FULL) {
         el_tensor_arena_free(call->worker->arena, call->granted_before);
         call->granted_before = EL_ARENA_FULL;

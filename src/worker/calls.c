@@ -305,6 +305,7 @@ struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, 
     struct el_lane *lane = call->lane;
     call->deadline_ns = deadline_ns;
     call->submitted_ns = el_now_ns();
+    call->queued_ns = 0;
     call->done = done;
     call->argument = argument;
     call->state = EL_CALL_WAITING;
@@ -345,6 +346,11 @@ uint32_t el_call_outputs(const struct el_call *call, const struct el_tensor **te
 bool el_call_worker_died(const struct el_call *call)
 {
     return call->died;
+}
+
+uint64_t el_call_queued_ns(const struct el_call *call)
+{
+    return call->queued_ns;
 }
 
 void el_call_cancel(struct el_call *call)

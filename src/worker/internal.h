@@ -17,6 +17,7 @@
 #include "worker/engine_open.h"
 #include "worker/layout.h"
 #include "worker/mailbox.h"
+#include "worker/run_stats.h"
 #include "worker/spin.h"
 #include "worker/starved.h"
 #include "worker/wire.h"
@@ -72,6 +73,7 @@ struct el_call {
     uint64_t granted_before; /* the first grant, until the second is filled */
     uint64_t deadline_ns;
     uint64_t submitted_ns;
+    uint64_t queued_ns; /* from then until a runner took it, as the worker says; 0: unknown */
     el_call_done *done;
     void *argument;
     struct el_status *status;
@@ -198,7 +200,8 @@ struct el_workers {
     char *scratch_path; /* NULL: not made yet */
     int scratch_lock;
     struct el_batch_stats batch_stats;
-    bool idle_cpu; /* idle priority can be left again */
+    struct el_run_stats run_stats[EL_MAX_LANES]; /* each of the event loop with that number */
+    bool idle_cpu;                               /* idle priority can be left again */
     bool freeing;
     unsigned open_handles;
     uint8_t packet[EL_PACKET_MAX]; /* where messages are received */

@@ -38,6 +38,7 @@
 struct el_workers;     /* zygotes, and what all workers share */
 struct el_worker;      /* one version, being loaded or ready to run */
 struct el_batch_stats; /* batch_stats.h */
+struct el_run_stats;   /* run_stats.h */
 struct el_completions; /* one per event loop: where answers arrive */
 struct el_call;        /* one run of one signature */
 
@@ -74,6 +75,9 @@ void el_workers_free(struct el_workers *workers);
 
 /* What batching has come to, over all workers there were. Any thread; lives as long as the workers. */
 const struct el_batch_stats *el_workers_batch_stats(const struct el_workers *workers);
+
+/* The runs that the answers to each event loop tell of: one for each of *loops. As long, by any thread. */
+const struct el_run_stats *el_workers_run_stats(const struct el_workers *workers, uint32_t *loops);
 
 /*
  * Makes the completion queue number `index` and attaches it to the event loop uv_loop, on that loop's thread. From then
@@ -222,6 +226,9 @@ uint32_t el_call_inputs(const struct el_call *call, const struct el_tensor **ten
 
 /* The outputs asked for, in that order, after done without a status; checked views into the arena, until el_call_end(). */
 uint32_t el_call_outputs(const struct el_call *call, const struct el_tensor **tensors);
+
+/* After done: how long it waited for a runner; 0: it did not get to one. */
+uint64_t el_call_queued_ns(const struct el_call *call);
 
 /* After done with a status: true if the worker died under it, so that another may be asked. */
 bool el_call_worker_died(const struct el_call *call);

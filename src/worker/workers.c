@@ -163,6 +163,12 @@ const struct el_batch_stats *el_workers_batch_stats(const struct el_workers *wor
     return &workers->batch_stats;
 }
 
+const struct el_run_stats *el_workers_run_stats(const struct el_workers *workers, uint32_t *loops)
+{
+    *loops = workers->loops;
+    return workers->run_stats;
+}
+
 void el_workers_free(struct el_workers *workers)
 {
     if (workers == NULL)

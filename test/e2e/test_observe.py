@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What operators see: metrics under TensorFlow Serving's names and ours, readiness, and the log lines that scripts look for."""
 import json
+import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -12,6 +14,8 @@ from everlit_protos import classification_pb2, inference_pb2
 HALF = ROOT / "test/conformance/models/half/3"
 CONFIG = """model_config_list {
   config { name: "half" base_path: "$MODELS/half" model_platform: "tensorflow" update { engine: "tensorflow" } }
+  config { name: "warm" base_path: "$MODELS/warm" model_platform: "tensorflow" model_version_policy { all {} } update { engine: "tensorflow" } }
+  config { name: "steps" base_path: "$MODELS/steps" model_platform: "tensorflow" update { engine: "tensorflow" } }
   config { name: "later" base_path: "$MODELS/later" model_platform: "tensorflow" update { engine: "tensorflow" } } }"""
 PATH = "/monitoring/prometheus/metrics"
 SERVING = ":tensorflow:serving:"
@@ -24,8 +28,11 @@ def server():
     monitoring.write_text("prometheus_config { enable: true }")
     server.flags.append(f"--monitoring_config_file={monitoring}")
     server.put("half", 3, HALF)
+    server.put("warm", 1, ROOT / "test/conformance/models/warm/1")
+    server.put("steps", 1, MODELS / "digits/1")
     with server:
-        server.wait_serving("half", 3)
+        for model, version in (("half", 3), ("warm", 1), ("steps", 1)):
+            server.wait_serving(model, version)
         yield server
 
 
@@ -101,7 +108,62 @@ def test_buckets_labels_and_types_are_those_of_the_real_server(server):
     for metric in ("request_latency", "runtime_latency"):
         edges = re.findall(SERVING + metric + r'_bucket\{model_name="half",API="Predict",[^}]*le="([^"]+)"', ours)
         assert edges == wide[:33] + ["+Inf"], edges
-    assert f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{server.models}/half/3",status="success"}} 1' in ours
+    edges = re.findall(r':tensorflow:cc:saved_model:load_latency_by_stage_bucket\{model_path="[^"]*/half/3",stage="restore_graph",le="([^"]+)"', ours)
+    assert edges == wide
+    # (Of the bytes of outputs the recording has no cell; its edges are those of the inputs.)
+    for metric, like in (("graph_run_time_usecs_histogram",) * 2, ("graph_run_input_tensor_bytes",) * 2,
+                         ("graph_run_output_tensor_bytes", "graph_run_input_tensor_bytes")):
+        def edges_of(page, name):
+            return re.findall(rf'^:tensorflow:core:{name}_bucket{{le="([^"]+)"}}', page, re.M)
+        assert edges_of(ours, metric) == edges_of(theirs, like) != [], metric
+
+
+def test_loads_warm_ups_and_runs_are_counted_as_tensorflow_counts_them(server):
+    attempts, latency = (f":tensorflow:cc:saved_model:load_{what}" for what in ("attempt_count", "latency"))
+    server.put("warm", 2, ROOT / "test/conformance/models/garbage/1")
+    server.put("warm", 3, ROOT / "test/conformance/models/warm_bad/1")
+    for number, state in ((3, "quarantined"), (2, "quarantined"), (1, "serving")):
+        server.wait_state("warm", number, state)
+    seen, path = samples(server), f'model_path="{server.models}/warm'
+    assert seen[f'{attempts}{{{path}/1",status="success"}}'] == 1
+    assert seen[f'{attempts}{{{path}/2",status="fail"}}'] == 1
+    assert seen[f'{latency}{{{path}/1"}}'] > 0
+    assert seen[f'{latency}_by_stage_count{{{path}/1",stage="restore_graph"}}'] == 1
+    assert seen[SERVING + f'model_warmup_latency_count{{{path}/1",status="OK"}}'] == 1
+    assert [name for name in seen if name.startswith(SERVING + f'model_warmup_latency_count{{{path}/3"')] and \
+        SERVING + f'model_warmup_latency_count{{{path}/3",status="OK"}}' not in seen
+    server.put("warm", 4, HALF)
+    server.wait_serving("warm", 4)
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        before = samples(server)
+        for _ in range(3):
+            stub.Predict(predict_request("warm", {"x": np.array([1, 2], np.float32)}), timeout=LIMIT_S)
+    core, after = ":tensorflow:core:", samples(server)
+    for name, count in (("direct_session_runs{}", 3), ("graph_runs{}", 3), ("graph_run_time_usecs_histogram_count{}", 3),
+                        ("graph_run_input_tensor_bytes_sum{}", 24), ('graph_run_output_tensor_bytes_bucket{le="16"}', 3),
+                        ('graph_run_output_tensor_bytes_bucket{le="4"}', 0)):
+        assert after[core + name] - before[core + name] == count, name
+    assert after[core + "graph_run_time_usecs{}"] > before[core + "graph_run_time_usecs{}"]
+    assert after['everlit_queue_seconds_count{model="warm",version="4"}'] == 3
+
+
+def test_what_came_of_new_versions_is_counted(server):
+    process = server.version("steps", 1)["pid"]
+    os.kill(process, signal.SIGKILL)
+    server.wait("another worker", lambda: server.version("steps", 1)["pid"] not in (0, process))
+    server.put("steps", 2, MODELS / "broken/nan_outputs")
+    server.wait_state("steps", 2, "quarantined")
+    seen = samples(server, "/metrics")
+    assert seen['everlit_probes_total{model="steps",result="passed"}'] == 1
+    assert seen['everlit_probes_total{model="steps",result="failed"}'] == 1
+    assert seen['everlit_switches_total{model="steps"}'] == 1
+    assert seen['everlit_quarantines_total{model="steps"}'] == 1
+    assert seen['everlit_rollbacks_total{model="steps"}'] == 0
+    assert seen['everlit_worker_deaths_total{model="steps",version="1"}'] == 1
+    assert seen['everlit_worker_restarts_total{model="steps",version="1"}'] == 1
+    for phase in ("loading", "probing"):
+        assert seen[f'everlit_swap_phase_seconds{{model="steps",version="1",phase="{phase}"}}'] > 0, phase
 
 
 def test_promtool_finds_nothing_to_say_about_metrics(server):
@@ -141,3 +203,14 @@ def test_the_lines_that_scripts_look_for_are_in_the_log(server):
                  f"Running gRPC ModelServer at 0.0.0.0:{server.grpc_port} ...",
                  f"Exporting HTTP/REST API at:localhost:{server.rest_port} ..."):
         assert text in log, text
+
+
+def test_each_line_of_the_log_is_a_json_object_with_its_model_and_version(server):
+    told = [json.loads(line) for line in server.log_path.read_text().splitlines()]
+    assert all({"time", "level", "event"} <= set(line) for line in told)
+    switched = [line for line in told if line["event"] == "switched"]
+    assert switched and all(isinstance(line["model"], str) and isinstance(line["version"], int) for line in switched)
+    # A text of TensorFlow Serving's about a version comes with that version in fields.
+    for line in told:
+        for name, version in re.findall(r"servable version \{name: (\S+) version: (\d+)\}", line.get("message", "")):
+            assert (line["model"], line["version"]) == (name, int(version)), line

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests of real clients that run together: which do, what each gets, what is refused, and that parameters change under load.
 
-No test waits for luck: a batch of N rows that may wait for a minute runs when the N-th row is there, and not before.
+No test waits for luck: a batch of N rows that may wait for long runs when the N-th row is there, and not before. A worker takes
+new parameters a moment after the front has them, so what is told of its batches is asked for until it is so.
 """
 import concurrent.futures
 import re
@@ -20,7 +21,7 @@ CONFIG = """model_config_list {
   config { name: "varlen" base_path: "$MODELS/varlen" model_platform: "tensorflow" update { engine: "tensorflow" %s } }
   config { name: "digits" base_path: "$MODELS/digits" model_platform: "tensorflow" update { engine: "openvino" %s } } }"""
 SESSION = ":tensorflow:serving:batching_session:"
-FOREVER = "batch_timeout_micros { value: 60000000 }"
+LONG = "batch_timeout_micros { value: 4000000 }"
 
 
 def batching(text):
@@ -47,6 +48,17 @@ class Batched:
     def metrics(self):
         lines = self.server.rest("GET", "/monitoring/prometheus/metrics")[1].decode().splitlines()
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+    def wait_for(self, expected, scenario):
+        """Until scenario() returns what is expected and changes the metrics of batches so."""
+        last = [None]
+
+        def look():
+            before = self.metrics()
+            answers, grown = scenario(), self.grown(before)
+            last[0] = (answers, {name: grown.get(name, 0) for name in expected[1]})
+            return last[0] == expected
+        wait_for(lambda: f"{expected}; the last time it was {last[0]}", look)
 
     def grown(self, before):
         """The metrics of batches that have changed since, by their short names."""
@@ -97,17 +109,15 @@ def failure(stub, model, x):
 
 
 def test_requests_share_a_run_and_each_gets_its_own(batched, stub):
-    batched.set(half=batching("max_batch_size { value: 8 } " + FOREVER))
-    before = batched.metrics()
+    batched.set(half=batching("max_batch_size { value: 8 } " + LONG))
     inputs = [[float(i)] for i in range(16)]
-    assert at_once(stub, inputs) == [half(x) for x in inputs]
-    assert at_once(stub, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0, 8.0]]) == [half([1, 2, 3]), half([4, 5, 6, 7, 8])]
-    grown = batched.grown(before)
-    assert grown["wrapped_run_count{}"] == 3
-    assert grown["input_batch_size_sum{}"] == grown["processed_batch_size_sum{}"] == 24
-    assert "input_batch_size_bucket{le=\"8\"}" not in grown and grown['input_batch_size_bucket{le="16"}'] == 3
-    assert grown['padding_size_bucket{execution_batch_size="8",le="1"}'] == 3
-    assert grown['queuing_latency_count{thread_pool_name=""}'] == 18
+    batched.wait_for(([half(x) for x in inputs],
+                      {"wrapped_run_count{}": 2, "input_batch_size_sum{}": 16, "processed_batch_size_sum{}": 16,
+                       'input_batch_size_bucket{le="8"}': 0, 'input_batch_size_bucket{le="16"}': 2,
+                       'padding_size_bucket{execution_batch_size="8",le="1"}': 2,
+                       'queuing_latency_count{thread_pool_name=""}': 16}), lambda: at_once(stub, inputs))
+    batched.wait_for(([half([1, 2, 3]), half([4, 5, 6, 7, 8])], {"wrapped_run_count{}": 1, "input_batch_size_sum{}": 8}),
+                     lambda: at_once(stub, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0, 8.0]]))
 
 
 def test_metrics_of_batches_have_their_labels_and_buckets(batched, stub):
@@ -129,33 +139,32 @@ def test_metrics_of_batches_have_their_labels_and_buckets(batched, stub):
 
 def test_a_batch_is_filled_up_to_an_allowed_size(batched, stub):
     batched.set(half=batching("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8]"))
-    before = batched.metrics()
-    assert ask(stub, "half", [1, 2, 3]) == half([1, 2, 3])
-    assert ask(stub, "half", [1, 2, 3, 4, 5]) == half([1, 2, 3, 4, 5])
-    grown = batched.grown(before)
-    assert grown["input_batch_size_sum{}"] == 8 and grown["processed_batch_size_sum{}"] == 12
-    assert grown['padding_size_sum{execution_batch_size="4"}'] == 1
-    assert grown['padding_size_sum{execution_batch_size="8"}'] == 3
+    for x, size in (([1, 2, 3], 4), ([1, 2, 3, 4, 5], 8)):
+        batched.wait_for((half(x), {"input_batch_size_sum{}": len(x), "processed_batch_size_sum{}": size,
+                                    f'padding_size_sum{{execution_batch_size="{size}"}}': size - len(x)}),
+                         lambda: ask(stub, "half", x))
 
 
 def test_inputs_of_different_lengths_share_a_batch_if_they_are_padded(batched, stub):
-    batched.set(varlen=batching("max_batch_size { value: 2 } pad_variable_length_inputs: true " + FOREVER))
-    before = batched.metrics()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        short = pool.submit(ask, stub, "varlen", [[5, 2]], "same")
-        assert ask(stub, "varlen", [[1, 2, 3, 4]], "same") == [[1, 2, 3, 4]]
-        assert short.result() == [[5, 2, 5, 5]]  # with its own first element, as TensorFlow Serving does it
-    assert batched.grown(before)["wrapped_run_count{}"] == 1
+    batched.set(varlen=batching("max_batch_size { value: 2 } pad_variable_length_inputs: true " + LONG))
+
+    def both():
+        return at_once(stub, [[[5, 2]], [[1, 2, 3, 4]]], "varlen", "same")
+    # With its own first element, as TensorFlow Serving does it.
+    batched.wait_for(([[[5, 2, 5, 5]], [[1, 2, 3, 4]]], {"wrapped_run_count{}": 1}), both)
     batched.set(varlen=batching("max_batch_size { value: 2 }"))
-    assert at_once(stub, [[[5, 2]], [[1, 2, 3, 4]]], "varlen", "same") == [[[5, 2]], [[1, 2, 3, 4]]]
+    batched.wait_for(([[[5, 2]], [[1, 2, 3, 4]]], {"wrapped_run_count{}": 2}), both)
 
 
 def test_a_full_queue_refuses_at_once_in_their_words(batched, stub):
-    batched.set(half=batching("max_batch_size { value: 2 } max_enqueued_batches { value: 1 } " + FOREVER))
+    batched.set(half=batching("max_batch_size { value: 2 } max_enqueued_batches { value: 1 } batch_timeout_micros { value: 60000000 }"))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(ask, stub, "half", [1])  # one row less than a batch
+        waiting = None
 
         def refusal():
+            nonlocal waiting
+            if waiting is None or waiting.done():  # not yet; or refused itself
+                waiting = pool.submit(ask, stub, "half", [1])  # one row less than a batch
             try:
                 ask(stub, "half", [2, 3])  # runs by itself until the other one waits
             except grpc.RpcError as error:
@@ -173,10 +182,8 @@ def test_a_full_queue_refuses_at_once_in_their_words(batched, stub):
 def test_a_large_request_runs_in_parts_and_is_answered_as_one(batched, stub):
     batched.set(half=batching("max_batch_size { value: 16 } enable_large_batch_splitting { value: true } "
                               "max_execution_batch_size { value: 4 }"))
-    before = batched.metrics()
-    assert ask(stub, "half", list(range(10))) == half(range(10))
-    grown = batched.grown(before)
-    assert grown["wrapped_run_count{}"] == 3 and grown["input_batch_size_sum{}"] == 10
+    batched.wait_for((half(range(10)), {"wrapped_run_count{}": 3, "input_batch_size_sum{}": 10}),
+                     lambda: ask(stub, "half", list(range(10))))
     assert failure(stub, "half", [0] * 17) == (grpc.StatusCode.INVALID_ARGUMENT,
                                                "Task size 17 is larger than maximum input batch size 16")
 

@@ -238,6 +238,7 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
             attend(model, &seen[i], now_ns);
     retire_unwanted(model, wanted, wanted_count);
     forget_ended(model);
+    model->looked_at = el_source_scanned(model->source);
 out:
     free(all);
     free(whole);

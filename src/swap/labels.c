@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/labels.h"
 
+#include "swap/together.h"
 #include "swap/version.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ static bool serves(const struct el_model *model, int64_t number)
 
 static bool leads_to_former(const struct el_model *model, const struct el_version_label *label)
 {
-    return label->moved && !serves(model, label->version) && serves(model, label->former);
+    return label->moved && serves(model, label->former) && (!serves(model, label->version) || el_together_holds(model));
 }
 
 int64_t el_label_leads(const struct el_model *model, const struct el_version_label *label)

@@ -6,6 +6,7 @@
 #include "swap/memory.h"
 #include "swap/rcu.h"
 #include "swap/respawn.h"
+#include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -200,6 +201,7 @@ static void look(struct el_swap *swap)
     struct el_list looks;
     struct el_model *model;
     bool some_removed = false;
+    el_together_look(swap, now_ns);
     el_list_move_all(&swap->looks, &looks);
     el_list_each (model, &looks, in_looks) {
         model->touched = false;

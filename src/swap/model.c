@@ -7,6 +7,7 @@
 #include "swap/policy.h"
 #include "swap/respawn.h"
 #include "swap/settings.h"
+#include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -283,11 +284,12 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         retire_all(model, now_ns);
         return;
     }
+    const bool held = el_together_holds(model);
     struct el_version *version, *warm = NULL;
     bool routed = false;
     el_list_each (version, &model->versions, in_model) {
         bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
-        if (can && el_model_aspires(model, version->number)) {
+        if (can && !held && el_model_aspires(model, version->number)) {
             route_to(version, now_ns);
             routed = true;
         } else if (can && version->state == EL_LIFE_WARM && warm == NULL) {
@@ -298,7 +300,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         route_to(warm, now_ns); /* better an old answer than none, whatever the policy says */
         routed = true;
     }
-    if (all_aspired_serve(model)) {
+    if (!held && all_aspired_serve(model)) {
         el_list_each (version, &model->versions, in_model) {
             if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
                 !el_labels_need(model, version->number)) {

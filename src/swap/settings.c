@@ -111,6 +111,21 @@ static int64_t batch_threads(const struct el_update_config *update)
     return update->batching != NULL ? update->batching->num_batch_threads : 0;
 }
 
+bool el_settings_same_choice(const struct el_model_config *a, const struct el_model_config *b)
+{
+    const struct el_version_policy *x = &a->policy, *y = &b->policy;
+    if (x->type != y->type || x->latest != y->latest || x->version_count != y->version_count ||
+        a->label_count != b->label_count)
+        return false;
+    for (size_t i = 0; i < x->version_count; i++)
+        if (x->versions[i] != y->versions[i])
+            return false;
+    for (size_t i = 0; i < a->label_count; i++)
+        if (a->labels[i].version != b->labels[i].version || strcmp(a->labels[i].label, b->labels[i].label) != 0)
+            return false;
+    return true;
+}
+
 bool el_settings_same_worker(const struct el_model_config *a, const struct el_model_config *b)
 {
     const struct el_update_config *x = &a->update, *y = &b->update;

@@ -16,6 +16,9 @@ void el_settings_free(struct el_model_config *settings);
 /* True if both watch the same directory in the same way: the source can stay. */
 bool el_settings_same_source(const struct el_model_config *a, const struct el_model_config *b);
 
+/* True if both lead requests to the same versions of that directory. */
+bool el_settings_same_choice(const struct el_model_config *a, const struct el_model_config *b);
+
 /* True if a worker that was started with one is what the other asks for: loaded versions can stay. */
 bool el_settings_same_worker(const struct el_model_config *a, const struct el_model_config *b);
 

@@ -97,6 +97,13 @@ struct el_version {
         tell_gap_ns; /* VERIFYING: when the next "waiting" event may be, and how long after it the one after */
 };
 
+/* Its part in a reload that several models wait for: together.h. */
+enum el_together {
+    EL_TOGETHER_NOT,
+    EL_TOGETHER_CHANGES, /* it is new, or is to lead to other versions */
+    EL_TOGETHER_LEAVES,  /* it is not in the config any more, and answers until the others have changed */
+};
+
 struct el_model {
     struct el_list in_swap;    /* in config order */
     struct el_list in_looks;   /* while linked */
@@ -112,6 +119,8 @@ struct el_model {
     struct el_list versions;
     int64_t *aspired; /* whole and wanted, descending: what the last look said */
     size_t aspired_count;
+    bool looked_at; /* aspired is that of the settings as they are, and of a scan of their base path */
+    enum el_together together;
     bool hold;              /* availability "resource": requests wait for the version that is on its way */
     bool has_served;        /* some version has: from then on requests are rather held than refused */
     bool removed;           /* not in the config any more: everything is being retired */
@@ -138,9 +147,10 @@ struct el_swap {
     struct el_model **by_name;        /* those of the config, sorted: NULL after each change of the set */
     const struct el_model *unsettled; /* one that was not settled when that was last asked */
     struct el_list hosted;
-    struct el_list lingering; /* servables without an owner, with requests left */
-    uint32_t loads;           /* admitted and not ended */
-    uint32_t buried;          /* models */
+    struct el_list lingering;   /* servables without an owner, with requests left */
+    uint64_t together_until_ns; /* some models wait for each other until then; 0: none */
+    uint32_t loads;             /* admitted and not ended */
+    uint32_t buried;            /* models */
 
     _Atomic(struct el_view *) view; /* read by any thread under RCU */
     uint64_t generation;

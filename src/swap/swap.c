@@ -8,6 +8,7 @@
 #include "swap/labels.h"
 #include "swap/manager.h"
 #include "swap/settings.h"
+#include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -165,6 +166,8 @@ static struct el_status *add_model(struct el_swap *swap, struct el_model_config 
     struct el_model *model;
     EL_TRY(el_model_new(swap, settings, &model));
     el_list_add_before(&model->in_swap, models);
+    if (swap->started)
+        model->together = EL_TOGETHER_CHANGES;
     return swap->started ? el_model_open_source(model) : NULL;
 }
 
@@ -195,6 +198,11 @@ static struct el_status *prepare_models(struct el_swap *swap, const struct el_co
 static void apply_settings(struct el_model *model, struct el_model_config *settings)
 {
     bool same_source = el_settings_same_source(&model->settings, settings);
+    if (model->together == EL_TOGETHER_LEAVES)
+        model->together = EL_TOGETHER_NOT;
+    if (model->swap->started && (!same_source || !el_settings_same_choice(&model->settings, settings)))
+        model->together = EL_TOGETHER_CHANGES;
+    model->looked_at = false;
     if (!el_settings_same_worker(&model->settings, settings))
         el_tell(model->swap, EL_LOG_INFO, "reconfigured", model, NULL,
                 "what concerns workers holds for versions that are loaded from now on");
@@ -218,6 +226,15 @@ static void move_model(struct el_model *model, struct el_list *to)
 {
     el_list_remove(&model->in_swap);
     el_list_add_before(&model->in_swap, to);
+}
+
+/* What answers goes on until what is new does. */
+static void leave(struct el_model *model)
+{
+    if (model->swap->started && el_model_serving(model) != NULL)
+        model->together = EL_TOGETHER_LEAVES;
+    else
+        el_model_remove(model);
 }
 
 struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config)
@@ -252,8 +269,9 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
         model = EL_CONTAINER(before.next, struct el_model, in_swap);
         move_model(model, &swap->models);
         if (!model->removed)
-            el_model_remove(model);
+            leave(model);
     }
+    el_together_begin(swap);
     el_view_forget_order(swap);
     el_swap_touch(swap);
 out:

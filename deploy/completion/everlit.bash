@@ -47,7 +47,7 @@ _everlit() {
     local options="--socket --help"
     case $command in
     "") options+=" --version" ;;
-    status) options+=" --json --watch" ;;
+    status) options+=" --json --watch --model --all" ;;
     events) options+=" --follow --json --model --after" ;;
     config) options+=" --json" ;;
     inspect) options+=" --json --tags" ;;

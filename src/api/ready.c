@@ -6,7 +6,7 @@
  *     /readyz         200 if it is not stopping and every model has a version that answers, else 503
  *     /readyz/MODEL   the same of one model; 404 if there is none of that name
  *
- * The body of a 503 is JSON and says which models do not answer, and why as far as it is known.
+ * The body of a 503 is JSON and says which models do not answer, the first ones of them, and why as far as it is known.
  */
 #include "api/internal.h"
 
@@ -16,6 +16,7 @@
 
 #define JSON "application/json"
 #define READY "/readyz"
+#define MOST_NAMED 10 /* of a thousand models that start, the probe of an orchestrator wants no list */
 
 static const char *reason_of(const struct el_model_view *model)
 {
@@ -47,10 +48,13 @@ static void answer(struct el_http_request *request, struct el_api *api, const ch
     el_buf_printf(out, "{\"ready\": false, \"stopping_or_starting\": %s, \"models\": [", up ? "false" : "true");
     for (size_t i = 0; i < view->model_count; i++) {
         const struct el_model_view *model = view->models[i];
-        if (model->serving < 0 && (name_size == 0 || model == only))
-            put_model(out, model, missing++ == 0);
+        if (model->serving >= 0 || (name_size > 0 && model != only))
+            continue;
+        if (missing < MOST_NAMED)
+            put_model(out, model, missing == 0);
+        missing++;
     }
-    el_buf_text(out, "]}\n");
+    el_buf_printf(out, "], \"models_not_ready\": %zu}\n", missing);
     el_view_put(api->options.swap, view);
     const bool unknown = name_size > 0 && only == NULL;
     if (up && missing == 0 && !unknown) {

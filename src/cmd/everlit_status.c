@@ -33,13 +33,14 @@ static void append_redrawn(const struct el_buf *page, const struct el_cli_style 
 }
 
 /* The answer as people read it, appended to page. */
-static struct el_status *put_page(const struct el_buf *answer, const struct el_cli_style *style, struct el_buf *page)
+static struct el_status *put_page(const struct el_buf *answer, const struct el_status_choice *choice,
+                                  const struct el_cli_style *style, struct el_buf *page)
 {
     json_error_t error;
     json_t *json = json_loadb((const char *)answer->data, answer->size, 0, &error);
     if (json == NULL)
         return el_status_new(EL_INTERNAL, "the server's answer is no JSON: %s", error.text);
-    struct el_status *status = el_status_view(json, style, page);
+    struct el_status *status = el_status_view(json, choice, style, page);
     json_decref(json);
     return status;
 }
@@ -54,13 +55,13 @@ static int show_json(const struct el_cli *cli)
     return result;
 }
 
-static int show_once(const struct el_cli *cli)
+static int show_once(const struct el_cli *cli, const struct el_status_choice *choice)
 {
     const struct el_cli_style style = el_cli_style();
     struct el_buf answer = { 0 }, page = { 0 };
     int result = el_cli_request(cli, PATH, NULL, 0, &answer);
     if (result == EL_CLI_OK) {
-        struct el_status *status = put_page(&answer, &style, &page);
+        struct el_status *status = put_page(&answer, choice, &style, &page);
         if (status != NULL)
             result = el_cli_fail(cli, EL_CLI_REFUSED, status);
         else if (!el_cli_write(cli, &page))
@@ -79,7 +80,7 @@ static void wait_for(double seconds)
 }
 
 /* One picture of a watch. A terminal goes on without the server, which may be being started again. */
-static int show_again(const struct el_cli *cli, bool first)
+static int show_again(const struct el_cli *cli, const struct el_status_choice *choice, bool first)
 {
     const struct el_cli_style style = el_cli_style(); /* each time: windows change their size */
     struct el_buf answer = { 0 }, page = { 0 }, out = { 0 };
@@ -89,7 +90,7 @@ static int show_again(const struct el_cli *cli, bool first)
         el_buf_text(&page, "The server does not answer; waiting for it. Ctrl-C ends.\n");
         result = EL_CLI_OK;
     } else if (result == EL_CLI_OK) {
-        struct el_status *status = put_page(&answer, &style, &page);
+        struct el_status *status = put_page(&answer, choice, &style, &page);
         if (status != NULL)
             result = el_cli_fail(cli, EL_CLI_REFUSED, status);
     }
@@ -108,12 +109,12 @@ static int show_again(const struct el_cli *cli, bool first)
     return result;
 }
 
-static int watch(const struct el_cli *cli, double seconds)
+static int watch(const struct el_cli *cli, const struct el_status_choice *choice, double seconds)
 {
-    int result = show_again(cli, true);
+    int result = show_again(cli, choice, true);
     while (result == EL_CLI_OK) {
         wait_for(seconds);
-        result = show_again(cli, false);
+        result = show_again(cli, choice, false);
     }
     return result;
 }
@@ -130,8 +131,11 @@ static int run(struct el_cli *cli, int count, char **arguments)
 {
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
                                              { "watch", optional_argument, NULL, 'w' },
+                                             { "model", required_argument, NULL, 'm' },
+                                             { "all", no_argument, NULL, 'a' },
                                              EL_CLI_OPTIONS_END };
     bool json = false, watching = false;
+    struct el_status_choice choice = { .model = NULL };
     double seconds = WATCH_SECONDS;
     int option, result = EL_CLI_USAGE;
     while ((option = el_cli_option(cli, count, arguments, options, &result)) != -1) {
@@ -139,6 +143,9 @@ static int run(struct el_cli *cli, int count, char **arguments)
             return result;
         if (option == 'j')
             json = true;
+        if (option == 'm')
+            choice.model = optarg;
+        choice.all = choice.all || option == 'a';
         watching = watching || option == 'w';
         if (option == 'w' && optarg != NULL)
             seconds = read_seconds(optarg);
@@ -152,16 +159,22 @@ static int run(struct el_cli *cli, int count, char **arguments)
     if (json && watching)
         return el_cli_usage(
             cli, "--json and --watch exclude each other; for a stream there is `everlit events --json --follow`");
-    return json ? show_json(cli) : watching ? watch(cli, seconds) : show_once(cli);
+    if (json && (choice.model != NULL || choice.all))
+        return el_cli_usage(cli, "--json prints the whole answer: --model and --all do not go with it");
+    return json ? show_json(cli) : watching ? watch(cli, &choice, seconds) : show_once(cli, &choice);
 }
 
 const struct el_cli_command el_cli_status = {
     .name = "status",
     .summary = "every version of every model: state, engine, requests, latency",
-    .help = "usage: everlit status [--json] [--watch [SECONDS]] [--socket PATH]\n"
+    .help = "usage: everlit status [--model NAME | --all] [--watch [SECONDS]] [--socket PATH]\n"
+            "       everlit status --json [--socket PATH]\n"
             "\n"
-            "A table of every version of every model, and why a version was refused.\n"
+            "A table of every version of every model, and why a version was refused. Of more\n"
+            "than 40 models those come first of which something is wrong or under way.\n"
             "\n"
+            "  --model NAME       only this model\n"
+            "  --all              all models, also when there are more than 40\n"
             "  --json             the server's answer as it is (docs/admin-api.md)\n"
             "  --watch [SECONDS]  again and again, every 1 s or as said, until Ctrl-C;\n"
             "                     a terminal is redrawn in place\n"

@@ -4,6 +4,7 @@
 #include "cmd/everlit_table.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MODEL, VERSION, STATE, SINCE, ENGINE, REQUESTS, ERRORS, P50, P99, MEMORY };
@@ -143,28 +144,107 @@ static void put_silence(const json_t *model, const struct el_cli_style *style, s
     free(line);
 }
 
-struct el_status *el_status_view(const json_t *answer, const struct el_cli_style *style, struct el_buf *out)
+/* ---- which models ---- */
+
+/* The models to be shown, in that order. */
+struct choice {
+    const json_t **list; /* owned; borrowed entries */
+    size_t count;
+};
+
+/* Serves, and nothing of it is refused or on its way. */
+static bool is_well(const json_t *model)
+{
+    const json_t *versions = json_object_get(model, "versions");
+    if (number_of(model, "serving") < 0 || *text_of(model, "source_error") != '\0')
+        return false;
+    for (size_t i = 0; i < json_array_size(versions); i++) {
+        const enum el_cli_colour colour = colour_of(text_of(json_array_get(versions, i), "state"));
+        if (colour == EL_CLI_RED || colour == EL_CLI_YELLOW)
+            return false;
+    }
+    return json_array_size(versions) > 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const json_t *const *x = a, *const *y = b;
+    return strcmp(text_of(*x, "name"), text_of(*y, "name"));
+}
+
+static int by_need(const void *a, const void *b)
+{
+    const json_t *const *x = a, *const *y = b;
+    const int order = (int)is_well(*x) - (int)is_well(*y);
+    return order != 0 ? order : by_name(a, b);
+}
+
+static struct el_status *choose(const json_t *models, const struct el_status_choice *asked, struct choice *choice)
+{
+    const size_t count = json_array_size(models);
+    choice->list = calloc(count + 1, sizeof *choice->list);
+    if (choice->list == NULL)
+        return el_status_no_memory();
+    for (size_t i = 0; i < count; i++) {
+        const json_t *model = json_array_get(models, i);
+        if (asked->model == NULL || strcmp(text_of(model, "name"), asked->model) == 0)
+            choice->list[choice->count++] = model;
+    }
+    if (asked->model != NULL && choice->count == 0)
+        return el_status_new(EL_NOT_FOUND, "the server has no model \"%s\"", asked->model);
+    const bool some = !asked->all && choice->count > EL_STATUS_MODELS;
+    qsort(choice->list, choice->count, sizeof *choice->list, some ? by_need : by_name);
+    if (some)
+        choice->count = EL_STATUS_MODELS;
+    return NULL;
+}
+
+static void put_rest(const json_t *models, const struct choice *choice, struct el_buf *out)
+{
+    const size_t count = json_array_size(models);
+    size_t answer = 0;
+    for (size_t i = 0; i < count; i++)
+        answer += number_of(json_array_get(models, i), "serving") >= 0;
+    el_buf_printf(out, "\n%zu of %zu models, of which %zu answer; --model NAME shows one, --all shows all\n",
+                  choice->count, count, answer);
+}
+
+static struct el_status *put_models(const json_t *models, const struct el_status_choice *asked,
+                                    const struct choice *choice, const struct el_cli_style *style, struct el_buf *out)
+{
+    struct el_table table = { .columns = columns, .column_count = sizeof columns / sizeof columns[0] };
+    struct el_status *status = NULL;
+    for (size_t i = 0; i < choice->count && status == NULL; i++)
+        status = add_model(choice->list[i], &table);
+    if (status == NULL)
+        el_table_print(&table, style, out);
+    el_table_free(&table);
+    for (size_t i = 0; i < choice->count && status == NULL; i++) {
+        const json_t *model = choice->list[i], *versions = json_object_get(model, "versions");
+        put_silence(model, style, out);
+        for (size_t j = 0; j < json_array_size(versions); j++)
+            put_reason(model, json_array_get(versions, j), style, out);
+    }
+    if (status == NULL && asked->model == NULL && choice->count < json_array_size(models))
+        put_rest(models, choice, out);
+    return status;
+}
+
+struct el_status *el_status_view(const json_t *answer, const struct el_status_choice *asked,
+                                 const struct el_cli_style *style, struct el_buf *out)
 {
     const json_t *server = json_object_get(answer, "server"), *models = json_object_get(answer, "models");
     if (!json_is_object(server) || !json_is_array(models))
         return el_status_new(EL_INTERNAL, "the server's answer has no \"server\" and \"models\": is it an everlitd?");
     put_server(server, style, out);
-    if (json_array_size(models) == 0) {
+    if (json_array_size(models) == 0 && asked->model == NULL) {
         el_buf_text(out, "No model is configured.\n");
         return el_buf_status(out);
     }
-    struct el_table table = { .columns = columns, .column_count = sizeof columns / sizeof columns[0] };
-    struct el_status *status = NULL;
-    for (size_t i = 0; i < json_array_size(models) && status == NULL; i++)
-        status = add_model(json_array_get(models, i), &table);
+    struct choice choice = { 0 };
+    struct el_status *status = choose(models, asked, &choice);
     if (status == NULL)
-        el_table_print(&table, style, out);
-    el_table_free(&table);
-    for (size_t i = 0; i < json_array_size(models) && status == NULL; i++) {
-        const json_t *model = json_array_get(models, i), *versions = json_object_get(model, "versions");
-        put_silence(model, style, out);
-        for (size_t j = 0; j < json_array_size(versions); j++)
-            put_reason(model, json_array_get(versions, j), style, out);
-    }
+        status = put_models(models, asked, &choice, style, out);
+    free(choice.list);
     return status != NULL ? status : el_buf_status(out);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ static const char fixture[] =
     "1234567, 'errors': 0, 'p50_ms': 0.0163, 'p99_ms': 1.254, 'memory_bytes': 57147392}]},"
     "  {'name': 'labels', 'base_path': '/models/labels', 'serving': -1, 'versions': []}]}";
 
+static const struct el_status_choice everything = { .model = NULL };
+
 static char *render(const char *quoted_singly, const struct el_cli_style *style)
 {
     char *text = strdup(quoted_singly);
@@ -34,7 +37,7 @@ static char *render(const char *quoted_singly, const struct el_cli_style *style)
     if (json == NULL)
         fail_msg("the fixture is no JSON: %s", error.text);
     struct el_buf out = { 0 };
-    struct el_status *status = el_status_view(json, style, &out);
+    struct el_status *status = el_status_view(json, &everything, style, &out);
     if (status != NULL)
         fail_msg("%s", el_status_text(status));
     json_decref(json);
@@ -100,13 +103,71 @@ static void a_server_without_models_says_so(void **unused)
     free(text);
 }
 
+/* A hundred models, of which one has nothing that answers and one a version that was refused. */
+static json_t *a_hundred_models(void)
+{
+    json_t *models = json_array();
+    for (int i = 99; i >= 0; i--) {
+        char name[8];
+        snprintf(name, sizeof name, "m%02d", i);
+        json_t *versions = json_pack("[{s:i,s:s}]", "version", 1, "state", i == 70 ? "loading" : "serving");
+        if (i == 50)
+            json_array_append_new(versions,
+                                  json_pack("{s:i,s:s,s:s}", "version", 2, "state", "quarantined", "reason", "bad"));
+        json_array_append_new(
+            models, json_pack("{s:s,s:i,s:o}", "name", name, "serving", i == 70 ? -1 : 1, "versions", versions));
+    }
+    return json_pack("{s:{},s:o}", "server", "models", models);
+}
+
+static struct el_status *view_hundred(const struct el_status_choice *choice, char **text)
+{
+    const struct el_cli_style style = { .width = 80 };
+    struct el_buf out = { 0 };
+    json_t *json = a_hundred_models();
+    struct el_status *status = el_status_view(json, choice, &style, &out);
+    json_decref(json);
+    *text = el_buf_take_text(&out);
+    assert_non_null(*text);
+    return status;
+}
+
+static void of_many_models_those_with_trouble_come_first_and_the_rest_is_counted(void **unused)
+{
+    (void)unused;
+    char *text;
+    assert_null(view_hundred(&everything, &text));
+    const char *refused = strstr(text, "\nm50"), *loading = strstr(text, "\nm70"), *first = strstr(text, "\nm00"),
+               *last = strstr(text, "\nm37");
+    assert_true(refused != NULL && loading > refused && first > loading && last > first);
+    assert_null(strstr(text, "\nm38"));
+    assert_non_null(strstr(text, "\n40 of 100 models, of which 99 answer; --model NAME shows one, --all shows all\n"));
+    free(text);
+
+    const struct el_status_choice all = { .all = true };
+    assert_null(view_hundred(&all, &text));
+    assert_true(strstr(text, "\nm99") > strstr(text, "\nm00"));
+    assert_null(strstr(text, "of 100 models"));
+    free(text);
+
+    const struct el_status_choice one = { .model = "m50" }, none = { .model = "m100" };
+    assert_null(view_hundred(&one, &text));
+    assert_non_null(strstr(text, "m50 version 2 was refused"));
+    assert_null(strstr(text, "m49"));
+    free(text);
+    struct el_status *status = view_hundred(&none, &text);
+    assert_string_equal(el_status_text(status), "the server has no model \"m100\"");
+    el_status_free(status);
+    free(text);
+}
+
 static void an_answer_of_something_else_is_an_error(void **unused)
 {
     (void)unused;
     const struct el_cli_style style = { .width = 80 };
     struct el_buf out = { 0 };
     json_t *json = json_pack("{s:s}", "hello", "world");
-    struct el_status *status = el_status_view(json, &style, &out);
+    struct el_status *status = el_status_view(json, &everything, &style, &out);
     assert_string_equal(el_status_text(status),
                         "the server's answer has no \"server\" and \"models\": is it an everlitd?");
     el_status_free(status);
@@ -207,6 +268,7 @@ int main(void)
         cmocka_unit_test(colours_are_only_for_those_who_can_see_them),
         cmocka_unit_test(no_control_character_of_the_server_reaches_the_terminal),
         cmocka_unit_test(a_server_without_models_says_so),
+        cmocka_unit_test(of_many_models_those_with_trouble_come_first_and_the_rest_is_counted),
         cmocka_unit_test(an_answer_of_something_else_is_an_error),
         cmocka_unit_test(a_table_that_is_too_wide_for_the_terminal_cuts_its_first_column),
         cmocka_unit_test(a_cell_is_cut_between_characters),

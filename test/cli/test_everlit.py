@@ -288,7 +288,7 @@ def test_the_socket_is_found_by_option_then_environment_then_runtime_directory(t
 
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["--nonsense"], ["status", "--nonsense"], ["status", "extra"], ["status", "--watch", "never"],
-    ["status", "--json", "--watch"], ["events", "digits"], ["events", "--after", "x"], ["events", "--model"], ["inspect"],
+    ["status", "--json", "--watch"], ["status", "--json", "--all"], ["events", "digits"], ["events", "--after", "x"], ["events", "--model"], ["inspect"],
     ["inspect", "a", "b"], ["predict"], ["predict", "m"], ["predict", "m", "--json", "a", "--npy", "b"],
     ["predict", "m", "--json", "-", "--version", "new"], ["predict", "m", "--json", "-", "--row"], ["version", "x"], ["help", "x"],
     ["help", "status", "events"], ["predict", "m", "--json", "-", "--version", "1", "--label", "a"],
@@ -373,7 +373,7 @@ def test_every_field_of_the_config_is_documented(page):
 @pytest.mark.parametrize("words,current,expected", [
     (["everlit", ""], 1, {"status", "events", "config", "inspect", "predict", "version", "help"}),
     (["everlit", "st"], 1, {"status"}),
-    (["everlit", "status", "--"], 2, {"--json", "--watch", "--socket", "--help"}),
+    (["everlit", "status", "--"], 2, {"--json", "--watch", "--model", "--all", "--socket", "--help"}),
     (["everlit", "--socket", "/x", "pre"], 3, {"predict"}),
     (["everlit", "help", "v"], 2, {"version"}),
 ])

@@ -70,31 +70,6 @@ void el_grpc_infer_refuse(struct el_infer *infer, struct el_grpc_call *call, str
         el_infer_free(infer);
 }
 
-/* ClassificationRequest and RegressionRequest have the same fields. False: malformed. */
-static bool parse(struct el_grpc_call *call, struct el_infer *infer, struct el_model_spec *spec)
-{
-    size_t size;
-    const uint8_t *bytes = el_grpc_message(call, &size);
-    struct el_wire wire = el_wire_of(bytes, size), inside;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (type != EL_WIRE_BYTES || number == 0 || number > 2) {
-            if (!el_wire_skip(&wire, number, type))
-                return false;
-            continue;
-        }
-        if (!el_wire_bytes(&wire, &inside))
-            return false;
-        if (!(number == 1 ? el_model_spec_merge(inside, spec)
-                          : el_examples_read_input(&infer->examples, bytes, inside)))
-            return false;
-    }
-    return true;
-}
-
 static void infer_one(struct el_grpc_call *call, enum el_infer_method method)
 {
     struct el_infer *infer = el_infer_new(el_api_grpc_loop(call), 1);
@@ -103,7 +78,9 @@ static void infer_one(struct el_grpc_call *call, enum el_infer_method method)
         return;
     }
     struct el_model_spec spec = { 0 };
-    if (!parse(call, infer, &spec)) {
+    size_t size;
+    const uint8_t *bytes = el_grpc_message(call, &size);
+    if (!el_inference_request_read(el_wire_of(bytes, size), &spec, NULL, &infer->examples)) {
         /* Without a text: what gRPC's own parser answers. */
         el_grpc_infer_refuse(infer, call,
                              el_examples_failed(&infer->examples) ? el_status_no_memory()

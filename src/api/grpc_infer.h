@@ -5,7 +5,7 @@
 /* What Classify and Regress share with MultiInference: how an el_infer and a gRPC call belong together. */
 
 #include "api/infer.h"
-#include "tensor/predict_proto.h"
+#include "tensor/inference_proto.h"
 
 /* Ties the two together and starts: infer->done, which is set, finds the call in infer->owner unless infer->cancelled. */
 void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, const struct el_model_spec *spec);

@@ -31,34 +31,6 @@ static struct el_inference_task task_at(const struct message *message, size_t i)
     return task;
 }
 
-static bool parse(const uint8_t *bytes, size_t size, struct message *message)
-{
-    struct el_wire wire = el_wire_of(bytes, size), inside;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (type != EL_WIRE_BYTES || number == 0 || number > 2) {
-            if (!el_wire_skip(&wire, number, type))
-                return false;
-            continue;
-        }
-        if (!el_wire_bytes(&wire, &inside))
-            return false;
-        if (number == 2) {
-            if (!el_examples_read_input(&message->infer->examples, bytes, inside))
-                return false;
-            continue;
-        }
-        struct el_inference_task task = { .spec = { .name = { "", 0 }, .signature_name = { "", 0 } } };
-        if (!el_inference_task_read(inside, &task))
-            return false;
-        el_buf_append(&message->tasks, &task, sizeof task);
-    }
-    return !message->tasks.failed;
-}
-
 /* ---- the checks, in TensorFlow Serving's order (multi_inference.cc) ---- */
 
 static struct el_status *check_repeated(const struct message *message, size_t i, struct el_span name)
@@ -214,7 +186,7 @@ void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api)
     const uint8_t *bytes = el_grpc_message(call, &size);
     struct el_model_spec spec = { .name = { "", 0 } };
     struct el_status *status = NULL;
-    if (!parse(bytes, size, &message))
+    if (!el_inference_request_read(el_wire_of(bytes, size), NULL, &message.tasks, &message.infer->examples))
         status = message.tasks.failed || el_examples_failed(&message.infer->examples)
                      ? el_status_no_memory()
                      : el_status_new(EL_INTERNAL, "%s", ""); /* what gRPC's own parser answers */

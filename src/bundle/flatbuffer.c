@@ -51,7 +51,7 @@ static struct el_status *read_bytes(const struct el_flat *flat, uint64_t at, voi
 /* Little-endian, whatever this machine is. */
 static struct el_status *read_number(const struct el_flat *flat, uint64_t at, unsigned bytes, uint64_t *value)
 {
-    uint8_t raw[8];
+    uint8_t raw[8] = { 0 };
     EL_TRY(read_bytes(flat, at, raw, bytes));
     *value = 0;
     for (unsigned i = 0; i < bytes; i++)

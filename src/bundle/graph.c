@@ -105,8 +105,6 @@ static struct el_status *read_op(struct reader *reader, const struct el_proto_pa
     return NULL;
 }
 
-/* ---- nodes ---- */
-
 /* Reads a name into reader->name. */
 static struct el_status *read_name(struct reader *reader, const struct el_proto_part *part, const char *what)
 {
@@ -120,65 +118,68 @@ static const char *name_of(const struct reader *reader)
     return reader->name.size > 0 ? (const char *)reader->name.data : "";
 }
 
-/* A NameAttrList. */
-static struct el_status *read_function_name(struct reader *reader, const struct el_proto_part *part)
+struct field {
+    uint32_t number; /* 0: the table's end */
+    struct el_status *(*read)(struct reader *reader, const struct el_proto_part *part);
+};
+
+/* Reads those of a message's fields that the table names. */
+static struct el_status *read_fields(struct reader *reader, const struct el_proto_part *message,
+                                     const struct field *fields)
 {
-    if (part->wire != EL_PROTO_BYTES)
-        return NULL;
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
+    struct el_proto_span span = message->span;
+    struct el_proto_part part;
     struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &span, &inner, &status)) {
-        if (inner.number != 1)
-            continue;
-        status = read_name(reader, &inner, "the name of a function");
-        if (status == NULL)
-            status = el_reach_leads_to(reader->reach, el_reach_function(name_of(reader), reader->name.size));
+    while (status == NULL && el_proto_file_next(reader->file, &span, &part, &status)) {
+        const struct field *field = fields;
+        while (field->number != 0 && field->number != part.number)
+            field++;
+        if (field->number != 0)
+            status = field->read(reader, &part);
     }
     return status;
+}
+
+/* ---- attributes, for the functions that they name ---- */
+
+/* The fields of a message of the attributes; a field of another type says nothing about functions. */
+static struct el_status *read_inside(struct reader *reader, const struct el_proto_part *part,
+                                     const struct field *fields)
+{
+    return part->wire == EL_PROTO_BYTES ? read_fields(reader, part, fields) : NULL;
+}
+
+static struct el_status *read_function_name(struct reader *reader, const struct el_proto_part *part)
+{
+    EL_TRY(read_name(reader, part, "the name of a function"));
+    return el_reach_leads_to(reader->reach, el_reach_function(name_of(reader), reader->name.size));
+}
+
+static struct el_status *read_name_attributes(struct reader *reader, const struct el_proto_part *part)
+{
+    static const struct field fields[] = { { 1, read_function_name }, { 0, NULL } };
+    return read_inside(reader, part, fields);
 }
 
 static struct el_status *read_function_list(struct reader *reader, const struct el_proto_part *part)
 {
-    if (part->wire != EL_PROTO_BYTES)
-        return NULL;
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &span, &inner, &status))
-        if (inner.number == 9)
-            status = read_function_name(reader, &inner);
-    return status;
+    static const struct field fields[] = { { 9, read_name_attributes }, { 0, NULL } };
+    return read_inside(reader, part, fields);
 }
 
 static struct el_status *read_attribute_value(struct reader *reader, const struct el_proto_part *part)
 {
-    if (part->wire != EL_PROTO_BYTES)
-        return NULL;
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &span, &inner, &status)) {
-        if (inner.number == 10)
-            status = read_function_name(reader, &inner);
-        else if (inner.number == 1)
-            status = read_function_list(reader, &inner);
-    }
-    return status;
+    static const struct field fields[] = { { 10, read_name_attributes }, { 1, read_function_list }, { 0, NULL } };
+    return read_inside(reader, part, fields);
 }
 
 static struct el_status *read_attribute(struct reader *reader, const struct el_proto_part *part)
 {
-    if (part->wire != EL_PROTO_BYTES)
-        return NULL;
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &span, &inner, &status))
-        if (inner.number == 2)
-            status = read_attribute_value(reader, &inner);
-    return status;
+    static const struct field fields[] = { { 2, read_attribute_value }, { 0, NULL } };
+    return read_inside(reader, part, fields);
 }
+
+/* ---- nodes ---- */
 
 static struct el_status *read_node_name(struct reader *reader, const struct el_proto_part *part)
 {
@@ -199,55 +200,41 @@ static struct el_status *read_input(struct reader *reader, const struct el_proto
 
 static struct el_status *read_node(struct reader *reader, const struct el_proto_part *part)
 {
+    static const struct field fields[] = {
+        { 1, read_node_name }, { 2, read_op }, { 3, read_input }, { 5, read_attribute }, { 0, NULL }
+    };
     EL_TRY(el_proto_file_want_bytes(reader->file, part, "a node"));
-    struct el_proto_span node = part->span;
-    struct el_proto_part inner;
     struct el_status *status = reader->in_function ? NULL : el_reach_begin(reader->reach);
-    while (status == NULL && el_proto_file_next(reader->file, &node, &inner, &status)) {
-        if (inner.number == 1)
-            status = read_node_name(reader, &inner);
-        else if (inner.number == 2)
-            status = read_op(reader, &inner);
-        else if (inner.number == 3)
-            status = read_input(reader, &inner);
-        else if (inner.number == 5)
-            status = read_attribute(reader, &inner);
-    }
+    if (status == NULL)
+        status = read_fields(reader, part, fields);
     reader->graph->node_count++;
     return status;
 }
 
 /* ---- functions ---- */
 
+static struct el_status *read_own_name(struct reader *reader, const struct el_proto_part *part)
+{
+    EL_TRY(read_name(reader, part, "the name of a function"));
+    el_reach_name(reader->reach, el_reach_function(name_of(reader), reader->name.size));
+    return NULL;
+}
+
 static struct el_status *read_function_signature(struct reader *reader, const struct el_proto_part *part)
 {
+    static const struct field fields[] = { { 1, read_own_name }, { 0, NULL } };
     EL_TRY(el_proto_file_want_bytes(reader->file, part, "the signature of a function"));
-    struct el_proto_span signature = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &signature, &inner, &status)) {
-        if (inner.number != 1)
-            continue;
-        status = read_name(reader, &inner, "the name of a function");
-        if (status == NULL)
-            el_reach_name(reader->reach, el_reach_function(name_of(reader), reader->name.size));
-    }
-    return status;
+    return read_fields(reader, part, fields);
 }
 
 static struct el_status *read_function(struct reader *reader, const struct el_proto_part *part)
 {
+    static const struct field fields[] = { { 1, read_function_signature }, { 3, read_node }, { 0, NULL } };
     EL_TRY(el_proto_file_want_bytes(reader->file, part, "a function"));
-    struct el_proto_span function = part->span;
-    struct el_proto_part inner;
     struct el_status *status = el_reach_begin(reader->reach);
     reader->in_function = true;
-    while (status == NULL && el_proto_file_next(reader->file, &function, &inner, &status)) {
-        if (inner.number == 1)
-            status = read_function_signature(reader, &inner);
-        else if (inner.number == 3)
-            status = read_node(reader, &inner);
-    }
+    if (status == NULL)
+        status = read_fields(reader, part, fields);
     reader->in_function = false;
     reader->graph->function_count++;
     return status;
@@ -255,30 +242,18 @@ static struct el_status *read_function(struct reader *reader, const struct el_pr
 
 static struct el_status *read_library(struct reader *reader, const struct el_proto_part *part)
 {
+    static const struct field fields[] = { { 1, read_function }, { 0, NULL } };
     EL_TRY(el_proto_file_want_bytes(reader->file, part, "the library of functions"));
-    struct el_proto_span library = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(reader->file, &library, &inner, &status))
-        if (inner.number == 1)
-            status = read_function(reader, &inner);
-    return status;
+    return read_fields(reader, part, fields);
 }
 
 struct el_status *el_graph_read(struct el_proto_file *file, const struct el_proto_part *part,
                                 struct el_meta_graph *graph, struct el_reach *reach)
 {
+    static const struct field fields[] = { { 1, read_node }, { 2, read_library }, { 0, NULL } };
     EL_TRY(el_proto_file_want_bytes(file, part, "the graph"));
     struct reader reader = { .file = file, .graph = graph, .reach = reach };
-    struct el_proto_span span = part->span;
-    struct el_proto_part inner;
-    struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &span, &inner, &status)) {
-        if (inner.number == 1)
-            status = read_node(&reader, &inner);
-        else if (inner.number == 2)
-            status = read_library(&reader, &inner);
-    }
+    struct el_status *status = read_fields(&reader, part, fields);
     el_buf_free(&reader.name);
     return status;
 }

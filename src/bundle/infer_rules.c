@@ -112,6 +112,8 @@ static struct el_status *classify_result(struct el_infer_result *result)
     if (result->scores != NULL)
         EL_TRY(check_column(result->scores, SCORES, EL_FLOAT, result->count));
     const struct el_tensor *any = result->classes != NULL ? result->classes : result->scores;
+    if (any == NULL)
+        return el_status_new(EL_INTERNAL, "a Classify was run without " CLASSES " and without " SCORES);
     if (result->classes != NULL && result->scores != NULL && any->shape.dims[1] != result->scores->shape.dims[1])
         return el_status_new(EL_INVALID_ARGUMENT,
                              "Tensors class and score should match in dim_size(1). Got %" PRId64 " vs. %" PRId64,

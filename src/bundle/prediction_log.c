@@ -23,45 +23,15 @@ static bool find_message(struct el_wire wire, uint32_t wanted, struct el_wire *f
     return true;
 }
 
-static struct el_inference_task no_task(void)
+static bool read_inference(struct el_prediction *prediction)
 {
-    return (struct el_inference_task){ .spec = { .name = { "", 0 }, .signature_name = { "", 0 } },
-                                       .method_name = { "", 0 } };
-}
-
-/* ClassificationRequest, RegressionRequest: model_spec = 1, input = 2. MultiInferenceRequest: repeated tasks = 1, input = 2. */
-static bool read_examples(struct el_prediction *prediction)
-{
-    const uint8_t *bytes = prediction->request.at;
-    struct el_wire wire = prediction->request, inside;
-    struct el_inference_task task = no_task();
-    const bool many = prediction->kind == EL_PREDICTION_MULTI_INFERENCE;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (type != EL_WIRE_BYTES || number == 0 || number > 2) {
-            if (!el_wire_skip(&wire, number, type))
-                return false;
-            continue;
-        }
-        if (!el_wire_bytes(&wire, &inside))
-            return false;
-        if (number == 2) {
-            if (!el_examples_read_input(&prediction->examples, bytes, inside))
-                return false;
-        } else if (many) {
-            task = no_task();
-            if (!el_inference_task_read(inside, &task))
-                return false;
-            el_buf_append(&prediction->tasks, &task, sizeof task);
-        } else if (!el_model_spec_merge(inside, &task.spec)) {
-            return false;
-        }
-    }
-    if (!many)
-        el_buf_append(&prediction->tasks, &task, sizeof task);
+    if (prediction->kind == EL_PREDICTION_MULTI_INFERENCE)
+        return el_inference_request_read(prediction->request, NULL, &prediction->tasks, &prediction->examples);
+    struct el_inference_task task = { .spec = { .name = { "", 0 }, .signature_name = { "", 0 } },
+                                      .method_name = { "", 0 } };
+    if (!el_inference_request_read(prediction->request, &task.spec, NULL, &prediction->examples))
+        return false;
+    el_buf_append(&prediction->tasks, &task, sizeof task);
     return !prediction->tasks.failed;
 }
 
@@ -152,7 +122,7 @@ bool el_prediction_parse(const void *bytes, size_t size, struct el_prediction *p
     case EL_PREDICTION_CLASSIFY:
     case EL_PREDICTION_REGRESS:
     case EL_PREDICTION_MULTI_INFERENCE:
-        return read_examples(prediction);
+        return read_inference(prediction);
     case EL_PREDICTION_SESSION_RUN:
         return read_session_run(prediction);
     case EL_PREDICTION_PREDICT:

@@ -18,7 +18,7 @@
  */
 
 #include "bundle/infer_rules.h"
-#include "tensor/examples.h"
+#include "tensor/inference_proto.h"
 
 /* The members of the oneof log_type, by their field numbers. */
 enum el_prediction_kind {

@@ -339,9 +339,10 @@ static void *scribble(void *argument)
     uint64_t *from = NULL;
     size_t count = 0;
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        unsigned long first;
-        unsigned long last;
-        if (strstr(line, "memfd:everlit") == NULL || sscanf(line, "%lx-%lx", &first, &last) != 2)
+        char *dash;
+        const unsigned long first = strtoul(line, &dash, 16);
+        const unsigned long last = *dash == '-' ? strtoul(dash + 1, NULL, 16) : 0;
+        if (strstr(line, "memfd:everlit") == NULL || last <= first)
             continue;
         memcpy(&from, &first, sizeof from);
         /* Rings, slots and the beginning of the arena; the rest is never used by small calls. */

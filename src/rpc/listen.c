@@ -122,7 +122,7 @@ static struct el_status *listen_unix(const struct el_listener *listener, int *so
                              "listening on the Unix socket %s: the path has %zu bytes, at most %zu "
                              "are possible",
                              path, strlen(path), sizeof(address.sun_path) - 1);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     if (is_stale(&address))
         unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

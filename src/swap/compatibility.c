@@ -43,25 +43,24 @@ static void say(struct el_buf *text, char sign, const char *signature, const cha
                   el_dtype_short_name(info->dtype), el_shape_print(&info->shape, shape, sizeof shape));
 }
 
-static const struct el_tensor_info *find(const struct el_tensor_info *list, uint32_t count, const char *name)
+static int find(const struct el_tensor_info *list, uint32_t count, const char *name)
 {
-    int at = el_tensor_info_find(list, count, name, strlen(name));
-    return at >= 0 ? &list[at] : NULL;
+    return el_tensor_info_find(list, count, name, strlen(name));
 }
 
 static void compare_inputs(struct el_buf *text, const struct el_signature *old, const struct el_signature *new_)
 {
     for (uint32_t i = 0; i < old->input_count; i++) {
         const struct el_tensor_info *was = &old->inputs[i];
-        const struct el_tensor_info *is = find(new_->inputs, new_->input_count, was->name);
-        if (is != NULL && is->dtype == was->dtype && takes_all(&is->shape, &was->shape))
+        const int at = find(new_->inputs, new_->input_count, was->name);
+        if (at >= 0 && new_->inputs[at].dtype == was->dtype && takes_all(&new_->inputs[at].shape, &was->shape))
             continue;
         say(text, '-', old->name, "input", was);
-        if (is != NULL)
-            say(text, '+', old->name, "input", is);
+        if (at >= 0)
+            say(text, '+', old->name, "input", &new_->inputs[at]);
     }
     for (uint32_t i = 0; i < new_->input_count; i++)
-        if (find(old->inputs, old->input_count, new_->inputs[i].name) == NULL)
+        if (find(old->inputs, old->input_count, new_->inputs[i].name) < 0)
             say(text, '+', old->name, "input", &new_->inputs[i]);
 }
 
@@ -69,12 +68,12 @@ static void compare_outputs(struct el_buf *text, const struct el_signature *old,
 {
     for (uint32_t i = 0; i < old->output_count; i++) {
         const struct el_tensor_info *was = &old->outputs[i];
-        const struct el_tensor_info *is = find(new_->outputs, new_->output_count, was->name);
-        if (is != NULL && is->dtype == was->dtype && may_be_same(&is->shape, &was->shape))
+        const int at = find(new_->outputs, new_->output_count, was->name);
+        if (at >= 0 && new_->outputs[at].dtype == was->dtype && may_be_same(&new_->outputs[at].shape, &was->shape))
             continue;
         say(text, '-', old->name, "output", was);
-        if (is != NULL)
-            say(text, '+', old->name, "output", is);
+        if (at >= 0)
+            say(text, '+', old->name, "output", &new_->outputs[at]);
     }
 }
 

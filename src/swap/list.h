@@ -58,12 +58,12 @@ static inline void el_list_move_all(struct el_list *from, struct el_list *to)
 #define EL_CONTAINER(pointer, type, field) ((type *)((uintptr_t)(pointer)-offsetof(type, field)))
 
 /* Runs the statement for each member; at is its variable. The safe one allows that the member leaves, but not the next. */
-#define el_list_each(at, head, field)                                                       \
-    for (at = EL_CONTAINER((head)->next, __typeof__(*(at)), field); &(at)->field != (head); \
-         at = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field))
-#define el_list_each_safe(at, after, head, field)                         \
-    for (at = EL_CONTAINER((head)->next, __typeof__(*(at)), field),       \
-        after = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field); \
-         &(at)->field != (head); at = after, after = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field))
+#define el_list_each(at, head, field)                                                         \
+    for ((at) = EL_CONTAINER((head)->next, __typeof__(*(at)), field); &(at)->field != (head); \
+         (at) = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field))
+#define el_list_each_safe(at, after, head, field)                           \
+    for ((at) = EL_CONTAINER((head)->next, __typeof__(*(at)), field),       \
+        (after) = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field); \
+         &(at)->field != (head); (at) = (after), (after) = EL_CONTAINER((at)->field.next, __typeof__(*(at)), field))
 
 #endif

@@ -24,6 +24,7 @@
 #include "swap/version.h"
 #include "swap/view.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,14 +292,16 @@ static void find_serving(struct el_load *load)
 static struct el_status *settle_engine(struct el_load *load)
 {
     struct el_version *version = load->version;
+    const struct el_attempt *chosen = load->chosen;
+    assert(chosen != NULL); /* or its probe would not have ended well */
     for (unsigned i = 0; i < load->attempt_count; i++) {
         struct el_attempt *other = &load->attempts[i];
-        if (other == load->chosen)
+        if (other == chosen)
             continue;
         el_hosted_leave(other->hosted, 0);
         other->hosted = NULL;
     }
-    EL_TRY(el_servable_learn(version->servable, el_worker_signatures(load->chosen->hosted->worker)));
+    EL_TRY(el_servable_learn(version->servable, el_worker_signatures(chosen->hosted->worker)));
     version->servable->keeps_state = version->state_op != NULL;
     el_model_changed(version->model);
     find_serving(load);

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "swap/version.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BASE_BYTES (UINT64_C(64) << 20) /* of an engine with a small model, beyond what workers share */
@@ -21,8 +21,14 @@ static bool read_number(const char *root, const char *path, const char *file_nam
     const int size = snprintf(full, sizeof full, "%s%s%s", root, path, file_name);
     FILE *file = size > 0 && (size_t)size < sizeof full ? fopen(full, "re") : NULL;
     bool found = false;
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
-        found = strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), "%" SCNu64, number) == 1;
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        const char *digits = line + strlen(name);
+        char *end = NULL;
+        if (strncmp(line, name, strlen(name)) != 0)
+            continue;
+        *number = strtoull(digits, &end, 10);
+        found = end != digits; /* a cgroup without a limit says "max" */
+    }
     if (file != NULL)
         fclose(file);
     return found;

@@ -16,6 +16,7 @@
 #include "swap/rcu.h"
 #include "swap/request.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,8 +260,10 @@ static struct published *lay(struct layout *layout, const struct el_swap *swap, 
     el_list_each (model, &swap->models, in_swap) {
         *(model->removed ? gone++ : list++) = &model->shown->view;
     }
-    for (size_t i = 0; i < models; i++)
+    for (size_t i = 0; i < models; i++) {
+        assert(swap->by_name[i] != NULL); /* order() has filled it */
         by_name[i] = &swap->by_name[i]->shown->view;
+    }
     return made;
 }
 

@@ -78,27 +78,6 @@ bool el_model_spec_merge(struct el_wire bytes, struct el_model_spec *spec)
     return true;
 }
 
-bool el_inference_task_read(struct el_wire wire, struct el_inference_task *task)
-{
-    struct el_wire inside;
-    while (!el_wire_done(&wire)) {
-        uint32_t number;
-        enum el_wire_type type;
-        if (!el_wire_tag(&wire, &number, &type))
-            return false;
-        if (number == 1 && type == EL_WIRE_BYTES) {
-            if (!el_wire_bytes(&wire, &inside) || !el_model_spec_merge(inside, &task->spec))
-                return false;
-        } else if (number == 2 && type == EL_WIRE_BYTES) {
-            if (!el_wire_text(&wire, &task->method_name))
-                return false;
-        } else if (!el_wire_skip(&wire, number, type)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static size_t version_size(int64_t version)
 {
     return version == 0 ? 0 : 1 + el_wire_varint_size((uint64_t)version);

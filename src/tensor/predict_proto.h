@@ -34,15 +34,6 @@ struct el_model_spec {
 /* Merges a ModelSpec message into spec, as protobuf merges a field that comes twice. False if malformed. */
 bool el_model_spec_merge(struct el_wire bytes, struct el_model_spec *spec) EL_MUST_USE;
 
-/* One task of a MultiInferenceRequest (inference.proto: model_spec=1 method_name=2), as views into its bytes. */
-struct el_inference_task {
-    struct el_model_spec spec;
-    struct el_span method_name;
-};
-
-/* Reads an InferenceTask into task, which holds "" where the bytes say nothing. False if malformed. */
-bool el_inference_task_read(struct el_wire wire, struct el_inference_task *task) EL_MUST_USE;
-
 /* Appends field `field` holding a ModelSpec. signature_name NULL or "": left out. */
 void el_model_spec_write(struct el_buf *buf, uint32_t field, const char *name, int64_t version,
                          const char *signature_name);

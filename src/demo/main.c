@@ -26,7 +26,7 @@
 struct demo {
     uv_loop_t loop;
     uv_timer_t tick;
-    uv_signal_t on_int, on_term, on_hup, on_resize;
+    uv_signal_t on_int, on_term, on_hup, on_resize, on_stop;
     struct terminal terminal;
     struct page page;
     struct plain plain;
@@ -80,6 +80,20 @@ static void on_resize(uv_signal_t *handle, int number)
     demo->drawn_ns = 0;
 }
 
+/* Ctrl-Z: the shell gets its screen back, and the page is there again after fg. No request is under way meanwhile. */
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    struct demo *demo = handle->data;
+    terminal_leave(&demo->terminal);
+    script_pause(&demo->script);
+    raise(SIGSTOP);
+    script_resume(&demo->script);
+    terminal_enter(&demo->terminal);
+    terminal_measure(&demo->terminal);
+    demo->drawn_ns = 0;
+}
+
 static void watch_signal(struct demo *demo, uv_signal_t *handle, int number, uv_signal_cb callback)
 {
     uv_signal_init(&demo->loop, handle);
@@ -100,6 +114,7 @@ static void run(struct demo *demo)
     watch_signal(demo, &demo->on_term, SIGTERM, on_end_signal);
     watch_signal(demo, &demo->on_hup, SIGHUP, on_end_signal);
     watch_signal(demo, &demo->on_resize, SIGWINCH, on_resize);
+    watch_signal(demo, &demo->on_stop, SIGTSTP, on_stop_signal);
     uv_timer_init(&demo->loop, &demo->tick);
     demo->tick.data = demo;
     uv_timer_start(&demo->tick, on_tick, 0, TICK_MS);
@@ -166,7 +181,8 @@ static int play(struct demo *demo, const struct options *options)
 static void print_usage(FILE *to)
 {
     fputs(
-        "everlit-demo: a model is swapped while it answers, good versions and broken ones, for about a minute.\n\n"
+        "everlit-demo: a model is swapped while it answers, good versions and broken ones, for about a minute.\n"
+        "It needs the source tree (make demo runs it); make install leaves it out.\n\n"
         "  --engine NAME  auto (default), tensorflow or openvino\n"
         "  --quick        shows nothing longer than it takes\n"
         "  --plain        plain lines, even on a terminal\n"

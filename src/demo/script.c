@@ -68,6 +68,25 @@ static void unexpected(struct script *script, struct scene *scene, const char *w
         fail(script, scene->outcome);
 }
 
+void script_pause(struct script *script)
+{
+    if (script->traffic != NULL)
+        traffic_pause(script->traffic);
+    script->paused_ns = el_now_ns();
+}
+
+void script_resume(struct script *script)
+{
+    const uint64_t paused_ns = el_now_ns() - script->paused_ns;
+    uint64_t *const times_ns[] = { &script->began_ns, &script->offered_ns, &script->verdict_ns, &script->story.begin_ns,
+                                   &script->traffic_began_ns };
+    for (size_t i = 0; i < sizeof times_ns / sizeof *times_ns; i++)
+        if (*times_ns[i] != 0)
+            *times_ns[i] += paused_ns;
+    if (script->traffic != NULL)
+        traffic_resume(script->traffic);
+}
+
 static void begin(struct script *script, struct scene *scene)
 {
     script->began_ns = el_now_ns();

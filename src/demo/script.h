@@ -79,6 +79,7 @@ struct script {
 
     /* Of the scene at hand. */
     uint64_t began_ns, offered_ns, verdict_ns;
+    uint64_t paused_ns; /* while it is paused: since when */
     uint64_t answers_at_verdict;
     struct child player;    /* models/broken/play.sh */
     char dropped[PATH_MAX]; /* what it puts there */
@@ -92,6 +93,10 @@ struct el_status *script_prepare(struct script *script) EL_MUST_USE;
 
 /* Does what is due. */
 void script_step(struct script *script);
+
+/* The process is about to be stopped (Ctrl-Z), and was continued: the time between does not count. */
+void script_pause(struct script *script);
+void script_resume(struct script *script);
 
 /* Ends the show early: kills what runs. why: for the summary. */
 void script_abort(struct script *script, const char *why);

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WINDOW 2000      /* answers that the accuracy is of */
-#define VERSIONS 256     /* numbers that the demo can offer */
-#define TIMEOUT_MS 10000 /* the clients' patience */
+#define WINDOW 2000        /* answers that the accuracy is of */
+#define VERSIONS 256       /* numbers that the demo can offer */
+#define TIMEOUT_MS 10000   /* the clients' patience */
+#define NEXT_TO_NEVER 1e-9 /* requests per second */
+#define PAUSE_LIMIT_NS EL_NS_PER_S
 
 /* One protocol's questions and clients. */
 struct stream {
@@ -24,11 +26,16 @@ struct stream {
     uint64_t answers;
 };
 
+enum order { ASK, PAUSE, STOP };
+
 struct traffic {
     struct traffic_options options;
     pthread_t thread;
     uv_loop_t loop;
-    uv_async_t stop; /* the main thread asks the loop to stop the loads */
+    uv_async_t wake;     /* there is another order */
+    _Atomic int order;   /* enum order; the main thread's */
+    bool paused;         /* the loop's thread: it has heard of PAUSE */
+    _Atomic bool silent; /* paused, and nothing is under way */
     struct stream streams[2];
     unsigned running; /* loads that are not done; the loop's thread, after start */
     bool stopping;    /* the main thread's */
@@ -145,14 +152,37 @@ static void load_done(void *argument, struct el_load *load)
     (void)load;
     struct traffic *traffic = ((struct stream *)argument)->traffic;
     if (--traffic->running == 0)
-        uv_close((uv_handle_t *)&traffic->stop, NULL);
+        uv_close((uv_handle_t *)&traffic->wake, NULL);
 }
 
-static void on_stop(uv_async_t *async)
+static bool is_silent(const struct traffic *traffic)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct el_load_summary summary;
+        el_load_summary(traffic->streams[i].load, &summary);
+        if (summary.started > summary.succeeded + summary.failed)
+            return false;
+    }
+    return true;
+}
+
+static void on_order(uv_async_t *async)
 {
     struct traffic *traffic = async->data;
-    for (size_t i = 0; i < 2; i++)
-        el_load_stop(traffic->streams[i].load);
+    const struct traffic_options *options = &traffic->options;
+    const int order = atomic_load(&traffic->order);
+    /* Not at once: a new rate lets one more request begin. */
+    atomic_store(&traffic->silent, order == PAUSE && traffic->paused && is_silent(traffic));
+    for (size_t i = 0; i < 2; i++) {
+        struct el_load *load = traffic->streams[i].load;
+        if (order == STOP)
+            el_load_stop(load);
+        else if ((order == PAUSE) != traffic->paused)
+            el_load_set_rate(load, order == PAUSE             ? NEXT_TO_NEVER
+                                   : traffic->streams[i].grpc ? options->grpc_rate
+                                                              : options->rest_rate);
+    }
+    traffic->paused = order == PAUSE;
 }
 
 static void *run(void *argument)
@@ -226,7 +256,7 @@ static struct el_status *give_up(struct traffic *traffic, struct el_status *stat
             el_load_stop(traffic->streams[i].load);
     }
     if (traffic->running == 0)
-        uv_close((uv_handle_t *)&traffic->stop, NULL);
+        uv_close((uv_handle_t *)&traffic->wake, NULL);
     uv_run(&traffic->loop, UV_RUN_DEFAULT);
     free_parts(traffic);
     return status;
@@ -242,8 +272,8 @@ struct el_status *traffic_start(const struct traffic_options *options, struct tr
     traffic->options = *options;
     traffic->phase_since_ns = el_now_ns();
     pthread_mutex_init(&traffic->lock, NULL);
-    uv_async_init(&traffic->loop, &traffic->stop, on_stop);
-    traffic->stop.data = traffic;
+    uv_async_init(&traffic->loop, &traffic->wake, on_order);
+    traffic->wake.data = traffic;
     traffic->streams[0] = (struct stream){ .traffic = traffic, .grpc = true };
     traffic->streams[1] = (struct stream){ .traffic = traffic, .grpc = false };
     traffic_allow(traffic, 1, GOOD_ONE);
@@ -308,7 +338,28 @@ void traffic_stop(struct traffic *traffic)
     if (traffic->stopping)
         return;
     traffic->stopping = true;
-    uv_async_send(&traffic->stop);
+    atomic_store(&traffic->order, STOP);
+    uv_async_send(&traffic->wake);
+}
+
+void traffic_pause(struct traffic *traffic)
+{
+    if (traffic->stopping)
+        return;
+    atomic_store(&traffic->order, PAUSE);
+    const uint64_t end_ns = el_now_ns() + PAUSE_LIMIT_NS;
+    while (!atomic_load(&traffic->silent) && el_now_ns() < end_ns) {
+        uv_async_send(&traffic->wake);
+        usleep(1000);
+    }
+}
+
+void traffic_resume(struct traffic *traffic)
+{
+    if (traffic->stopping)
+        return;
+    atomic_store(&traffic->order, ASK);
+    uv_async_send(&traffic->wake);
 }
 
 bool traffic_is_over(const struct traffic *traffic)

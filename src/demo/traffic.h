@@ -56,6 +56,10 @@ void traffic_phase(struct traffic *traffic, enum phase phase);
 
 void traffic_figures(struct traffic *traffic, struct traffic_figures *figures);
 
+/* Asks nothing until it is resumed; returns when what was under way is answered, or has not been for a second. */
+void traffic_pause(struct traffic *traffic);
+void traffic_resume(struct traffic *traffic);
+
 /* Asks no more; what is under way is waited for. */
 void traffic_stop(struct traffic *traffic);
 

@@ -151,6 +151,11 @@ def test_a_terminal_is_left_as_it_was(scratch, colour):
     os.close(terminal)
     page = read_terminal(own, b"gRPC and")  # the clients have begun
     server = daemon_of(demo)
+    demo.send_signal(signal.SIGTSTP)  # Ctrl-Z, then fg
+    assert read_terminal(own, b"\x1b[?1049l").endswith(b"\x1b[?25h\x1b[?1049l"), "the shell gets its screen back"
+    assert os.WIFSTOPPED(os.waitpid(demo.pid, os.WUNTRACED)[1])
+    demo.send_signal(signal.SIGCONT)
+    page += read_terminal(own, b"gRPC and")  # the page is there again
     demo.send_signal(signal.SIGINT)
     page += read_terminal(own, None)
     assert demo.wait(LIMIT_S) == 128 + signal.SIGINT

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 
-from . import digits, expected, formats, small, types
+from . import digits, expected, features, formats, small, types
 
 
 def _write(path, data):
@@ -43,6 +43,7 @@ def write(root):
     types_path = os.path.join(folder, "models", "types", "1")
     shutil.rmtree(types_path, ignore_errors=True)
     types.save(types_path)
+    features.write(os.path.join(folder, "models"))
     formats.write(os.path.join(folder, "models"), os.path.join(root, "models", "digits", "2"))
 
     digit_cases = [

@@ -5,7 +5,7 @@
  *
  *     SavedModel    schema_version=1 meta_graphs=2
  *     MetaGraphDef  meta_info_def=1 {tags=4 tensorflow_version=5} graph_def=2 saver_def=3 {restore_op_name=3}
- *                   signature_def=5 asset_file_def=6 {filename=2}
+ *                   collection_def=4 {assets of TensorFlow 1} signature_def=5 asset_file_def=6 {filename=2}
  *
  * What is in graph_def is read by graph.c.
  *
@@ -119,6 +119,52 @@ static struct el_status *read_asset(struct el_proto_file *file, const struct el_
     return status;
 }
 
+/* AnyList: value = 1, an Any { value = 2 } that holds an AssetFileDef. */
+static struct el_status *read_asset_list(struct el_proto_file *file, struct el_proto_span list,
+                                         struct el_meta_graph *graph)
+{
+    struct el_proto_part any, inner;
+    struct el_status *status = NULL;
+    while (status == NULL && el_proto_file_next(file, &list, &any, &status)) {
+        if (any.number != 1)
+            continue;
+        EL_TRY(el_proto_file_want_bytes(file, &any, "an asset of collection_def"));
+        while (status == NULL && el_proto_file_next(file, &any.span, &inner, &status))
+            if (inner.number == 2)
+                status = read_asset(file, &inner, graph);
+    }
+    return status;
+}
+
+/* What TensorFlow 1 exports: an entry { key = 1, value = 2: CollectionDef { any_list = 5 } } with the assets instead of asset_file_def. */
+static struct el_status *read_collection(struct el_proto_file *file, const struct el_proto_part *part,
+                                         struct el_meta_graph *graph)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "collection_def"));
+    struct el_proto_span entry = part->span, value = { 0 };
+    struct el_proto_part inner;
+    struct el_status *status = NULL;
+    bool of_assets = false;
+    while (status == NULL && el_proto_file_next(file, &entry, &inner, &status)) {
+        if (inner.number == 1) {
+            char *key = NULL;
+            EL_TRY(el_proto_file_text(file, &inner, "the name of a collection", &key));
+            of_assets = strcmp(key, "saved_model_assets") == 0;
+            free(key);
+        } else if (inner.number == 2) {
+            EL_TRY(el_proto_file_want_bytes(file, &inner, "collection_def"));
+            value = inner.span;
+        }
+    }
+    while (status == NULL && of_assets && el_proto_file_next(file, &value, &inner, &status)) {
+        if (inner.number != 5)
+            continue;
+        EL_TRY(el_proto_file_want_bytes(file, &inner, "any_list"));
+        status = read_asset_list(file, inner.span, graph);
+    }
+    return status;
+}
+
 /* An entry of signature_def has the form of one in a SignatureDefMap: they are collected as such. */
 static struct el_status *collect_signature(struct el_proto_file *file, const struct el_proto_part *part,
                                            struct el_buf *map)
@@ -167,6 +213,9 @@ static struct el_status *read_meta_graph(struct el_proto_file *file, const struc
             break;
         case 3:
             status = read_saver(file, &inner, &restores);
+            break;
+        case 4:
+            status = read_collection(file, &inner, graph);
             break;
         case 5:
             status = collect_signature(file, &inner, &signatures);

@@ -108,11 +108,17 @@ static struct el_status *copy_outputs(struct el_pass *pass, const struct el_tens
     return NULL;
 }
 
-/* INVALID_ARGUMENT may only mean a bad guess: another one is tried. */
+bool el_probe_refuses(const struct el_signature *signature, enum el_code code)
+{
+    return code == EL_INVALID_ARGUMENT ||
+           ((code == EL_OUT_OF_RANGE || code == EL_INTERNAL) && el_probe_may_point(signature));
+}
+
 static bool try_another(const struct el_probe *probe, const struct el_status *status)
 {
+    const struct el_signature *signature = &probe->options.signatures->list[probe->passes[probe->at].signature];
     enum el_code code = el_status_code(status);
-    return (code == EL_INVALID_ARGUMENT || code == EL_UNIMPLEMENTED || code == EL_RESOURCE_EXHAUSTED) &&
+    return (el_probe_refuses(signature, code) || code == EL_UNIMPLEMENTED || code == EL_RESOURCE_EXHAUSTED) &&
            probe->variant + 1 < probe->variant_count;
 }
 

@@ -63,6 +63,9 @@ void el_probe_tick(struct el_probe *probe, uint64_t now_ns);
 /* True for a signature that a probe runs: it has outputs, and is not __saved_model_init_op. */
 bool el_probe_runs(const struct el_signature *signature);
 
+/* True for a code by which a model says that what it was asked with does not fit; another guess may. */
+bool el_probe_refuses(const struct el_signature *signature, enum el_code code);
+
 /* ---- one call, for probes and latency measurements ---- */
 
 struct el_pass_call;

@@ -55,9 +55,15 @@ bool el_probe_has_batch(const struct el_signature *signature)
     return false;
 }
 
+bool el_probe_may_point(const struct el_signature *signature)
+{
+    return has_integers(signature) && signature->input_count > 1;
+}
+
 bool el_probe_is_guess(const struct el_signature *signature)
 {
-    return has_strings(signature) || has_open_dims(signature) || has_open_rank(signature);
+    return has_strings(signature) || has_open_dims(signature) || has_open_rank(signature) ||
+           el_probe_may_point(signature);
 }
 
 uint32_t el_probe_variants(const struct el_signature *signature, int64_t batch,

@@ -35,7 +35,13 @@ uint32_t el_probe_variants(const struct el_signature *signature, int64_t batch,
 /* True if a first dim is left open, so that another batch size is another question. */
 bool el_probe_has_batch(const struct el_signature *signature);
 
-/* True if the inputs are partly a guess: strings, or more left open than the batch. A model may rightly refuse them. */
+/*
+ * True if integers among the inputs may say where in another one something lies, as in the parts of a sparse or ragged
+ * tensor. TensorFlow's ops refuse what does not fit together with any of three codes.
+ */
+bool el_probe_may_point(const struct el_signature *signature);
+
+/* True if the inputs are partly a guess: the above, strings, or more left open than the batch. A model may rightly refuse them. */
 bool el_probe_is_guess(const struct el_signature *signature);
 
 /* UNIMPLEMENTED for an input that no request can carry; RESOURCE_EXHAUSTED for more than 64 MiB. */

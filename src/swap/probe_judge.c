@@ -114,7 +114,7 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
     bool excused = false;
     if (served_pass != NULL) {
         excused = el_status_code(served_pass->status) == code;
-    } else if (code == EL_INVALID_ARGUMENT) {
+    } else if (el_probe_refuses(signature, code)) {
         const struct el_pass *one = el_judged_find(judged, signature->name, 1);
         excused = el_probe_is_guess(signature) || gives_an_input_back(signature) ||
                   (pass->batch > 1 && one != NULL && one->status == NULL);

@@ -19,7 +19,7 @@ static size_t distance(const char *a, const char *b)
     const size_t width = strnlen(b, LONGEST_NAME);
     for (size_t j = 0; j <= width; j++)
         row[j] = j;
-    for (size_t i = 0; a[i] != 0 && i < LONGEST_NAME; i++) {
+    for (size_t i = 0; i < LONGEST_NAME && a[i] != 0; i++) {
         size_t diagonal = row[0];
         row[0] = i + 1;
         for (size_t j = 0; j < width; j++) {

@@ -154,7 +154,7 @@ void el_state_load_config(const struct el_everlitd_flags *flags, const struct el
         return;
     }
     struct el_buf text = { 0 };
-    struct el_config saved;
+    struct el_config saved = { 0 };
     bool same = false;
     struct el_status *status = read_saved(flags, &text, &same);
     if (status == NULL && same)

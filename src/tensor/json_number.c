@@ -117,6 +117,7 @@ static inline const char *take(const char *at, const char *end, struct decimal *
     decimal->exponent = 0;
     decimal->special = 0;
     if (!is_digit(*at)) {
+        decimal->integer = false;
         if (*at == 'N') {
             decimal->special = (double)NAN;
             decimal->digits = MAX_DIGITS;

@@ -11,6 +11,7 @@
 #include "tensor/json.h"
 #include "tensor/json_rare.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,7 @@ static bool push(struct scan *scan, bool object)
 {
     size_t word = scan->depth / 64;
     if (word == scan->room) {
+        assert(scan->room >= FEW_WORDS);
         uint64_t *more = realloc(scan->open == scan->few ? NULL : scan->open, scan->room * 2 * sizeof *more);
         if (more == NULL)
             return false;

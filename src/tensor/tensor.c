@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/tensor.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +138,7 @@ struct el_status *el_tensor_bytes(enum el_dtype dtype, const struct el_shape *sh
 static uint64_t load_once(const void *at)
 {
     uint64_t value;
+    assert(at != NULL); /* the callers have checked the size */
     memcpy(&value, at, sizeof value);
     __asm__ volatile("" : "+r"(value));
     return value;

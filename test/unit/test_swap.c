@@ -505,7 +505,8 @@ static void two_hundred_swaps_lose_no_request_and_no_memory(void **unused)
     stage_wait_serving(&stage, 1);
     client_start(&stage, 4);
     long early = 0;
-    const int swaps = getenv("TEST_SWAPS") != NULL ? atoi(getenv("TEST_SWAPS")) : 200 / SLOWNESS / 2;
+    const char *more = getenv("TEST_SWAPS");
+    const int swaps = more != NULL ? (int)strtol(more, NULL, 10) : 200 / SLOWNESS / 2;
     for (int i = 0; i < swaps; i++) {
         int64_t next = i % 2 == 0 ? 2 : 1;
         if (next == 2)

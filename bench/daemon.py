@@ -42,7 +42,7 @@ class Events:
         self.connection = UnixConnection(path, None)
         self.connection.request("GET", "/admin/v1/events?after=0&follow=1")
         self.stream = self.connection.getresponse()
-        self.seen, self.news = [], threading.Condition()
+        self.seen, self.news = {}, threading.Condition()  # (model, version) to its events
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -51,7 +51,7 @@ class Events:
             for line in iter(self.stream.readline, b""):
                 event = json.loads(line)
                 with self.news:
-                    self.seen.append(event)
+                    self.seen.setdefault((event["model"], event["version"]), []).append(event)
                     self.news.notify_all()
 
     def wait(self, model, version, *names):
@@ -64,13 +64,17 @@ class Events:
 
     def find(self, model, version, names=()):
         """The first event of one of these names about that version that was seen; a version that was refused is Failed."""
-        for event in self.seen:
-            if (event["model"], event["version"]) == (model, version):
-                if event["event"] in names:
-                    return event
-                if event["event"] == "quarantined":
-                    raise Failed(f"{model} version {version} was refused: {event['text']}")
+        for event in self.seen.get((model, version), ()):
+            if event["event"] in names:
+                return event
+            if event["event"] == "quarantined":
+                raise Failed(f"{model} version {version} was refused: {event['text']}")
         return None
+
+    def forget(self, model, version):
+        """Of a version that is over: a long run has thousands."""
+        with self.news:
+            self.seen.pop((model, version), None)
 
     def close(self):
         with contextlib.suppress(OSError, AttributeError):

@@ -8,6 +8,7 @@
  */
 #include "api/grpc_session.h"
 
+#include "api/log_records.h"
 #include "api/predict.h"
 #include "base/clock.h"
 
@@ -17,6 +18,7 @@
 struct session {
     struct el_request request; /* first: a request is a session */
     struct el_grpc_call *call; /* NULL: the client is gone */
+    struct el_api_loop *loop;
     struct el_session_run message;
     struct el_call_tensors tensors; /* names are those of the message */
     uint32_t *places;               /* owned; of each fetch among the outputs of the request */
@@ -186,9 +188,10 @@ static void done(struct el_request *request, const struct el_status *status)
     struct session *session = (struct session *)request;
     if (session->call != NULL) {
         struct el_status *failure = status == NULL ? write_response(session) : NULL;
-        if (status == NULL && failure == NULL)
+        if (status == NULL && failure == NULL) {
+            el_log_grpc(session->loop, request, EL_PREDICTION_SESSION_RUN, session->call);
             el_grpc_reply(session->call);
-        else
+        } else
             el_grpc_fail(session->call, status != NULL ? status : failure);
         el_status_free(failure);
     }
@@ -220,6 +223,7 @@ static void start(struct session *session, struct el_api_loop *loop)
 {
     const struct el_model_spec *spec = &session->message.spec;
     const bool by_alias = session->message.by_alias;
+    session->loop = loop;
     session->request = (struct el_request){
         .loop = loop->swap_loop,
         .model = spec->name.data,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_STREAMED 1000u /* messages of one streamed Predict, as there may be so many records in a file */
+
 /* ---- parsing ---- */
 
 /* Field `wanted`, a message, of a message whose other fields are passed over; the last one, as protobuf takes it. */
@@ -89,13 +91,47 @@ static bool read_session_run(struct el_prediction *prediction)
     return !prediction->feeds.failed && !prediction->fetches.failed;
 }
 
-static bool read_predict(struct el_prediction *prediction)
+static bool add_predict(struct el_prediction *prediction, struct el_wire request)
 {
-    const struct el_wire *request = &prediction->request;
-    struct el_status *status = el_predict_request_parse(request->at, (size_t)(request->end - request->at),
-                                                        &prediction->predict);
+    struct el_predict_request *to = &prediction->predicts[prediction->predict_count++];
+    struct el_status *status = el_predict_request_parse(request.at, (size_t)(request.end - request.at), to);
     el_status_free(status);
     return status == NULL;
+}
+
+static bool read_predict(struct el_prediction *prediction)
+{
+    prediction->predicts = calloc(1, sizeof *prediction->predicts);
+    return prediction->predicts != NULL && add_predict(prediction, prediction->request);
+}
+
+/* PredictStreamedLog: repeated request = 1. They are counted, then read. */
+static bool read_streamed(struct el_prediction *prediction, struct el_wire log)
+{
+    for (int reading = 0; reading < 2; reading++) {
+        struct el_wire wire = log, inside;
+        size_t count = 0;
+        while (!el_wire_done(&wire)) {
+            uint32_t number;
+            enum el_wire_type type;
+            if (!el_wire_tag(&wire, &number, &type))
+                return false;
+            if (number != 1 || type != EL_WIRE_BYTES) {
+                if (!el_wire_skip(&wire, number, type))
+                    return false;
+                continue;
+            }
+            if (++count > MAX_STREAMED || !el_wire_bytes(&wire, &inside) ||
+                (reading == 1 && !add_predict(prediction, inside)))
+                return false;
+        }
+        if (reading == 1)
+            break;
+        prediction->predicts = calloc(count + 1, sizeof *prediction->predicts);
+        if (prediction->predicts == NULL)
+            return false;
+    }
+    return true;
 }
 
 bool el_prediction_parse(const void *bytes, size_t size, struct el_prediction *prediction)
@@ -128,6 +164,7 @@ bool el_prediction_parse(const void *bytes, size_t size, struct el_prediction *p
     case EL_PREDICTION_PREDICT:
         return read_predict(prediction);
     case EL_PREDICTION_PREDICT_STREAMED:
+        return read_streamed(prediction, log);
     case EL_PREDICTION_NONE:
         break;
     }
@@ -139,8 +176,9 @@ void el_prediction_free(struct el_prediction *prediction)
     for (size_t i = 0; i < prediction->run_count; i++)
         free(prediction->runs[i].outputs);
     free(prediction->runs);
-    if (prediction->kind == EL_PREDICTION_PREDICT)
-        el_predict_request_free(&prediction->predict);
+    for (size_t i = 0; i < prediction->predict_count; i++)
+        el_predict_request_free(&prediction->predicts[i]);
+    free(prediction->predicts);
     el_examples_free(&prediction->examples);
     el_buf_free(&prediction->tasks);
     el_buf_free(&prediction->feeds);
@@ -150,7 +188,8 @@ void el_prediction_free(struct el_prediction *prediction)
 
 /* ---- inputs ---- */
 
-static bool find_feed(const struct el_prediction *prediction, uint32_t index, struct el_tensor_proto *tensor)
+static bool find_feed(const struct el_prediction *prediction, const struct el_prediction_run *run, uint32_t index,
+                      struct el_tensor_proto *tensor)
 {
     if (prediction->kind == EL_PREDICTION_SESSION_RUN) {
         struct el_predict_input feed;
@@ -158,9 +197,10 @@ static bool find_feed(const struct el_prediction *prediction, uint32_t index, st
         *tensor = feed.tensor;
         return true;
     }
-    for (uint32_t i = 0; i < prediction->predict.input_count; i++) {
-        if (prediction->predict.inputs[i].index == index) {
-            *tensor = prediction->predict.inputs[i].tensor;
+    const struct el_predict_request *predict = &prediction->predicts[run->predict];
+    for (uint32_t i = 0; i < predict->input_count; i++) {
+        if (predict->inputs[i].index == index) {
+            *tensor = predict->inputs[i].tensor;
             return true;
         }
     }
@@ -176,7 +216,7 @@ struct el_status *el_prediction_input(const struct el_prediction *prediction, co
                                       uint32_t index, struct el_prediction_input *input)
 {
     if (!el_prediction_infers(prediction)) {
-        if (!find_feed(prediction, index, &input->tensor))
+        if (!find_feed(prediction, run, index, &input->tensor))
             EL_TRY(el_predict_default(run->signature, index, prediction->max_bytes, &input->tensor));
         input->dtype = input->tensor.dtype;
         input->shape = input->tensor.shape;

@@ -11,8 +11,8 @@
  *     el_prediction_write   the input's data, to memory of the caller's choice
  *
  * Only the request counts, and of its ModelSpec only the signature's name: a record that was taken from one version, or from
- * another model, may be replayed on any. A SessionRun is replayed where its feeds and fetches are those of a signature; TensorFlow
- * Serving refuses every one, with the text that is kept here for the others.
+ * another model, may be replayed on any. A SessionRun is replayed where its feeds and fetches are those of a signature, a streamed
+ * Predict message by message; TensorFlow Serving refuses both, with the text that is kept here for other SessionRuns.
  *
  * Pure but for memory that el_prediction_free() gives back; any thread. The bytes are untrusted and stay until then.
  */
@@ -36,6 +36,7 @@ struct el_prediction_run {
     const struct el_signature *signature;
     uint32_t index;              /* of the signature */
     enum el_infer_method method; /* CLASSIFY, REGRESS, MULTI_INFERENCE */
+    size_t predict;              /* PREDICT_STREAMED: which of its requests */
     uint32_t *outputs;           /* those to fetch, ascending; owned by the prediction */
     uint32_t output_count;
 };
@@ -45,8 +46,9 @@ struct el_prediction {
     struct el_prediction_run *runs; /* after plan; none for EL_PREDICTION_NONE */
     size_t run_count;
     /* The rest is for prediction_log.c and prediction_plan.c. */
-    struct el_wire request; /* the request message */
-    struct el_predict_request predict;
+    struct el_wire request;              /* the request message */
+    struct el_predict_request *predicts; /* PREDICT: one; PREDICT_STREAMED: of each message */
+    size_t predict_count;
     struct el_examples examples;
     struct el_buf tasks;   /* MULTI_INFERENCE: of struct el_prediction_task; the one of CLASSIFY and REGRESS */
     struct el_buf feeds;   /* SESSION_RUN: of struct el_predict_input, ascending by index after plan */

@@ -33,19 +33,28 @@ static struct el_span default_name(struct el_span name)
     return name.size > 0 ? name : el_span_text("serving_default");
 }
 
-static struct el_status *plan_predict(struct el_prediction *prediction, const struct el_signatures *signatures)
+/* One Predict: the only one, or a message of a streamed one. */
+static struct el_status *plan_one(struct el_prediction *prediction, const struct el_signatures *signatures, size_t i)
 {
-    const struct el_span name = default_name(prediction->predict.spec.signature_name);
+    struct el_predict_request *predict = &prediction->predicts[i];
+    const struct el_span name = default_name(predict->spec.signature_name);
     const struct el_signature *signature = el_signatures_find(signatures, name.data, name.size, NULL);
     struct el_prediction_run *run;
     if (signature == NULL)
         return el_status_new(EL_FAILED_PRECONDITION, "Serving signature key \"%.*s\" not found.", (int)name.size,
                              name.data);
-    EL_TRY(make_runs(prediction, 1));
     EL_TRY(add_run(prediction, signatures, signature, &run));
+    run->predict = i;
     const struct el_predict_signature names = el_predict_names(signature);
-    return el_predict_request_match(&prediction->predict, &names, prediction->max_bytes, run->outputs,
-                                    &run->output_count);
+    return el_predict_request_match(predict, &names, prediction->max_bytes, run->outputs, &run->output_count);
+}
+
+static struct el_status *plan_predict(struct el_prediction *prediction, const struct el_signatures *signatures)
+{
+    EL_TRY(make_runs(prediction, prediction->predict_count));
+    for (size_t i = 0; i < prediction->predict_count; i++)
+        EL_TRY(plan_one(prediction, signatures, i));
+    return NULL;
 }
 
 static struct el_status *plan_infer(struct el_prediction *prediction, const struct el_signatures *signatures,
@@ -205,9 +214,8 @@ struct el_status *el_prediction_plan(struct el_prediction *prediction, const str
     case EL_PREDICTION_SESSION_RUN:
         return plan_session_run(prediction, signatures);
     case EL_PREDICTION_PREDICT:
-        return plan_predict(prediction, signatures);
     case EL_PREDICTION_PREDICT_STREAMED:
-        return el_status_new(EL_UNIMPLEMENTED, "Unsupported log_type for warmup: %d", (int)prediction->kind);
+        return plan_predict(prediction, signatures);
     }
     return NULL;
 }

@@ -11,6 +11,7 @@ import tfrecord
 from everlit import LIMIT_S, ROOT, Server, np, predict_request, prediction_service_pb2_grpc, wait_for
 from everlit_protos import (classification_pb2, inference_pb2, model_management_pb2, model_server_config_pb2,
                             model_service_pb2_grpc, ndarray, prediction_log_pb2, regression_pb2, text_format)
+from tensorflow_serving.apis import session_service_pb2
 
 HALF = ROOT / "test/conformance/models/half/3"
 MODEL = """config { name: "%s" base_path: "$MODELS/%s" model_platform: "tensorflow" model_version_policy { all {} }
@@ -99,11 +100,18 @@ def test_every_kind_of_request_is_logged_with_its_answer_and_the_file_warms_up_a
         answers = [call(request, timeout=LIMIT_S) for _, call, request in ask]
         for name in ("silent", "never"):
             stub.Predict(predict_request(name, {"x": np.float32([1])}), timeout=LIMIT_S)
-    for (kind, _, request), answer, log in zip(ask, answers, written(half, 4)):
+        session_run = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun",
+                                          request_serializer=session_service_pb2.SessionRunRequest.SerializeToString,
+                                          response_deserializer=session_service_pb2.SessionRunResponse.FromString)
+        ask.append(("session_run_log", session_run, parse(
+            """model_spec { name: "half" } fetch: "y:0" feed { name: "x:0" tensor {
+            dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 2 } }""", session_service_pb2.SessionRunRequest)))
+        answers.append(session_run(ask[-1][2], timeout=LIMIT_S))
+    for (kind, _, request), answer, log in zip(ask, answers, written(half, 5)):
         assert log.WhichOneof("log_type") == kind
         assert (getattr(log, kind).request, getattr(log, kind).response) == (request, answer)
         spec = log.log_metadata.model_spec
-        assert (spec.name, spec.version.value, spec.signature_name != "") == ("half", 1, True)
+        assert (spec.name, spec.version.value, spec.signature_name != "") == ("half", 1, kind != "session_run_log")
         assert log.log_metadata.sampling_config.sampling_rate == 1
 
     # REST: the messages that would have said the same.
@@ -112,7 +120,7 @@ def test_every_kind_of_request_is_logged_with_its_answer_and_the_file_warms_up_a
             ("/v1/models/half:regress", {"signature_name": "regress_x_to_y", "context": {"x": 2.0}, "examples": [{}]})]
     assert [half.rest("POST", path, body)[0] for path, body in rest] == [200] * 3
     assert half.rest("POST", "/v1/models/half:predict", {"instances": ["no number"]})[0] == 400  # not logged
-    predict, classify, regress = written(half, 7)[4:]
+    predict, classify, regress = written(half, 8)[5:]
     assert predict.predict_log.request.model_spec == parse('name: "half" version { value: 1 }', type(spec))
     assert ndarray(predict.predict_log.request.inputs["x"]).tolist() == [1, 2]
     assert predict.predict_log.response == answers[0]
@@ -129,7 +137,7 @@ def test_every_kind_of_request_is_logged_with_its_answer_and_the_file_warms_up_a
     half.put("half", 2, made)
     half.wait_state("half", 2, "serving")
     (warmed,) = [e for e in half.log_events() if e["event"] == "warmed" and e["version"] == 2]
-    assert "Number of warmup records read: 7." in warmed["reason"]
+    assert "Number of warmup records read: 8." in warmed["reason"]
     assert metric(half, LOST) == {'{model="half"}': 0}
     assert len(list((half.folder / "log-dir").iterdir())) == 1
 

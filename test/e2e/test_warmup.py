@@ -25,6 +25,7 @@ MULTI = """multi_inference_log { request {
   """ % EXAMPLE
 SESSION = """session_run_log { request { model_spec { name: "m" } feed { name: "x:0" tensor {
   dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1 } } fetch: "y:0" } }"""
+STREAMED = "predict_streamed_log { %s }" % (PREDICT[len("predict_log {"):PREDICT.rindex("}")] * 3)  # one for each message
 NOTHING = "log_metadata { model_spec { name: 'm' } }"
 
 
@@ -60,10 +61,10 @@ def events(server, version, name):
 
 
 def test_every_kind_of_record_is_run_before_the_version_answers(server):
-    put(server, 1, records(PREDICT, CLASSIFY, REGRESS, MULTI, SESSION, NOTHING))
+    put(server, 1, records(PREDICT, CLASSIFY, REGRESS, MULTI, SESSION, STREAMED, NOTHING))
     server.wait_state("half", 1, "serving")
     (warmed,) = events(server, 1, "warmed")
-    assert "Number of warmup records read: 6." in warmed["reason"]
+    assert "Number of warmup records read: 7." in warmed["reason"]
     order = [e["event"] for e in server.log_events() if e.get("version") == 1]
     assert order.index("warmed") < order.index("probed")
 
@@ -83,6 +84,8 @@ BAD = {
     16: (records(changed(MULTI, '"classify_x_to_y"', '"regress_x_to_y"')), "INVALID_ARGUMENT",
          "Duplicate evaluation of signature: regress_x_to_y"),
     17: (records(changed(SESSION, "y:0", "q:0")), "UNIMPLEMENTED", "Unsupported log_type for warmup: 5"),
+    21: (records(STREAMED[:-1] + PREDICT[len("predict_log {"):PREDICT.rindex("}")].replace("DT_FLOAT", "DT_STRING") + "}"),
+         "INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided"),
     18: ([b"\xff\xff"], "INVALID_ARGUMENT", "Failed to parse warmup record: ?? from $PATH"),
     19: (b"no TFRecord, but long enough for a header", "DATA_LOSS",
          "corrupted record at 0 (Is this even a TFRecord file?). Please verify your warmup data is in TFRecord format."),

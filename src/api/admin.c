@@ -37,9 +37,10 @@ static json_t *version_json(const struct el_version_view *version, int64_t now_u
                              el_tfs_state_name(el_tfs_state(version->state)), "since_us", (json_int_t)version->since_us,
                              "since_s", (double)(now_us - version->since_us) / 1e6, "engine", version->engine,
                              "engine_reason", version->engine_reason, "isolation", version->isolation, "pid",
-                             (int)version->pid, "code", el_code_name(version->code), "reason", version->reason,
-                             "load_ms", version->load_ms, "switch_ms", version->switch_ms, "memory_bytes",
-                             (json_int_t)memory.resident_bytes, "private_bytes", (json_int_t)memory.private_bytes);
+                             version->worker != NULL ? (int)el_worker_pid(version->worker) : 0, "code",
+                             el_code_name(version->code), "reason", version->reason, "load_ms", version->load_ms,
+                             "switch_ms", version->switch_ms, "memory_bytes", (json_int_t)memory.resident_bytes,
+                             "private_bytes", (json_int_t)memory.private_bytes);
     const struct el_version_stats *stats = version->stats;
     if (json == NULL || stats == NULL)
         return json;

@@ -126,12 +126,12 @@ struct el_version_view {
     const char *
         engine_reason; /* with engine auto: "openvino agrees with tensorflow within 0.001 (largest difference 3e-08)" */
     const char *isolation;                  /* "process", "none" */
-    pid_t pid;                              /* 0: no process */
+    pid_t pid;                              /* 0: no process, or none yet when this was published */
     double load_ms;                         /* 0 before */
     double switch_ms;                       /* complete on disk to first able to answer; 0 before */
     const struct el_signatures *signatures; /* NULL before loaded */
     struct el_version_stats *stats;
-    struct el_worker *worker;     /* for el_worker_memory() only; NULL: none */
+    struct el_worker *worker;     /* for el_worker_memory() and el_worker_pid() only; NULL: none */
     struct el_servable *servable; /* the swapper's own: what requests are led to */
 };
 

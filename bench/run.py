@@ -5,7 +5,7 @@
     bench/run.py BUILD_FOLDER [--quick] [--only PART[,PART]]
 
     --quick   about a minute: fewer and shorter rounds, for a look; the README's picture stays as it is
-    --only    some parts: swap, load, speed, footprint, models, picture; and soak, which is in no other run: ten models swap
+    --only    some parts: swap, load, speed, batching, footprint, models, picture; and soak, which is in no other run: ten models swap
               every second for five minutes
 
 Figures are figures, no tests: a target that is missed is said in its row, and the exit status is 0 all the same. It is 1
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+import batching
 import footprint
 import many
 import messages
@@ -32,7 +33,7 @@ from daemon import Failed
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
 README_PICTURE = ROOT / "docs" / "images" / "swap-latency.svg"
-PARTS = ("swap", "load", "speed", "footprint", "models", "picture")
+PARTS = ("swap", "load", "speed", "batching", "footprint", "models", "picture")
 LONG_PARTS = ("soak",)
 
 
@@ -84,6 +85,8 @@ def sections(bench, parts):
                            lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
                            lambda: speed.over_the_engine(bench, "tensorflow", "TF", None),
                            lambda: speed.round_trip(bench)]
+    if "batching" in parts:
+        yield "batching", [lambda: batching.with_and_without(bench, 16), lambda: batching.with_and_without(bench, 64)]
     if "footprint" in parts:
         yield "memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
                                   lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),

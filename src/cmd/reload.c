@@ -7,6 +7,7 @@
 #include "config/text.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,14 +61,23 @@ static struct el_status *apply(struct el_reload *reload, struct el_config *confi
     return NULL;
 }
 
+/* The message is TensorFlow Serving's: operators look for it. */
+static void tell_refused(const struct el_reload *reload, const struct el_status *status, const char *from)
+{
+    char theirs[1024];
+    snprintf(theirs, sizeof theirs, "ReloadConfig failed: %s", el_status_text(status));
+    el_log(reload->options.log, EL_LOG_ERROR, "reload_refused", el_str("file", from),
+           el_str("code", el_code_name(el_status_code(status))), el_str("reason", el_status_text(status)),
+           el_str("message", theirs));
+}
+
 static void tell(const struct el_reload *reload, const struct el_status *status, const char *from)
 {
     if (status == NULL)
         el_log(reload->options.log, EL_LOG_INFO, "reloaded", el_str("file", from),
                el_int("models", (int64_t)reload->current.model_count));
     else
-        el_log(reload->options.log, EL_LOG_ERROR, "reload_refused", el_str("file", from),
-               el_str("code", el_code_name(el_status_code(status))), el_str("reason", el_status_text(status)));
+        tell_refused(reload, status, from);
 }
 
 static void forget_file(struct el_reload *reload)

@@ -81,7 +81,7 @@ void el_swap_alarm(struct el_swap *swap, uint64_t at_ns)
 
 /* What TensorFlow Serving's log says of the same: operators look for these texts. */
 static const struct {
-    const char *event, *format; /* of name, version and reason, in this order, as often as it takes them */
+    const char *event, *format; /* %s: the name, %lld: the version, %m: the reason */
 } their_texts[] = {
     { "loading", "Successfully reserved resources to load servable {name: %s version: %lld}; "
                  "Approving load for servable version {name: %s version: %lld}; "
@@ -89,12 +89,14 @@ static const struct {
     { "probed", "Successfully loaded servable version {name: %s version: %lld}" },
     { "retired", "Quiescing servable version {name: %s version: %lld}" },
     { "ended", "Done quiescing servable version {name: %s version: %lld}; "
+               "Unloading just-loaded servable version {name: %s version: %lld}; "
                "Done unloading servable version {name: %s version: %lld}" },
-    { "quarantined", "Encountered an error for servable version {name: %s version: %lld}" },
+    { "quarantined", "Encountered an error for servable version {name: %s version: %lld}: %m" },
 };
 
-/* Puts name and version in for each %s and %lld; a text that does not fit is cut. */
-static void put_their_text(const char *event, const char *name, long long version, char *to, size_t room)
+/* A text that does not fit is cut. */
+static void put_their_text(const char *event, const char *name, long long version, const char *reason, char *to,
+                           size_t room)
 {
     const char *format = NULL;
     for (size_t i = 0; i < sizeof their_texts / sizeof their_texts[0]; i++)
@@ -106,6 +108,9 @@ static void put_their_text(const char *event, const char *name, long long versio
         int n = 1;
         if (strncmp(format, "%s", 2) == 0) {
             n = snprintf(to + at, room - at, "%s", name);
+            format += 2;
+        } else if (strncmp(format, "%m", 2) == 0) {
+            n = snprintf(to + at, room - at, "%s", reason);
             format += 2;
         } else if (strncmp(format, "%lld", 4) == 0) {
             n = snprintf(to + at, room - at, "%lld", version);
@@ -129,7 +134,7 @@ void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, c
     const char *name = model != NULL ? model->settings.name : "";
     char theirs[1024] = "";
     if (version != NULL)
-        put_their_text(event, name, (long long)version->number, theirs, sizeof theirs);
+        put_their_text(event, name, (long long)version->number, text, theirs, sizeof theirs);
     if (theirs[0] != '\0')
         el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
                el_str("state", el_life_name(version->state)), el_str("reason", text), el_str("message", theirs));
@@ -168,6 +173,10 @@ static struct el_status *add_model(struct el_swap *swap, struct el_model_config 
     el_list_add_before(&model->in_swap, models);
     if (swap->started)
         model->together = EL_TOGETHER_CHANGES;
+    char theirs[1024];
+    snprintf(theirs, sizeof theirs, "(Re-)adding model: %s", model->settings.name);
+    el_log(swap->options.log, EL_LOG_INFO, "model", el_str("model", model->settings.name),
+           el_str("base_path", model->settings.base_path), el_str("message", theirs));
     return swap->started ? el_model_open_source(model) : NULL;
 }
 

@@ -197,12 +197,13 @@ def test_ready_when_every_model_answers(server):
 
 def test_the_lines_that_scripts_look_for_are_in_the_log(server):
     log = server.log_path.read_text()
-    for text in ("Successfully reserved resources to load servable {name: half version: 3}",
+    for text in ("(Re-)adding model: half", "Successfully reserved resources to load servable {name: half version: 3}",
                  "Loading servable version {name: half version: 3}",
                  "Successfully loaded servable version {name: half version: 3}",
                  f"Running gRPC ModelServer at 0.0.0.0:{server.grpc_port} ...",
                  f"Exporting HTTP/REST API at:localhost:{server.rest_port} ..."):
         assert text in log, text
+    assert re.search(r"Encountered an error for servable version \{name: steps version: 2\}: .*not finite", log)
 
 
 def test_each_line_of_the_log_is_a_json_object_with_its_model_and_version(server):

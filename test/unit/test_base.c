@@ -153,6 +153,28 @@ static void a_line_that_is_too_long_is_cut_and_still_one_line(void **unused)
     free(text);
 }
 
+static void a_json_line_that_is_too_long_is_json_and_keeps_its_other_fields(void **unused)
+{
+    (void)unused;
+    char words[9001], text[5000];
+    for (size_t i = 0; i < 9000; i += 2)
+        memcpy(words + i, "\xc3\xa9", 2);
+    words[9000] = 0;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const struct el_log log = { .fd = ends[1], .format = EL_LOG_JSON };
+    el_log(&log, EL_LOG_ERROR, "long", el_str("reason", words), el_int("version", 3), el_str("message", "kept"));
+    el_log(&log, EL_LOG_ERROR, "odd", el_str("reason", "a\xff\xc3"));
+    close(ends[1]);
+    const ssize_t n = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    assert_true(n > 4000);
+    text[n] = 0;
+    assert_non_null(
+        strstr(text, "\xc3\xa9\",\"version\":3,\"message\":\"kept\"}\n")); /* cut behind a whole character */
+    assert_non_null(strstr(text, "\"reason\":\"a\\ufffd\\ufffd\"}\n"));
+}
+
 static void files_are_read_whole_within_the_limit(void **unused)
 {
     (void)unused;
@@ -197,6 +219,7 @@ int main(void)
         cmocka_unit_test(quantiles_are_right_within_a_bucket),
         cmocka_unit_test(an_empty_histogram_has_no_quantile),
         cmocka_unit_test(a_log_line_is_one_event_in_text_or_json),
+        cmocka_unit_test(a_json_line_that_is_too_long_is_json_and_keeps_its_other_fields),
         cmocka_unit_test(a_line_that_is_too_long_is_cut_and_still_one_line),
         cmocka_unit_test(files_are_read_whole_within_the_limit),
     };

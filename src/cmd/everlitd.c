@@ -190,11 +190,27 @@ static void watch_signal(struct el_daemon *daemon, uv_signal_t *handle, int numb
     uv_signal_start(handle, callback, number);
 }
 
-static struct el_status *serve(struct el_daemon *daemon, const struct el_config *config)
+/* What was remembered is read before anything starts. */
+static struct el_status *open_journal(struct el_daemon *daemon, struct el_config *config)
+{
+    const char *directory = *daemon->flags.state_dir != '\0' ? daemon->flags.state_dir : NULL;
+    if (directory != NULL)
+        EL_TRY(el_state_dir_make(directory));
+    const struct el_journal_options options = { .uv_loop = &daemon->loop, .log = &daemon->log, .directory = directory };
+    EL_TRY(el_journal_open(&options, &daemon->journal));
+    el_state_load_config(&daemon->flags, daemon->journal, &daemon->log, config, &daemon->remembered);
+    if (directory == NULL)
+        el_log(&daemon->log, EL_LOG_INFO, "no_state_dir",
+               el_str("effect", "pins, quarantine and the last good versions are forgotten when the server ends"));
+    return NULL;
+}
+
+static struct el_status *serve(struct el_daemon *daemon, struct el_config *config)
 {
     const int error = uv_loop_init(&daemon->loop);
     if (error != 0)
         return el_status_new(EL_INTERNAL, "no event loop: %s", uv_strerror(error));
+    EL_TRY(open_journal(daemon, config));
     watch_signal(daemon, &daemon->on_term, SIGTERM, on_end_signal);
     watch_signal(daemon, &daemon->on_int, SIGINT, on_end_signal);
     watch_signal(daemon, &daemon->on_hup, SIGHUP, on_reload_signal);
@@ -273,10 +289,6 @@ int main(int count, char **arguments)
     if (status == NULL)
         status = el_tls_file_open(&daemon.rest_tls, "rest_api_ssl_config_file", daemon.flags.rest_api_ssl_config_file,
                                   &daemon.log);
-    if (status == NULL && *daemon.flags.state_dir != '\0')
-        status = el_state_dir_check(daemon.flags.state_dir);
-    if (status == NULL)
-        el_state_load_config(&daemon.flags, &daemon.log, &config, &daemon.remembered);
     if (status == NULL)
         status = serve(&daemon, &config);
     el_config_free(&config);

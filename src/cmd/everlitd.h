@@ -15,6 +15,7 @@
 #include "cmd/reload.h"
 #include "cmd/tls_file.h"
 #include "config/config.h"
+#include "journal/journal.h"
 #include "rpc/rpc.h"
 #include "swap/swap.h"
 #include "worker/worker.h"
@@ -28,6 +29,7 @@ struct el_daemon {
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t strict; /* --strict_startup: looks at the models until the ports open */
+    struct el_journal *journal;
     struct el_workers *workers;
     struct el_swap *swap;
     struct el_api *api;

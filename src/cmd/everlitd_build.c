@@ -57,9 +57,9 @@ static void config_applied(const struct el_config *config, bool by_client, void 
     if (status == NULL) {
         el_api_set_config(daemon->api, text, by_client ? "client" : "file");
         if (by_client)
-            status = el_state_save_config(&daemon->flags, config);
+            status = el_state_save_config(&daemon->flags, daemon->journal, config);
         else
-            el_state_forget_config(&daemon->flags);
+            el_state_forget_config(daemon->journal);
     }
     if (status != NULL)
         el_log(&daemon->log, EL_LOG_ERROR, "config_not_remembered", el_str("reason", el_status_text(status)));
@@ -97,6 +97,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .log = &daemon->log,
         .workers = daemon->workers,
         .config = config,
+        .journal = daemon->journal,
         .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
         .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
         .max_starting_loads = daemon->flags.max_concurrent_loads > 0 ? 0 : uv_available_parallelism(),
@@ -166,6 +167,7 @@ void el_daemon_tear_down(struct el_daemon *daemon)
         el_swap_free(daemon->swap);
     if (daemon->workers != NULL)
         el_workers_free(daemon->workers);
+    el_journal_close(daemon->journal);
     uv_walk(&daemon->loop, close_handle, NULL);
     while (uv_run(&daemon->loop, UV_RUN_ONCE) != 0)
         continue;

@@ -6,65 +6,26 @@
 #include "config/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define CONFIG_FILE "reloaded.config"
-#define NEW_FILE "reloaded.config.new"
+#define CONFIG_NOTE "config"
 #define HEADER "# everlit: put in force by a client; the command line said "
 #define DIGEST_DIGITS 16
 
-static struct el_status *open_directory(const char *path, int *fd)
+struct el_status *el_state_dir_make(const char *path)
 {
-    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return *fd < 0 ? el_status_errno(errno, "--state_dir %s: cannot be opened", path) : NULL;
-}
-
-static bool write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    while (size > 0) {
-        const ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-static struct el_status *replace_file(const char *path, const struct el_buf *text)
-{
-    int directory;
-    EL_TRY(open_directory(path, &directory));
-    struct el_status *status = NULL;
-    const int fd = openat(directory, NEW_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || !write_all(fd, text->data, text->size) || fsync(fd) != 0 ||
-        renameat(directory, NEW_FILE, directory, CONFIG_FILE) != 0 || fsync(directory) != 0)
-        status = el_status_errno(errno, "--state_dir %s: %s cannot be written", path, CONFIG_FILE);
-    if (fd >= 0)
-        close(fd);
-    close(directory);
-    return status;
-}
-
-struct el_status *el_state_dir_check(const char *path)
-{
+    struct stat found;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return el_status_errno(errno, "--state_dir %s: cannot be made", path);
-    int directory;
-    EL_TRY(open_directory(path, &directory));
-    struct el_status *status = NULL;
-    if (faccessat(directory, ".", W_OK | X_OK, 0) != 0)
-        status = el_status_errno(errno, "--state_dir %s: cannot be written to", path);
-    close(directory);
-    return status;
+    if (stat(path, &found) != 0)
+        return el_status_errno(errno, "--state_dir %s: cannot be looked at", path);
+    if (!S_ISDIR(found.st_mode))
+        return el_status_new(EL_INVALID_ARGUMENT, "--state_dir %s: is no directory", path);
+    return NULL;
 }
 
 /* FNV-1a: to tell one text from another, not against anybody. */
@@ -96,7 +57,8 @@ static bool remembers(const struct el_everlitd_flags *flags)
     return *flags->state_dir != '\0' && !polled;
 }
 
-struct el_status *el_state_save_config(const struct el_everlitd_flags *flags, const struct el_config *config)
+struct el_status *el_state_save_config(const struct el_everlitd_flags *flags, struct el_journal *journal,
+                                       const struct el_config *config)
 {
     if (!remembers(flags))
         return NULL;
@@ -104,62 +66,43 @@ struct el_status *el_state_save_config(const struct el_everlitd_flags *flags, co
     EL_TRY(digest_of(flags, said));
     char *printed = NULL;
     EL_TRY(el_config_print(config, &printed));
-    struct el_buf text = { 0 };
-    el_buf_printf(&text, HEADER "%s\n%s", said, printed);
+    struct el_buf buf = { 0 };
+    el_buf_printf(&buf, HEADER "%s\n%s", said, printed);
     free(printed);
-    struct el_status *status = el_buf_status(&text);
-    if (status == NULL)
-        status = replace_file(flags->state_dir, &text);
-    el_buf_free(&text);
+    char *text = el_buf_take_text(&buf);
+    struct el_status *status = text == NULL ? el_status_no_memory()
+                                            : el_journal_note(journal, CONFIG_NOTE, text, NULL, NULL);
+    free(text);
     return status;
 }
 
-void el_state_forget_config(const struct el_everlitd_flags *flags)
+void el_state_forget_config(struct el_journal *journal)
 {
-    int directory;
-    if (*flags->state_dir == '\0')
-        return;
-    struct el_status *status = open_directory(flags->state_dir, &directory);
-    if (status == NULL) {
-        if (unlinkat(directory, CONFIG_FILE, 0) == 0)
-            fsync(directory);
-        close(directory);
-    }
-    el_status_free(status); /* without the directory there is nothing to forget */
+    /* Without memory for that it is remembered: the next start tells that it is of another command line. */
+    if (el_journal_noted(journal, CONFIG_NOTE) != NULL)
+        el_status_free(el_journal_note(journal, CONFIG_NOTE, NULL, NULL, NULL));
 }
 
-/* What was remembered: its text in *text, and whether the command line said the same then. */
-static struct el_status *read_saved(const struct el_everlitd_flags *flags, struct el_buf *text, bool *same)
-{
-    char said[DIGEST_DIGITS + 1];
-    int directory;
-    EL_TRY(digest_of(flags, said));
-    EL_TRY(open_directory(flags->state_dir, &directory));
-    struct el_status *status = el_file_read_at(directory, CONFIG_FILE, EL_TEXT_MAX_BYTES, text);
-    close(directory);
-    if (status != NULL)
-        return status;
-    const size_t header = strlen(HEADER);
-    *same = text->size > header + DIGEST_DIGITS && memcmp(text->data, HEADER, header) == 0 &&
-            memcmp(text->data + header, said, DIGEST_DIGITS) == 0;
-    return NULL;
-}
-
-void el_state_load_config(const struct el_everlitd_flags *flags, const struct el_log *log, struct el_config *config,
-                          bool *used)
+void el_state_load_config(const struct el_everlitd_flags *flags, struct el_journal *journal, const struct el_log *log,
+                          struct el_config *config, bool *used)
 {
     *used = false;
+    const char *text = el_journal_noted(journal, CONFIG_NOTE);
+    if (text == NULL)
+        return;
     if (!remembers(flags)) {
-        el_state_forget_config(flags);
+        el_state_forget_config(journal);
         return;
     }
-    struct el_buf text = { 0 };
+    char said[DIGEST_DIGITS + 1];
     struct el_config saved = { 0 };
-    bool same = false;
-    struct el_status *status = read_saved(flags, &text, &same);
-    if (status == NULL && same)
-        status = el_config_parse(CONFIG_FILE, (const char *)text.data, text.size, &saved);
-    if (status == NULL && same) {
+    const size_t header = strlen(HEADER);
+    struct el_status *status = digest_of(flags, said);
+    const bool same = status == NULL && strncmp(text, HEADER, header) == 0 &&
+                      strncmp(text + header, said, DIGEST_DIGITS) == 0;
+    if (same)
+        status = el_config_parse("the config of the journal", text, strlen(text), &saved);
+    if (same && status == NULL) {
         el_config_free(config);
         *config = saved;
         *used = true;
@@ -168,11 +111,10 @@ void el_state_load_config(const struct el_everlitd_flags *flags, const struct el
     } else if (status == NULL) {
         el_log(log, EL_LOG_INFO, "config_forgotten", el_str("state_dir", flags->state_dir),
                el_str("reason", "the command line or the config file is another one since"));
-        el_state_forget_config(flags);
-    } else if (el_status_code(status) != EL_NOT_FOUND) {
+        el_state_forget_config(journal);
+    } else {
         el_log(log, EL_LOG_WARNING, "config_not_remembered", el_str("state_dir", flags->state_dir),
                el_str("reason", el_status_text(status)));
     }
     el_status_free(status);
-    el_buf_free(&text);
 }

@@ -3,10 +3,9 @@
 #define EL_CMD_STATE_DIR_H
 
 /*
- * --state_dir: what the server remembers from one start to the next. Today that is the config that a client put in force.
+ * --state_dir: its directory, and the config that is remembered in the journal there (journal/journal.h).
  *
- * Main thread; blocking. A file is written beside its place, brought to the disk and renamed: after a crash there is the old one or
- * the new one, whole.
+ * Main thread.
  *
  * The rule for the config: one that HandleReloadConfigRequest put in force is remembered together with a digest of what the command
  * line says (the bytes of --model_config_file, or --model_name and --model_base_path). The next start uses it when the command line
@@ -18,21 +17,25 @@
 #include "base/status.h"
 #include "cmd/everlitd_flags.h"
 #include "config/config.h"
+#include "journal/journal.h"
 
 #include <stdbool.h>
 
-/* Makes the directory if there is none (its parent must exist) and tries to write there. */
-struct el_status *el_state_dir_check(const char *path) EL_MUST_USE;
+/*
+ * Makes the directory if there is none; its parent must exist. One that cannot be written to is none of its errors: the server serves
+ * without, and says so.
+ */
+struct el_status *el_state_dir_make(const char *path) EL_MUST_USE;
 
-/* Remembers config, as put in force by a client. */
-struct el_status *el_state_save_config(const struct el_everlitd_flags *flags,
+/* Remembers config, as put in force by a client. That it is on the disk is not waited for. */
+struct el_status *el_state_save_config(const struct el_everlitd_flags *flags, struct el_journal *journal,
                                        const struct el_config *config) EL_MUST_USE;
 
 /* Forgets it: the file is in force. */
-void el_state_forget_config(const struct el_everlitd_flags *flags);
+void el_state_forget_config(struct el_journal *journal);
 
 /* Puts the remembered config in the place of *config if the rule says so; *used tells. What cannot be read is told and not used. */
-void el_state_load_config(const struct el_everlitd_flags *flags, const struct el_log *log, struct el_config *config,
-                          bool *used);
+void el_state_load_config(const struct el_everlitd_flags *flags, struct el_journal *journal, const struct el_log *log,
+                          struct el_config *config, bool *used);
 
 #endif

@@ -11,6 +11,7 @@
 #include "swap/loader.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
+#include "swap/remember.h"
 #include "swap/version.h"
 
 #include <stdio.h>
@@ -206,6 +207,33 @@ static void tell_source(struct el_model *model)
     }
 }
 
+static bool can_be(const struct el_candidate *candidates, size_t count, int64_t number)
+{
+    for (size_t i = 0; i < count; i++)
+        if (candidates[i].version == number)
+            return candidates[i].usable;
+    return false;
+}
+
+/*
+ * What comes before the policy, of those that are whole: a pin; and at the start the version that was good when the server ended
+ * last, so that the model answers at once, and looks for newer ones from there. A policy that names its versions is meant as it stands.
+ */
+static bool comes_first(struct el_model *model, const struct el_candidate *whole, size_t count, int64_t *number)
+{
+    if (el_remember_pin(model, number) && can_be(whole, count, *number))
+        return true;
+    if (!model->from_start || model->has_served || model->settings.policy.type == EL_POLICY_SPECIFIC ||
+        el_model_aspires(model, *number) || !el_remember_last_good(model, number) || !can_be(whole, count, *number))
+        return false;
+    const struct el_version *version = el_version_find(model, *number);
+    if (version != NULL && version->digest_of == version->fingerprint && version->digest[0] != '\0' &&
+        !el_remember_is_last_good(version))
+        return false; /* the same number, but other content */
+    model->resumed = true;
+    return true;
+}
+
 void el_model_aspire(struct el_model *model, uint64_t now_ns)
 {
     if (model->removed || model->source == NULL)
@@ -233,6 +261,11 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
     free(model->aspired);
     model->aspired = aspired;
     model->aspired_count = el_policy_aspire(&model->settings.policy, whole, count, aspired);
+    int64_t first;
+    if (comes_first(model, whole, count, &first)) {
+        aspired[0] = first;
+        model->aspired_count = 1;
+    }
     for (size_t i = 0; i < count; i++)
         if (el_policy_has(wanted, wanted_count, seen[i].version) || el_model_aspires(model, seen[i].version))
             attend(model, &seen[i], now_ns);

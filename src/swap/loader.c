@@ -95,6 +95,17 @@ static void start_attempt(struct el_load *load, const char *engine)
     el_attempt_start(load, &load->attempts[load->attempt_count++], engine);
 }
 
+static void start_engines(struct el_load *load)
+{
+    if (strcmp(load->engine, "auto") != 0) {
+        start_attempt(load, load->engine);
+    } else {
+        start_attempt(load, TENSORFLOW);
+        if (load->version->state_op == NULL) /* OpenVINO makes constants of variables */
+            start_attempt(load, OPENVINO);
+    }
+}
+
 void el_load_begin(struct el_version *version)
 {
     struct el_load *load = calloc(1, sizeof *load);
@@ -106,13 +117,7 @@ void el_load_begin(struct el_version *version)
     version->load = load;
     version->model->swap->loads++;
     snprintf(load->engine, sizeof load->engine, "%s", update_of(load)->engine);
-    if (strcmp(load->engine, "auto") != 0) {
-        start_attempt(load, load->engine);
-    } else {
-        start_attempt(load, TENSORFLOW);
-        if (version->state_op == NULL) /* OpenVINO makes constants of variables */
-            start_attempt(load, OPENVINO);
-    }
+    el_load_note(load);
     el_model_touch(version->model);
 }
 
@@ -130,6 +135,7 @@ void el_load_end(struct el_load *load)
         return;
     struct el_swap *swap = swap_of(load);
     swap->loads--;
+    el_load_unnote(load);
     for (unsigned i = 0; i < load->attempt_count; i++)
         end_attempt(&load->attempts[i]);
     end_attempt(&load->fresh);
@@ -361,6 +367,13 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
             return;
         }
         switch (load->step) {
+        case EL_LOAD_NOTING:
+            more = load->note == NULL;
+            if (more) {
+                start_engines(load);
+                load->step = EL_LOAD_STARTING;
+            }
+            break;
         case EL_LOAD_STARTING:
             more = tick_starting(load);
             break;

@@ -167,7 +167,7 @@ bool el_load_measure(struct el_load *load, uint64_t now_ns)
     if (failed == NULL)
         failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
     if (failed != NULL) {
-        el_version_load_failed(load->version, failed);
+        el_version_quarantine(load->version, failed); /* not for ever: it was measured here and now */
         return false;
     }
     if (load->version->state_op == NULL) {

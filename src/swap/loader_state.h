@@ -9,6 +9,7 @@
 #include "swap/warmup.h"
 
 enum el_load_step {
+    EL_LOAD_NOTING,
     EL_LOAD_STARTING,
     EL_LOAD_PROBING,
     EL_LOAD_WARMING,
@@ -31,6 +32,7 @@ struct el_attempt {
 
 struct el_load {
     struct el_version *version;
+    struct el_load_note *note; /* NOTING: what the journal will answer; NULL: it has */
     char engine[64];
     struct el_attempt attempts[2]; /* in the order in which they are probed */
     unsigned attempt_count, probing;
@@ -52,6 +54,10 @@ struct el_load {
 
 /* What the attempt's worker offers and answered. It is in, and was probed. */
 struct el_judged el_attempt_judged(const struct el_attempt *attempt);
+
+/* The step NOTING (loader_note.c): over when load->note is NULL. And its end, with the load. */
+void el_load_note(struct el_load *load);
+void el_load_unnote(struct el_load *load);
 
 /* Starts a worker for it; on failure attempt->failed says why. */
 void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const char *engine);

@@ -2,9 +2,11 @@
 #include "swap/manager.h"
 
 #include "base/clock.h"
+#include "swap/digest.h"
 #include "swap/loader.h"
 #include "swap/memory.h"
 #include "swap/rcu.h"
+#include "swap/remember.h"
 #include "swap/respawn.h"
 #include "swap/together.h"
 #include "swap/version.h"
@@ -71,6 +73,20 @@ bool el_swap_starts(const struct el_swap *swap)
     return swap->settled != NULL && !swap->settled_told;
 }
 
+/* The digests of all that may be loaded, whoever's turn it is: they are read side by side, and before anything is loaded. */
+static void judge_content(struct el_model *model)
+{
+    struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number) ||
+            !el_digest_known(version))
+            continue;
+        struct el_status *verdict = el_remember_verdict(version);
+        if (verdict != NULL)
+            el_version_quarantine(version, verdict);
+    }
+}
+
 static void admit(struct el_swap *swap, bool those_that_answer)
 {
     const uint32_t most = el_swap_starts(swap) ? swap->options.max_starting_loads : swap->options.max_concurrent_loads;
@@ -84,7 +100,8 @@ static void admit(struct el_swap *swap, bool those_that_answer)
         el_list_each (version, &model->versions, in_model) {
             if (swap->loads >= most)
                 return;
-            if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number))
+            if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number) ||
+                !el_digest_known(version))
                 continue;
             if (!el_memory_admits(version, el_now_ns()) || !make_room(model))
                 break;
@@ -166,6 +183,7 @@ static void look_at(struct el_model *model, uint64_t now_ns)
         el_respawn_tick(version, now_ns);
     }
     el_model_route(model, now_ns);
+    judge_content(model);
 }
 
 static void free_removed(struct el_swap *swap)

@@ -5,6 +5,7 @@
 #include "swap/loader.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
+#include "swap/remember.h"
 #include "swap/respawn.h"
 #include "swap/settings.h"
 #include "swap/together.h"
@@ -45,6 +46,7 @@ struct el_status *el_model_new(struct el_swap *swap, struct el_model_config *set
     model->lobby = lobby;
     model->told_serving = -1;
     model->alarm_ns = EL_NEVER_NS;
+    model->from_start = !swap->started;
     el_list_init(&model->versions);
     el_model_changed(model);
     *made = model;
@@ -175,7 +177,7 @@ bool el_model_settled(const struct el_model *model)
     if (is_short_of_memory(model))
         return true;
     if (el_model_serving(model) != NULL)
-        return all_aspired_serve(model); /* what failed is not aspired any more */
+        return all_aspired_serve(model) || model->resumed; /* what failed is not aspired any more */
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
         return false;
     struct el_version *version;
@@ -220,6 +222,8 @@ void el_model_tell_routes(struct el_model *model)
         if (!version->newly_routed)
             continue;
         version->newly_routed = false;
+        if (version == serving)
+            el_remember_good(version);
         if (version == serving && before >= 0 && before != now)
             el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
                     "from version %lld; %.0f ms after its files were whole", (long long)before, version->switch_ms);
@@ -314,11 +318,13 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     expire_warm(model, now_ns);
 }
 
-void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why)
+void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why, bool of_content)
 {
     el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
     model->counts.rolled_back++;
     el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
+    if (of_content)
+        el_remember_bad(version, why, "everlit");
     el_version_quarantine(version, why);
     model->hold = el_model_has_other(model,
                                      version->number); /* no view may show neither a version nor the hope of one */

@@ -6,6 +6,7 @@
 #include "swap/manager.h"
 #include "swap/probe_judge.h"
 #include "swap/request.h"
+#include "swap/retry.h"
 #include "swap/version.h"
 
 #include <stdlib.h>
@@ -92,7 +93,8 @@ static bool give_up(struct el_version *version, struct el_respawn *respawn, cons
                                      hung    ? version->hangs
                                      : trial ? version->trial_deaths
                                              : respawn->brief,
-                                     el_status_text(why)));
+                                     el_status_text(why)),
+                       hung || !el_retry_may_help(why, false)); /* who is killed from outside is not to blame */
     return true;
 }
 

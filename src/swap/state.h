@@ -17,6 +17,8 @@
  * happened to are looked at and shown anew (view.c): a load costs the same beside 999 others.
  */
 
+#include "bundle/completeness.h"
+#include "journal/journal.h"
 #include "source/source.h"
 #include "swap/events.h"
 #include "swap/servable.h"
@@ -45,8 +47,9 @@ struct el_hosted {
     struct el_deferred deferred;
 };
 
-struct el_load;    /* loader.h: from admission to a worker that was chosen and probed */
-struct el_respawn; /* respawn.h */
+struct el_load;      /* loader.h: from admission to a worker that was chosen and probed */
+struct el_respawn;   /* respawn.h */
+struct el_digesting; /* digest.h */
 
 /* One life of one version. */
 struct el_version {
@@ -57,7 +60,10 @@ struct el_version {
     char *path;
     uint64_t fingerprint;
     uint64_t whole_since_ns;
-    uint64_t bytes; /* of its files */
+    uint64_t bytes;                      /* of its files */
+    char digest[2 * EL_DIGEST_SIZE + 1]; /* of its content; "": not known yet; see digest.h */
+    uint64_t digest_of;                  /* the fingerprint of the files that were read for it */
+    struct el_digesting *digesting;      /* NULL: it is not on its way */
     char *
         state_op; /* not NULL: what its runs change is seen by later runs, so no probe may run on the worker that serves */
 
@@ -121,10 +127,12 @@ struct el_model {
     size_t aspired_count;
     bool looked_at; /* aspired is that of the settings as they are, and of a scan of their base path */
     enum el_together together;
-    bool hold;              /* availability "resource": requests wait for the version that is on its way */
-    bool has_served;        /* some version has: from then on requests are rather held than refused */
-    bool removed;           /* not in the config any more: everything is being retired */
-    bool buried;            /* and nothing is left but what the status says of its versions */
+    bool hold;       /* availability "resource": requests wait for the version that is on its way */
+    bool has_served; /* some version has: from then on requests are rather held than refused */
+    bool removed;    /* not in the config any more: everything is being retired */
+    bool buried;     /* and nothing is left but what the status says of its versions */
+    bool from_start; /* it was there when the swapper started */
+    bool resumed;    /* it began with the version that was good when the server ended last, and goes on from there */
     char source_error[512]; /* what was last told about the source */
     char source_warning[512];
     struct el_deferred deferred; /* removed: it is freed after a grace period */
@@ -169,6 +177,8 @@ struct el_swap {
     uint64_t alarm_ns;
     unsigned open_handles;
     unsigned open_sources;
+    unsigned open_works; /* of the thread pool, beside those of sources */
+    bool owns_journal;
 
     struct el_watcher *watcher; /* for all sources; NULL: the timer alone sees changes */
     bool told_unwatched;        /* that the kernel watches no more directories */

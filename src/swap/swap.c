@@ -144,6 +144,14 @@ void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, c
     else
         el_log(swap->options.log, level, event, el_str("model", name), el_str("reason", text));
     el_events_add(&swap->events, event, name, version != NULL ? version->number : -1, text);
+    const struct el_journal_event record = { .time_us = el_calendar_us(),
+                                             .model = name,
+                                             .version = version != NULL ? version->number : -1,
+                                             .event = event,
+                                             .by = "everlit",
+                                             .text = text,
+                                             .details = "" };
+    el_journal_event(swap->options.journal, &record);
     if (swap->on_event != NULL)
         swap->on_event(swap->on_event_argument);
 }
@@ -307,10 +315,18 @@ static void on_handle_closed(uv_handle_t *handle)
     on_closed(handle->data);
 }
 
+static void close_own_journal(struct el_swap *swap)
+{
+    if (swap->owns_journal)
+        el_journal_close(swap->options.journal);
+    swap->owns_journal = false;
+}
+
 static void on_completions_closed(void *argument)
 {
     struct el_swap *swap = argument;
     swap->completions_open = false;
+    close_own_journal(swap); /* nothing is told from here on */
     uv_close((uv_handle_t *)&swap->async, on_handle_closed);
     uv_close((uv_handle_t *)&swap->alarm, on_handle_closed);
     uv_close((uv_handle_t *)&swap->prepare, on_handle_closed);
@@ -323,7 +339,7 @@ static void on_completions_closed(void *argument)
 static void finish_stop(struct el_swap *swap)
 {
     if (swap->closing || !el_list_empty(&swap->models) || !el_list_empty(&swap->hosted) || swap->open_sources > 0 ||
-        swap->deferred != NULL)
+        swap->open_works > 0 || swap->deferred != NULL)
         return;
     swap->closing = true;
     uv_prepare_stop(&swap->prepare);
@@ -355,6 +371,7 @@ void el_swap_free(struct el_swap *swap)
     el_view_forget_order(swap);
     el_servable_sweep(&swap->lingering);
     el_events_free(&swap->events);
+    close_own_journal(swap);
     pthread_mutex_destroy(&swap->loops_lock);
     free(swap);
 }
@@ -370,6 +387,16 @@ static struct el_status *open_handles(struct el_swap *swap)
     swap->async.data = swap->prepare.data = swap->alarm.data = swap;
     swap->open_handles = 3;
     uv_prepare_start(&swap->prepare, on_prepare);
+    return NULL;
+}
+
+static struct el_status *own_journal(struct el_swap *swap)
+{
+    if (swap->options.journal != NULL)
+        return NULL;
+    const struct el_journal_options options = { .uv_loop = swap->options.uv_loop, .log = swap->options.log };
+    EL_TRY(el_journal_open(&options, &swap->options.journal));
+    swap->owns_journal = true;
     return NULL;
 }
 
@@ -402,6 +429,8 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     el_list_init(&swap->loops);
     pthread_mutex_init(&swap->loops_lock, NULL);
     struct el_status *status = el_events_init(&swap->events);
+    if (status == NULL)
+        status = own_journal(swap);
     if (status == NULL)
         status = el_swap_reconfigure(swap, options->config);
     if (status == NULL && !el_view_publish(swap))

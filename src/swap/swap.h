@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "config/batching.h"
 #include "config/config.h"
+#include "journal/journal.h"
 #include "swap/life.h"
 #include "worker/worker.h"
 
@@ -49,7 +50,9 @@ struct el_swap_options {
     /* TensorFlow Serving's --enable_batching: how requests are put into batches; NULL: they are not. Outlives the swap. */
     const struct el_batching_params *batching;
     bool per_model_batching; /* of it only the threads count; the rest is what each version brings along */
-    bool no_inotify;         /* only the timer sees changes, as on a network mount */
+    struct el_journal
+        *journal;    /* what is remembered; outlives the swap. NULL: one of its own, for as long as it lives */
+    bool no_inotify; /* only the timer sees changes, as on a network mount */
 };
 
 /* On the swap thread. workers were made with room for the event loops' completion queues and one more. */

@@ -3,9 +3,11 @@
 
 #include "base/clock.h"
 #include "bundle/saved_model.h"
+#include "swap/digest.h"
 #include "swap/hosted.h"
 #include "swap/load_stats.h"
 #include "swap/loader.h"
+#include "swap/remember.h"
 #include "swap/respawn.h"
 #include "swap/retry.h"
 
@@ -54,6 +56,10 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     const struct el_version *before = el_version_find(model, seen->version);
     if (before != NULL && before->fingerprint == seen->fingerprint)
         version->load_tries = before->load_tries;
+    if (before != NULL && before->digest_of == seen->fingerprint) {
+        memcpy(version->digest, before->digest, sizeof version->digest);
+        version->digest_of = before->digest_of;
+    }
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
     version->moved_ns = el_now_ns();
@@ -75,6 +81,7 @@ void el_version_free(struct el_version *version)
     el_list_remove(&version->in_model);
     el_load_end(version->load);
     el_respawn_end(version->respawn);
+    el_digest_abandon(version->digesting);
     if (version->hosted != NULL)
         el_hosted_leave(version->hosted, swap->options.drain_grace_ms);
     el_servable_disown(version->servable, &swap->lingering);
@@ -226,7 +233,10 @@ void el_version_load_failed(struct el_version *version, struct el_status *why)
 {
     struct el_swap *swap = version->model->swap;
     const uint32_t most = swap->options.max_load_retries;
-    if (version->load_tries >= most || !el_retry_may_help(why, el_retry_machine_is_busy())) {
+    const bool may_help = el_retry_may_help(why, el_retry_machine_is_busy());
+    if (version->load_tries >= most || !may_help) {
+        if (!may_help && el_status_code(why) != EL_RESOURCE_EXHAUSTED) /* how much it may take, the config says */
+            el_remember_bad(version, why, "everlit");
         el_version_quarantine(version, why);
         return;
     }

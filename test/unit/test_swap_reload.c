@@ -62,17 +62,6 @@ static void open_pair(struct pair *pair)
     pair->models[2].base_path = pair->nowhere;
 }
 
-static void start(struct pair *pair, size_t count)
-{
-    pair->config = (struct el_config){ .models = pair->models, .model_count = count };
-    pair->stage.options.config = &pair->config;
-    stage_start(&pair->stage);
-    for (size_t i = 0; i < count; i++)
-        while (answers(&pair->stage, pair->models[i].name) <= 0)
-            stage_run_for(&pair->stage, 5);
-    el_swap_on_event(pair->stage.swap, look_at_both, pair);
-}
-
 static void wait_answer(struct pair *pair, const char *name, int64_t version)
 {
     const uint64_t end = el_now_ns() + 20 * SLOWNESS * EL_NS_PER_S;
@@ -82,6 +71,16 @@ static void wait_answer(struct pair *pair, const char *name, int64_t version)
                      (long long)version);
         stage_run_for(&pair->stage, 5);
     }
+}
+
+static void start(struct pair *pair, size_t count)
+{
+    pair->config = (struct el_config){ .models = pair->models, .model_count = count };
+    pair->stage.options.config = &pair->config;
+    stage_start(&pair->stage);
+    for (size_t i = 0; i < count; i++)
+        wait_answer(pair, pair->models[i].name, (int64_t)i + 1);
+    el_swap_on_event(pair->stage.swap, look_at_both, pair);
 }
 
 static void models_that_exchange_their_base_paths_switch_at_once(void **unused)
@@ -108,12 +107,14 @@ static void a_model_goes_when_the_one_that_comes_in_its_place_answers(void **unu
     start(&pair, 1);
     pair.models[0] = pair.models[1];
     assert_null(el_swap_reconfigure(pair.stage.swap, &pair.config));
+    const uint64_t end = el_now_ns() + 20 * SLOWNESS * EL_NS_PER_S;
     for (;;) {
         const int64_t old = answers(&pair.stage, "m"), new = answers(&pair.stage, "n");
         if (old == 0 && new == 2)
             break;
         assert_int_equal(old, 1); /* never neither */
         assert_true(new <= 0);
+        assert_true(el_now_ns() < end);
         stage_run_for(&pair.stage, 5);
     }
     stage_close(&pair.stage);
@@ -151,8 +152,7 @@ static void another_reload_in_the_meantime_is_the_one_that_counts(void **unused)
     stage_run_for(&pair.stage, 20);
     pair.models[0] = kept;
     assert_null(el_swap_reconfigure(pair.stage.swap, &pair.config)); /* back, before that */
-    while (answers(&pair.stage, "n") != 0)
-        stage_run_for(&pair.stage, 5);
+    wait_answer(&pair, "n", 0);
     stage_run_for(&pair.stage, 50);
     assert_int_equal(answers(&pair.stage, "m"), 1);
     stage_close(&pair.stage);

@@ -37,6 +37,7 @@ struct el_api_options {
     uint32_t rest_timeout_ms;    /* of a REST inference; 0: none */
     const char *monitoring_path; /* of the metrics with TensorFlow Serving's names; NULL: none. Outlives the api */
     bool allow_origins;          /* --rest_api_enable_cors_support */
+    bool outputs_as_content;     /* --enable_serialization_as_tensor_content */
     bool check_method_names;     /* --enable_signature_method_name_check */
     /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */
     void (*reload)(struct el_api_reload *reload, void *argument);

@@ -83,8 +83,9 @@ static struct el_status *write_response(struct predict *predict, const struct el
     memcpy(name, request->model, request->model_size);
     name[request->model_size] = 0;
     struct el_buf *buf = el_grpc_reply_buf(predict->call);
-    el_predict_response_write(buf, outputs, count, EL_TENSOR_AS_VALUES, name, request->served_version,
-                              request->signature->name);
+    const enum el_tensor_proto_form form = predict->loop->api->options.outputs_as_content ? EL_TENSOR_AS_CONTENT
+                                                                                          : EL_TENSOR_AS_VALUES;
+    el_predict_response_write(buf, outputs, count, form, name, request->served_version, request->signature->name);
     if (name != few)
         free(name);
     return el_buf_status(buf);

@@ -136,6 +136,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
                                                                     : 0,
         .monitoring_path = daemon->files.monitoring_path,
         .allow_origins = daemon->flags.rest_api_enable_cors_support,
+        .outputs_as_content = daemon->flags.enable_serialization_as_tensor_content,
         .check_method_names = daemon->flags.enable_signature_method_name_check,
         .reload = el_reload_ask,
         .reload_argument = daemon->reload,

@@ -44,7 +44,7 @@ struct el_everlitd_flags {
     const char *tensorflow_session_config_file, *platform_config_file;
     const char *batching_parameters_file;
     const char *grpc_channel_arguments, *ssl_config_file, *rest_api_ssl_config_file, *rest_api_socket_path;
-    bool rest_api_compression, rest_api_accept_grpc;
+    bool rest_api_compression, rest_api_accept_grpc, enable_serialization_as_tensor_content;
     bool enable_model_warmup;
     int32_t num_request_iterations_for_warmup;
 
@@ -56,7 +56,7 @@ struct el_everlitd_flags {
         bool flush_filesystem_caches, use_alts_credentials;
         bool remove_unused_fields_from_bundle_metagraph;
         bool xla_cpu_compilation_enabled, xla_gpu_compilation_enabled, enable_profiler, skip_initialize_tpu;
-        bool enable_grpc_healthcheck_service, enable_serialization_as_tensor_content;
+        bool enable_grpc_healthcheck_service;
         const char *thread_pool_factory_config_file, *mixed_precision;
     } ignored;
 

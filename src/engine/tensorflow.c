@@ -56,13 +56,37 @@ bool tf_find_output(TF_Graph *graph, const char *tensor_name, TF_Output *output,
     return true;
 }
 
-/* Sets *reason to why the tensors cannot be fed or fetched, if that is so. */
-static struct el_status *find_tensors(TF_Graph *graph, const char *signature, const struct everlit_tensor_info *infos,
-                                      uint32_t count, TF_Output *outputs, char **reason)
+/* An operation that has no output, as that of __saved_model_init_op. */
+static bool is_operation(TF_Graph *graph, const char *tensor_name)
 {
-    for (uint32_t i = 0; i < count && *reason == NULL; i++) {
+    TF_Operation *operation = TF_GraphOperationByName(graph, tensor_name);
+    return operation != NULL && TF_OperationNumOutputs(operation) == 0;
+}
+
+/* What TensorFlow Serving's clients are told of it. */
+static char *operation_reason(const char *name)
+{
+    struct el_buf text = { 0 };
+    el_buf_printf(
+        &text,
+        "Tried to fetch data for '%s', which has no outputs.  To run to a node but not fetch any data, pass '%s' as an "
+        "argument to the 'target_node_names' argument of the Session::Run API.",
+        name, name);
+    return el_buf_take_text(&text);
+}
+
+/* Sets the signature's reason to why the tensors cannot be fed or fetched, if that is so. */
+static struct el_status *find_tensors(TF_Graph *graph, const char *name, const struct everlit_tensor_info *infos,
+                                      uint32_t count, TF_Output *outputs, struct tf_signature *signature)
+{
+    for (uint32_t i = 0; i < count && signature->reason == NULL; i++) {
         const char *why = NULL;
         int unused;
+        if (is_operation(graph, infos[i].tensor_name)) {
+            signature->is_operation = true;
+            signature->reason = operation_reason(infos[i].tensor_name);
+            return signature->reason != NULL ? NULL : el_status_no_memory();
+        }
         if (infos[i].tensor_name[0] == '\0')
             why = "is in an encoding (sparse or composite) that cannot be run";
         else if (!el_dtype_is_data((enum el_dtype)infos[i].dtype))
@@ -72,10 +96,9 @@ static struct el_status *find_tensors(TF_Graph *graph, const char *signature, co
         if (why == NULL)
             continue;
         struct el_buf text = { 0 };
-        el_buf_printf(&text, "\"%s\" (\"%s\") of signature \"%s\" %s", infos[i].name, infos[i].tensor_name, signature,
-                      why);
-        *reason = el_buf_take_text(&text);
-        if (*reason == NULL)
+        el_buf_printf(&text, "\"%s\" (\"%s\") of signature \"%s\" %s", infos[i].name, infos[i].tensor_name, name, why);
+        signature->reason = el_buf_take_text(&text);
+        if (signature->reason == NULL)
             return el_status_no_memory();
     }
     return NULL;
@@ -95,9 +118,9 @@ static struct el_status *open_signatures(struct tf_engine_model *model)
         if (signature->inputs == NULL || signature->outputs == NULL)
             return el_status_no_memory();
         EL_TRY(find_tensors(model->graph, declared->name, declared->inputs, declared->input_count, signature->inputs,
-                            &signature->reason));
+                            signature));
         EL_TRY(find_tensors(model->graph, declared->name, declared->outputs, declared->output_count, signature->outputs,
-                            &signature->reason));
+                            signature));
     }
     return NULL;
 }

@@ -20,7 +20,8 @@
 struct tf_signature {
     TF_Output *inputs; /* as many as the signature has, in its order */
     TF_Output *outputs;
-    char *reason; /* why it cannot be run; NULL when it can */
+    char *reason;      /* why it cannot be run; NULL when it can */
+    bool is_operation; /* because what it gives is an operation without outputs */
 };
 
 struct tf_engine_model {

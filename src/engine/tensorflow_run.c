@@ -152,7 +152,10 @@ int tf_engine_run(void *opaque, const struct everlit_run *run, struct everlit_er
         return el_plugin_result(status, error);
     const char *reason = model->signatures[run->signature].reason;
     if (reason != NULL)
-        return el_plugin_result(el_status_new(EL_UNIMPLEMENTED, "%s", reason), error);
+        return el_plugin_result(
+            el_status_new(model->signatures[run->signature].is_operation ? EL_INVALID_ARGUMENT : EL_UNIMPLEMENTED, "%s",
+                          reason),
+            error);
     if (run->input_count <= ON_STACK && run->output_count <= ON_STACK)
         status = run_on_stack(model, run);
     else

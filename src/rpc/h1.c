@@ -65,6 +65,32 @@ static void run_handler(struct el_h1 *h1)
         el_h1_call_handler(h1);
 }
 
+/*
+ * A request line that is none: not two blanks in it, or no version of HTTP/1 or older at its end. The parser is more tolerant, or says
+ * another code, than the HTTP library of TensorFlow Serving. A line that comes in pieces is left to the parser.
+ */
+static bool is_bad_line(const uint8_t *bytes, size_t size)
+{
+    const uint8_t *end = memchr(bytes, '\n', size);
+    if (end == NULL)
+        return false;
+    size_t length = (size_t)(end - bytes);
+    if (length > 0 && bytes[length - 1] == '\r')
+        length--;
+    if (length == 0)
+        return false; /* an empty line before a request */
+    size_t blanks = 0;
+    const uint8_t *version = bytes;
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == ' ') {
+            blanks++;
+            version = bytes + i + 1;
+        }
+    }
+    return blanks != 2 || (size_t)(bytes + length - version) < 8 ||
+           (memcmp(version, "HTTP/1.", 7) != 0 && memcmp(version, "HTTP/0.", 7) != 0);
+}
+
 static void parser_failed(struct el_h1 *h1)
 {
     el_count(&h1->conn.loop->counters.protocol_errors, 1);
@@ -88,6 +114,11 @@ static void parser_failed(struct el_h1 *h1)
 /* Parses up to the end of a request; returns the bytes taken. */
 static size_t parse(struct el_h1 *h1, const uint8_t *bytes, size_t size)
 {
+    if (!h1->begun && is_bad_line(bytes, size)) {
+        el_count(&h1->conn.loop->counters.protocol_errors, 1);
+        el_h1_refuse(h1, 400, "The request line is none");
+        return size;
+    }
     size_t taken = http_parser_execute(&h1->parser, &el_h1_parser_settings, (const char *)bytes, size);
     if (HTTP_PARSER_ERRNO(&h1->parser) == HPE_PAUSED)
         http_parser_pause(&h1->parser, 0);

@@ -50,14 +50,21 @@ def test_old_connections_end_without_a_loss():
                                     if line.startswith("everlit_connections_accepted_total")) - looks
 
 
-def test_rest_compresses_if_asked_and_answers_head():
+def test_answers_take_the_forms_that_flags_ask_for():
     body = {"instances": np.tile(digits()[0], (4, 1)).tolist()}
-    with Server(*DIGITS, "--rest_api_compression") as server:
+    with Server(*DIGITS, "--rest_api_compression", "--enable_serialization_as_tensor_content") as server, \
+            channel_of(server) as channel:
         plain = server.rest("POST", "/v1/models/digits:predict", body)
         packed = server.rest("POST", "/v1/models/digits:predict", gzip.compress(json.dumps(body).encode()),
                              {"Accept-Encoding": "gzip", "Content-Encoding": "gzip"})
         assert plain[0] == packed[0] == 200 and len(packed[1]) < len(plain[1])
         assert gzip.decompress(packed[1]) == plain[1]
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        output = stub.Predict(predict_request("digits", {"input": np.asarray(body["instances"], np.float32)}),
+                              timeout=LIMIT_S).outputs["prediction"]
+        assert not output.float_val  # the same numbers as REST's, as bytes
+        numbers = np.frombuffer(output.tensor_content, np.float32).reshape([dim.size for dim in output.tensor_shape.dim])
+        np.testing.assert_allclose(numbers, json.loads(plain[1])["predictions"], rtol=1e-6)
         assert server.rest("HEAD", "/v1/models/digits") == (200, b"")
         assert server.rest("HEAD", "/v1/models/nothere") == (404, b"")
 

@@ -116,6 +116,9 @@ static void what_is_wrong_is_said(void **state)
     } cases[] = {
         { "GET /\r\n\r\n", "HTTP/1.1 400" }, /* HTTP/0.9 */
         { "GET / HTTP/2.0\r\n\r\n", "HTTP/1.1 400" },
+        { "GET  / HTTP/1.1\r\n\r\n", "HTTP/1.1 400" },
+        { "GET / HTTX/1.1\r\n\r\n", "HTTP/1.1 400" },
+        { "GARBAGE\r\n\r\n", "HTTP/1.1 400" },
         { "BREW / HTTP/1.1\r\n\r\n", "HTTP/1.1 501" },
         { "TRACE / HTTP/1.1\r\n\r\n", "HTTP/1.1 501" },
         { "GET / HTTP/1.1\r\nbroken\r\n\r\n", "HTTP/1.1 400" },

@@ -7,6 +7,7 @@
  */
 #include "bundle/rename_signature.h"
 
+#include "bundle/cut_inputs.h"
 #include "bundle/proto_file.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #define MAX_PART ((size_t)64 << 20) /* meta_info_def, a signature */
 #define DEFAULT_NAME "serving_default"
 
-enum { META_INFO = 1, SIGNATURE = 5 };
+enum { META_INFO = 1, GRAPH = 2, SIGNATURE = 5 };
 
 /* meta_info_def with the tag "serve" and no other. */
 static struct el_status *rewrite_meta_info(struct el_proto_file *file, const struct el_proto_part *part,
@@ -87,9 +88,64 @@ static struct el_status *rewrite_signature(struct el_proto_file *file, const str
     return status;
 }
 
+static struct el_status *write_all(int fd, const struct el_buf *buf)
+{
+    for (size_t done = 0; done < buf->size;) {
+        ssize_t n = write(fd, buf->data + done, buf->size - done);
+        if (n < 0 && errno != EINTR)
+            return el_status_errno(errno, "a copy cannot be written");
+        done += n < 0 ? 0 : (size_t)n;
+    }
+    return NULL;
+}
+
+/* What becomes of the inputs that lie inside the graph. */
+struct cut {
+    const struct el_signature *signature; /* NULL: the model has none of that name */
+    bool done;                            /* there was one */
+};
+
+/* Bytes of a field that holds so many. */
+static uint64_t field_size(uint64_t bytes)
+{
+    uint64_t size = 2 + bytes;
+    for (uint64_t left = bytes; left >= 0x80; left >>= 7)
+        size++;
+    return size;
+}
+
+/* What the graph_def of the view takes, with its key and length. */
+static struct el_status *graph_size(struct el_proto_file *file, const struct el_proto_part *part, uint64_t whole,
+                                    struct cut *cut, uint64_t *size)
+{
+    EL_TRY(el_proto_file_want_bytes(file, part, "graph_def"));
+    uint64_t bytes;
+    EL_TRY(el_cut_inputs_size(file, part->span, cut->signature, &bytes, &cut->done));
+    *size = cut->done ? field_size(bytes) : whole;
+    return NULL;
+}
+
+static struct el_status *copy_graph(struct el_proto_file *file, const struct el_proto_part *part, uint64_t end,
+                                    const struct cut *cut, int to)
+{
+    uint64_t bytes;
+    bool changed;
+    EL_TRY(el_cut_inputs_size(file, part->span, cut->signature, &bytes, &changed));
+    if (!changed)
+        return el_proto_file_copy(file, (struct el_proto_span){ part->start, end }, to);
+    struct el_buf head = { 0 };
+    el_proto_put_varint(&head, GRAPH << 3 | EL_PROTO_BYTES);
+    el_proto_put_varint(&head, bytes);
+    struct el_status *status = el_buf_status(&head);
+    if (status == NULL)
+        status = write_all(to, &head);
+    el_buf_free(&head);
+    return status != NULL ? status : el_cut_inputs_copy(file, part->span, cut->signature, to);
+}
+
 /* First walk: out gets the rewritten parts, *kept_size the bytes of the others. */
-static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_span graph, const char *signature,
-                                 struct el_buf *out, uint64_t *kept_size)
+static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_span graph, struct cut *cut,
+                                 const char *signature, struct el_buf *out, uint64_t *kept_size)
 {
     struct el_proto_part part;
     struct el_status *status = NULL;
@@ -101,6 +157,10 @@ static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_spa
             tagged = true;
         } else if (part.number == SIGNATURE) {
             status = rewrite_signature(file, &part, signature, out, &found);
+        } else if (part.number == GRAPH && cut->signature != NULL) {
+            uint64_t size = 0;
+            status = graph_size(file, &part, graph.at - part.start, cut, &size);
+            *kept_size += size;
         } else {
             *kept_size += graph.at - part.start;
         }
@@ -114,44 +174,38 @@ static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_spa
 }
 
 /* Second walk: the other parts, neighbours in one piece. */
-static struct el_status *copy_kept(struct el_proto_file *file, struct el_proto_span graph, int to)
+static struct el_status *copy_kept(struct el_proto_file *file, struct el_proto_span graph, const struct cut *cut,
+                                   int to)
 {
     struct el_proto_span piece = { graph.at, graph.at };
     struct el_proto_part part;
     struct el_status *status = NULL;
     while (status == NULL && el_proto_file_next(file, &graph, &part, &status)) {
-        if (part.number != META_INFO && part.number != SIGNATURE) {
+        const bool is_graph = part.number == GRAPH && cut->signature != NULL;
+        if (part.number != META_INFO && part.number != SIGNATURE && !is_graph) {
             piece.end = graph.at;
             continue;
         }
         piece.end = part.start;
         status = el_proto_file_copy(file, piece, to);
+        if (status == NULL && is_graph)
+            status = copy_graph(file, &part, graph.at, cut, to);
         piece = (struct el_proto_span){ graph.at, graph.at };
     }
     EL_TRY(status);
     return el_proto_file_copy(file, piece, to);
 }
 
-static struct el_status *write_all(int fd, const struct el_buf *buf)
-{
-    for (size_t done = 0; done < buf->size;) {
-        ssize_t n = write(fd, buf->data + done, buf->size - done);
-        if (n < 0 && errno != EINTR)
-            return el_status_errno(errno, "a copy cannot be written");
-        done += n < 0 ? 0 : (size_t)n;
-    }
-    return NULL;
-}
-
 static struct el_status *write_model(struct el_proto_file *file, const struct el_meta_graph *graph,
-                                     const char *signature, int to)
+                                     const char *signature, struct cut *cut, int to)
 {
     struct el_proto_span span = { graph->offset, graph->offset + graph->size };
     if (span.end > file->size)
         return el_status_new(EL_ABORTED, "%s: has changed since its signatures were read", file->name);
+    cut->signature = el_signatures_find(&graph->signatures, signature, strlen(signature), NULL);
     struct el_buf rewritten = { 0 }, head = { 0 };
     uint64_t kept_size;
-    struct el_status *status = rewrite(file, span, signature, &rewritten, &kept_size);
+    struct el_status *status = rewrite(file, span, cut, signature, &rewritten, &kept_size);
     if (status == NULL) {
         el_proto_put_number(&head, 1, 1); /* schema_version */
         el_proto_put_varint(&head, 2 << 3 | EL_PROTO_BYTES);
@@ -162,7 +216,7 @@ static struct el_status *write_model(struct el_proto_file *file, const struct el
     if (status == NULL)
         status = write_all(to, &head);
     if (status == NULL)
-        status = copy_kept(file, span, to);
+        status = copy_kept(file, span, cut, to);
     el_buf_free(&rewritten);
     el_buf_free(&head);
     return status;
@@ -176,7 +230,7 @@ static char *join(const char *directory, const char *name)
 }
 
 static struct el_status *copy_model(const char *from, const struct el_meta_graph *graph, const char *signature,
-                                    const char *to)
+                                    struct cut *cut, const char *to)
 {
     struct el_status *status = NULL;
     struct el_proto_file file = { 0 };
@@ -199,7 +253,7 @@ static struct el_status *copy_model(const char *from, const struct el_meta_graph
     if (out < 0)
         status = el_status_errno(errno, "%s: cannot be created", copy);
     else
-        status = write_model(&file, graph, signature, out);
+        status = write_model(&file, graph, signature, cut, out);
 done:
     el_proto_file_close(&file);
     if (in >= 0)
@@ -228,12 +282,14 @@ static struct el_status *link_folder(const char *from, const char *name, const c
 }
 
 struct el_status *el_rename_signature(const char *from, const struct el_meta_graph *graph, const char *signature,
-                                      const char *to)
+                                      const char *to, bool *was_cut)
 {
+    struct cut cut = { 0 };
     char *whole = realpath(from, NULL); /* a relative link would start from `to` */
     if (whole == NULL)
         return el_status_errno(errno, "%s: cannot be found", from);
-    struct el_status *status = copy_model(whole, graph, signature, to);
+    struct el_status *status = copy_model(whole, graph, signature, &cut, to);
+    *was_cut = cut.done;
     if (status == NULL)
         status = link_folder(whole, "variables", to);
     if (status == NULL)

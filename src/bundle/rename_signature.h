@@ -4,7 +4,7 @@
 
 /*
  * A second view of a version directory in which another signature has the name
- * `serving_default`, for an engine that looks for no other name.
+ * `serving_default`, for an engine that looks for no other name, and its inputs are where the graph begins (cut_inputs.h).
  *
  * Called by an engine while it opens a model; blocking. Only saved_model.pb is copied (skipping through it, so
  * that 2 GB need no memory); variables/ and assets/ are symbolic links to the originals, which therefore
@@ -17,10 +17,11 @@
 /*
  * Makes the view in the directory `to`, which exists and is empty. `from` is the version's directory, and graph the meta
  * graph in it that counts: the view has no other, its tag is "serve", and of its signatures only those that are not
- * called serving_default remain beside the one called signature, which is NOT_FOUND when there is none.
+ * called serving_default remain beside the one called signature, which is NOT_FOUND when there is none. *was_cut: an input lay inside the
+ * graph (cut_inputs.h).
  */
 struct el_status *el_rename_signature(const char *from, const struct el_meta_graph *graph, const char *signature,
-                                      const char *to) EL_MUST_USE;
+                                      const char *to, bool *was_cut) EL_MUST_USE;
 
 /* Removes what el_rename_signature made in `to`, and `to` itself. What is not there is no error. */
 void el_rename_signature_remove(const char *to);

@@ -80,9 +80,9 @@ static struct el_status *check_declared(const struct everlit_signature *signatur
 {
     const struct everlit_tensor_info *info = &signature->inputs[tensor->index];
     if (tensor->dtype != info->dtype)
-        return el_status_new(EL_INVALID_ARGUMENT, "input \"%s\" of signature \"%s\" has the dtype %s, %s is expected",
-                             info->name, signature->name, el_dtype_name((enum el_dtype)tensor->dtype),
-                             el_dtype_name((enum el_dtype)info->dtype));
+        return el_status_new(EL_INVALID_ARGUMENT, "Expects arg[%u] to be %s but %s is provided", tensor->index,
+                             el_dtype_short_name((enum el_dtype)info->dtype),
+                             el_dtype_short_name((enum el_dtype)tensor->dtype)); /* in TensorFlow's words */
     struct el_shape declared = { .rank = info->rank };
     memcpy(declared.dims, info->dims, sizeof declared.dims);
     const struct el_tensor given = el_plugin_tensor(tensor);

@@ -50,9 +50,12 @@ static struct el_status *read_path(const ov_core_t *core, const char *path, ov_m
     return ov_status(ov_core_read_model(core, path, NULL, read), EL_UNIMPLEMENTED, "cannot be converted");
 }
 
-static struct el_status *read_view(const ov_core_t *core, const struct el_plugin_model *model, const char *path,
-                                   const char *scratch, const char *signature, ov_model_t **read)
+/* only_cut: not if no input lies inside the graph. */
+static struct el_status *read_view(const struct ov_engine_model *model, const struct everlit_open_options *options,
+                                   const char *signature, bool only_cut, ov_model_t **read)
 {
+    const char *scratch = options->scratch_path;
+    bool cut = false;
     if (scratch == NULL)
         return el_status_new(EL_INVALID_ARGUMENT, "no scratch directory was given, which is needed to read it");
     struct el_buf buf = { 0 };
@@ -64,9 +67,11 @@ static struct el_status *read_view(const ov_core_t *core, const struct el_plugin
     if (mkdir(view, 0700) != 0) {
         status = el_status_errno(errno, "%s: cannot be created", view);
     } else {
-        status = el_rename_signature(path, model->graph, signature, view);
+        status = el_rename_signature(options->path, model->model.graph, signature, view, &cut);
+        if (status == NULL && only_cut && !cut)
+            status = el_status_new(EL_UNIMPLEMENTED, "no input lies inside the graph");
         if (status == NULL)
-            status = read_path(core, view, read);
+            status = read_path(model->core, view, read);
         el_rename_signature_remove(view);
     }
     free(view);
@@ -328,6 +333,45 @@ static struct el_status *allocate(struct ov_signature *signature, uint32_t concu
     return NULL;
 }
 
+static struct el_status *read_and_compile(const struct ov_engine_model *model, const struct ov_settings *settings,
+                                          struct el_status *read_status, ov_model_t *read,
+                                          ov_compiled_model_t **compiled)
+{
+    if (read_status != NULL)
+        return read_status;
+    struct el_status *status = compile(model->core, read, settings, compiled);
+    ov_model_free(read);
+    return status;
+}
+
+/* In place if that can be: where an input lies inside the graph, only the view, whose graph begins there, can be converted. */
+static struct el_status *compile_model(const struct ov_engine_model *model, const struct everlit_open_options *options,
+                                       const struct ov_settings *settings, const char *name,
+                                       ov_compiled_model_t **compiled)
+{
+    ov_model_t *read = NULL;
+    struct el_status *status;
+    if (model->model.format != EL_FORMAT_SAVED_MODEL) {
+        status = read_file(model->core, &model->model, options->path, &read);
+        return read_and_compile(model, settings, status, read, compiled);
+    }
+    if (!can_be_read_in_place(&model->model, name)) {
+        status = read_view(model, options, name, false, &read);
+        return read_and_compile(model, settings, status, read, compiled);
+    }
+    struct el_status *in_place = read_path(model->core, options->path, &read);
+    in_place = read_and_compile(model, settings, in_place, read, compiled);
+    if (in_place == NULL)
+        return NULL;
+    read = NULL;
+    status = read_view(model, options, name, true, &read);
+    status = read_and_compile(model, settings, status, read, compiled);
+    struct el_status *const unwanted = status == NULL ? in_place : status;
+    struct el_status *const told = status == NULL ? NULL : in_place;
+    el_status_free(unwanted);
+    return told;
+}
+
 static struct el_status *open_signature(struct ov_engine_model *model, const struct everlit_open_options *options,
                                         const struct ov_settings *settings, struct ov_signature *signature)
 {
@@ -336,16 +380,8 @@ static struct el_status *open_signature(struct ov_engine_model *model, const str
     EL_TRY(check_types(declared->outputs, declared->output_count));
     EL_TRY(allocate(signature, model->concurrency));
 
-    ov_model_t *read = NULL;
     const bool by_tensor = model->model.format != EL_FORMAT_SAVED_MODEL;
-    if (by_tensor)
-        EL_TRY(read_file(model->core, &model->model, options->path, &read));
-    else if (can_be_read_in_place(&model->model, declared->name))
-        EL_TRY(read_path(model->core, options->path, &read));
-    else
-        EL_TRY(read_view(model->core, &model->model, options->path, options->scratch_path, declared->name, &read));
-    struct el_status *status = compile(model->core, read, settings, &signature->compiled);
-    ov_model_free(read);
+    struct el_status *status = compile_model(model, options, settings, declared->name, &signature->compiled);
     if (status == NULL)
         status = map_inputs(signature->compiled, by_tensor, signature);
     if (status == NULL)

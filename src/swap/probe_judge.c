@@ -97,6 +97,15 @@ static bool gives_an_input_back(const struct el_signature *signature)
     return false;
 }
 
+/* An operation in an output's place, as in __saved_model_init_op: TensorFlow refuses to fetch what has no value, in any version. */
+static bool gives_no_value(const struct el_signature *signature)
+{
+    for (uint32_t o = 0; o < signature->output_count; o++)
+        if (!el_dtype_is_data(signature->outputs[o].dtype))
+            return true;
+    return false;
+}
+
 static bool answers_something(const struct el_judged *judged)
 {
     for (uint32_t i = 0; i < judged->pass_count; i++)
@@ -116,7 +125,7 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
         excused = el_status_code(served_pass->status) == code;
     } else if (el_probe_refuses(signature, code)) {
         const struct el_pass *one = el_judged_find(judged, signature->name, 1);
-        excused = el_probe_is_guess(signature) || gives_an_input_back(signature) ||
+        excused = el_probe_is_guess(signature) || gives_an_input_back(signature) || gives_no_value(signature) ||
                   (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
         /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with

@@ -427,7 +427,9 @@ static void another_signature_becomes_the_default(void **unused)
     assert_null(el_model_file_read(version.path, false, &model, NULL));
     const struct el_signature *features = el_signatures_find(&model.graphs[0].signatures, "features", 8, NULL);
 
-    assert_null(el_rename_signature(version.path, &model.graphs[0], "features", view.path));
+    bool cut;
+    assert_null(el_rename_signature(version.path, &model.graphs[0], "features", view.path, &cut));
+    assert_false(cut);
     assert_null(el_model_file_read(view.path, false, &seen, NULL));
     assert_int_equal(seen.graph_count, 1);
     assert_int_equal(seen.graphs[0].node_count, model.graphs[0].node_count);
@@ -448,13 +450,52 @@ static void another_signature_becomes_the_default(void **unused)
     assert_int_equal(access(in(&version, DATA), F_OK), 0); /* the links went, not what they led to */
 
     assert_int_equal(mkdir(view.path, 0700), 0);
-    struct el_status *status = el_rename_signature(version.path, &model.graphs[0], "nothing", view.path);
+    struct el_status *status = el_rename_signature(version.path, &model.graphs[0], "nothing", view.path, &cut);
     assert_int_equal(el_status_code(status), EL_NOT_FOUND);
     el_status_free(status);
     el_rename_signature_remove(view.path);
     assert_int_not_equal(access(view.path, F_OK), 0);
     el_saved_model_free(&model);
     version_end(&version);
+}
+
+static uint64_t count_op(const struct el_meta_graph *graph, const char *op)
+{
+    for (uint32_t i = 0; i < graph->op_count; i++)
+        if (strcmp(graph->ops[i].op, op) == 0)
+            return graph->ops[i].count;
+    return 0;
+}
+
+/* Input x is what a parser of tf.Examples gives: in the view it is where the graph begins, and nothing else changes. */
+static void an_input_inside_the_graph_becomes_its_beginning(void **unused)
+{
+    (void)unused;
+    char path[4096];
+    bool cut;
+    snprintf(path, sizeof path, "%s/test/conformance/models/half/1", root);
+    char view[] = "/tmp/everlit-bundle-XXXXXX";
+    struct el_saved_model model, seen;
+    assert_non_null(mkdtemp(view));
+    assert_null(el_model_file_read(path, false, &model, NULL));
+    const struct el_meta_graph *graph = &model.graphs[0];
+    assert_null(el_rename_signature(path, graph, "serving_default", view, &cut));
+    assert_true(cut);
+    assert_null(el_model_file_read(view, false, &seen, NULL));
+    assert_int_equal(seen.graphs[0].node_count, graph->node_count);
+    assert_int_equal(count_op(&seen.graphs[0], "Placeholder"), count_op(graph, "Placeholder") + 1);
+    assert_int_equal(count_op(&seen.graphs[0], "Identity") + 1, count_op(graph, "Identity"));
+    el_saved_model_free(&seen);
+    el_rename_signature_remove(view);
+
+    assert_int_equal(mkdir(view, 0700), 0);
+    assert_null(el_rename_signature(path, graph, "regress_x_to_y", view, &cut));
+    assert_false(cut); /* it begins there already */
+    assert_null(el_model_file_read(view, false, &seen, NULL));
+    assert_int_equal(count_op(&seen.graphs[0], "Placeholder"), count_op(graph, "Placeholder"));
+    el_saved_model_free(&seen);
+    el_rename_signature_remove(view);
+    el_saved_model_free(&model);
 }
 
 /* ---- variables.index ---- */
@@ -528,6 +569,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_graph_that_keeps_what_it_is_told_is_known),
         cmocka_unit_test(a_flipped_byte_does_no_harm),
         cmocka_unit_test(another_signature_becomes_the_default),
+        cmocka_unit_test(an_input_inside_the_graph_becomes_its_beginning),
         cmocka_unit_test(an_index_says_how_long_the_data_must_be),
         cmocka_unit_test(a_spoiled_index_is_refused),
     };

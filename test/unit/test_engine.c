@@ -296,7 +296,7 @@ static void wrong_requests_are_refused_and_the_model_goes_on(void **unused)
     digits.tensor = good_tensor;
     digits.tensor.dtype = 3; /* as many bytes, but int32 */
     assert_int_equal(digits_run(&digits, &error), 3);
-    assert_non_null(strstr(error.text, ov ? "DT_INT32" : "int32"));
+    assert_non_null(strstr(error.text, "int32"));
     digits.tensor = good_tensor;
     digits.tensor.size = 100;
     assert_int_equal(digits_run(&digits, &error), 3);
@@ -348,8 +348,9 @@ static void what_is_no_request_is_refused(void **unused)
         .host = &sink,
         .output = sink_output,
     };
-    assert_int_equal(plugin.engine->run(model, &run, &error), 12);
-    assert_non_null(strstr(error.text, "__saved_model_init_op"));
+    assert_int_equal(plugin.engine->run(model, &run, &error), ov ? 12 : 3);
+    assert_non_null(
+        strstr(error.text, ov ? "__saved_model_init_op" : "Tried to fetch data for 'NoOp', which has no outputs."));
     plugin.engine->close(model);
 }
 

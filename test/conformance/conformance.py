@@ -8,9 +8,12 @@ answers.jsonl holds requests and the answers of tensorflow_model_server 2.15.1; 
 everlitd answers otherwise, each with the reason. A difference that is not named there is a failure; one that is named and is
 none any more is told, so that its line can go (--update writes the file anew, keeping the reasons).
 
+rules.tsv holds requests that were not recorded, with the code and the text that TensorFlow Serving's sources say.
+
 Ends with `N of M agree`; exit status 0 if every difference is a named one. EVERLIT_BUILD: the build folder.
 """
 import argparse
+import base64
 import collections
 import http.client
 import json
@@ -19,10 +22,15 @@ import pathlib
 import re
 import sys
 
-from asking import HERE, METHODS, Place, Server
+from google.protobuf import json_format
+
+from asking import HERE, METHODS, MODEL, PREDICTION, Place, Server
 from comparing import grpc_difference, rest_difference
 
 DIFFERENCES = HERE / "differences.tsv"
+SHORT = {"P": PREDICTION + "Predict", "C": PREDICTION + "Classify", "R": PREDICTION + "Regress",
+         "M": PREDICTION + "MultiInference", "D": PREDICTION + "GetModelMetadata", "S": MODEL + "GetModelStatus",
+         "L": MODEL + "HandleReloadConfigRequest"}
 
 
 def read_records():
@@ -35,6 +43,41 @@ def read_records():
     for records in by_config.values():
         records.sort(key=lambda record: record["seq"])
     return by_config
+
+
+def read_rules():
+    """The lines of rules.tsv as records, by config."""
+    by_config = collections.defaultdict(list)
+    for number, line in enumerate((HERE / "rules.tsv").read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("#"):
+            continue
+        config, method, asked, code, text = line.split("\t")
+        grpc = method in SHORT or method.startswith("/")
+        request = {"method": SHORT.get(method, method)}
+        if asked.startswith("b64:"):
+            request["b64" if grpc else "raw_b64"] = asked[4:]
+        elif grpc:
+            message = json_format.Parse(asked, METHODS[request["method"]][0]())
+            request["b64"] = base64.b64encode(message.SerializeToString()).decode()
+        else:
+            request.update(json.loads(asked))
+        by_config[config].append({"id": f"rules.tsv:{number}", "kind": "grpc" if grpc else "rest", "request": request,
+                                  "code": code, "text": json.loads(text)})
+    return by_config
+
+
+def rule_difference(server, record):
+    try:
+        answer = server.ask(record)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"no answer: {type(error).__name__} {error}"
+    code = str(answer["code"] if record["kind"] == "grpc" else answer["status"])
+    text = answer["message"] if record["kind"] == "grpc" else answer["body"]
+    if code in ("OK", "200"):
+        text = ""
+    if (code, text) == (record["code"], record["text"]):
+        return None
+    return f"{record['code']} {record['text']!r} / {code} {text!r}"
 
 
 def read_differences():
@@ -77,7 +120,7 @@ def replay(server, place, records, wanted):
             raise RuntimeError(f"the server ended with {server.process.returncode} after {record['id']}")
 
 
-def run_config(name, config, records, wanted, options):
+def run_config(name, config, records, rules, wanted, options):
     """id -> (record, difference or None), for every record that is wanted."""
     results = {record["id"]: (record, "not asked") for record in records if record["kind"] != "action" and wanted(record)}
     if not results:
@@ -92,6 +135,7 @@ def run_config(name, config, records, wanted, options):
             server = Server(options.command, config, place, log, options.timeout)
             for record, found in replay(server, place, records, wanted):
                 results[record["id"]] = (record, found)
+            options.broken_rules += [(rule["id"], why) for rule in rules if (why := rule_difference(server, rule))]
         except RuntimeError as error:
             print(f"{name}: {error}; see {log_path}")
         finally:
@@ -121,9 +165,11 @@ def main():
 
     configs = json.loads((HERE / "configs.json").read_text())
     named, by_config = read_differences(), read_records()
+    rules = {} if options.only or options.topic or options.engine != "tensorflow" else read_rules()
+    options.broken_rules = []
     results = {}
     for name in options.config or sorted(by_config):
-        found = run_config(name, configs[name], by_config[name], wanted, options)
+        found = run_config(name, configs[name], by_config[name], rules.get(name, []), wanted, options)
         print(f"{name}: {sum(why is None for _, why in found.values())} of {len(found)} agree", flush=True)
         results.update(found)
 
@@ -139,6 +185,8 @@ def main():
             unexpected += 1
         if identity not in named or options.verbose:
             print(f"{'named' if identity in named else 'DIFFERS'} {identity}: {why}")
+    for identity, why in options.broken_rules:
+        print(f"DIFFERS {identity}: {why}")
     for identity in stale:
         print(f"agrees now, though differences.tsv names it: {identity}")
     if options.update:
@@ -148,7 +196,9 @@ def main():
     if topics:
         print("differing by topic: " + ", ".join(f"{topic} {count}" for topic, count in topics.most_common()))
     print(f"{agree} of {len(results)} agree; {unexpected} differ without a line in differences.tsv")
-    return 0 if results and unexpected == 0 else 1
+    if rules:
+        print(f"{len(options.broken_rules)} of {sum(map(len, rules.values()))} rules of rules.tsv are broken")
+    return 0 if results and unexpected == 0 and not options.broken_rules else 1
 
 
 if __name__ == "__main__":

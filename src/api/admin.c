@@ -32,15 +32,15 @@ static json_t *version_json(const struct el_version_view *version, int64_t now_u
     struct el_worker_memory memory = { 0 };
     if (version->worker != NULL)
         el_worker_memory(version->worker, &memory);
-    json_t *json = json_pack("{s:I, s:s, s:s, s:I, s:f, s:s, s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:I, s:I}", "version",
-                             (json_int_t)version->version, "state", el_life_name(version->state), "tfs_state",
-                             el_tfs_state_name(el_tfs_state(version->state)), "since_us", (json_int_t)version->since_us,
-                             "since_s", (double)(now_us - version->since_us) / 1e6, "engine", version->engine,
-                             "engine_reason", version->engine_reason, "isolation", version->isolation, "pid",
-                             version->worker != NULL ? (int)el_worker_pid(version->worker) : 0, "code",
-                             el_code_name(version->code), "reason", version->reason, "load_ms", version->load_ms,
-                             "switch_ms", version->switch_ms, "memory_bytes", (json_int_t)memory.resident_bytes,
-                             "private_bytes", (json_int_t)memory.private_bytes);
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:I, s:f, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:f, s:f, s:I, s:I}", "version",
+        (json_int_t)version->version, "state", el_life_name(version->state), "tfs_state",
+        el_tfs_state_name(el_tfs_state(version->state)), "since_us", (json_int_t)version->since_us, "since_s",
+        (double)(now_us - version->since_us) / 1e6, "engine", version->engine, "engine_reason", version->engine_reason,
+        "probe", version->probe, "isolation", version->isolation, "pid",
+        version->worker != NULL ? (int)el_worker_pid(version->worker) : 0, "code", el_code_name(version->code),
+        "reason", version->reason, "load_ms", version->load_ms, "switch_ms", version->switch_ms, "memory_bytes",
+        (json_int_t)memory.resident_bytes, "private_bytes", (json_int_t)memory.private_bytes);
     const struct el_version_stats *stats = version->stats;
     if (json == NULL || stats == NULL)
         return json;

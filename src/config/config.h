@@ -12,6 +12,7 @@
  */
 
 #include "base/status.h"
+#include "config/probe_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,6 +60,7 @@ struct el_update_config {
     uint64_t memory_need_bytes;       /* what one version takes [0: found out] */
     uint64_t request_log_file_bytes;  /* size at which a file of the request log is followed by another [64 MiB] */
     uint64_t request_log_total_bytes; /* of all its files together; the oldest go [1 GiB] */
+    struct el_probe_config probe;     /* what a version is checked for before it answers */
     struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 

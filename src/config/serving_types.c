@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/serving_types.h"
 
+#include "config/probe_config.h"
 #include "config/server_types.h"
 
 #define FIELD(field_name, field_number, k) .name = (field_name), .number = (field_number), .kind = EL_TEXT_##k
@@ -25,6 +26,7 @@ static const struct el_text_field update_fields[] = {
     { FIELD("request_log_file_bytes", EL_UPDATE_REQUEST_LOG_FILE_BYTES, UINT64), .optional = true },
     { FIELD("request_log_total_bytes", EL_UPDATE_REQUEST_LOG_TOTAL_BYTES, UINT64), .optional = true },
     { FIELD("batching", EL_UPDATE_BATCHING, MESSAGE), .message = &el_type_batching_parameters },
+    { FIELD("probe", EL_UPDATE_PROBE, MESSAGE), .message = &el_type_probe },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

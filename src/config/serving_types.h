@@ -47,6 +47,7 @@ enum {
     EL_UPDATE_REQUEST_LOG_FILE_BYTES = 16,
     EL_UPDATE_REQUEST_LOG_TOTAL_BYTES = 17,
     EL_UPDATE_BATCHING = 18,
+    EL_UPDATE_PROBE = 19,
 };
 
 extern const struct el_text_type el_type_model_server_config;

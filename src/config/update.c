@@ -127,7 +127,7 @@ static const char *field_name(int32_t number)
 
 struct el_status *el_update_defaults(struct el_update_config *update)
 {
-    *update = (struct el_update_config){ 0 };
+    *update = (struct el_update_config){ .probe = el_probe_defaults() };
     for (size_t i = 0; i < COUNT(counts); i++)
         *count_at(update, counts[i].at) = counts[i].initial;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -285,6 +285,9 @@ struct el_status *el_update_read(const char *file, const char *model, const stru
     EL_TRY(read_counts(file, model, message, update));
     EL_TRY(read_numbers(file, model, message, update));
     EL_TRY(read_sizes(file, model, message, update));
+    const struct el_text_value *probe = el_text_get(message, EL_UPDATE_PROBE);
+    if (probe != NULL)
+        EL_TRY(el_probe_config_read(file, model, probe->as.message, &update->probe));
     return read_batching(file, model, message, update);
 }
 
@@ -302,6 +305,17 @@ static void print_batching(const struct el_batching_params *params, const char *
     el_batching_print(params, &defaults, out);
     el_buf_text(out, " }\n");
     el_batching_free(&defaults);
+}
+
+static void print_probe(const struct el_probe_config *probe, const char *indent, struct el_buf *out)
+{
+    struct el_buf fields = { 0 };
+    el_probe_config_print(probe, &fields);
+    out->failed = out->failed || fields.failed;
+    if (fields.size > 0)
+        el_buf_printf(out, "%s%s {%.*s }\n", indent, field_name(EL_UPDATE_PROBE), (int)fields.size,
+                      (const char *)fields.data);
+    el_buf_free(&fields);
 }
 
 static bool differs(double a, double b)
@@ -337,13 +351,17 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
             el_buf_byte(out, '\n');
         }
     }
+    print_probe(&update->probe, indent, out);
     if (update->batching != NULL)
         print_batching(update->batching, indent, out);
 }
 
 bool el_update_is_default(const struct el_update_config *update)
 {
-    bool same = update->batching == NULL;
+    struct el_buf probe = { 0 };
+    el_probe_config_print(&update->probe, &probe);
+    bool same = update->batching == NULL && probe.size == 0 && !probe.failed;
+    el_buf_free(&probe);
     for (size_t i = 0; i < COUNT(sizes); i++)
         same = same && size_of(update, sizes[i].at) == sizes[i].initial;
     for (size_t i = 0; i < COUNT(words); i++)

@@ -233,6 +233,8 @@ static void start_probe(struct el_load *load, struct el_attempt *attempt)
         .signatures = el_worker_signatures(attempt->hosted->worker),
         .timeout_ms = update_of(load)->probe_timeout_ms,
         .kill = true,
+        .nothing = load->attempt_count == 1 && el_load_mode(load, EL_CHECK_RUNS) == EL_CHECK_OFF &&
+                   el_load_mode(load, EL_CHECK_SANE) == EL_CHECK_OFF,
         .like = follow ? first->probe : NULL,
         .like_signatures = follow ? el_worker_signatures(first->hosted->worker) : NULL,
         .done = on_probed,
@@ -313,8 +315,9 @@ static struct el_status *settle_engine(struct el_load *load)
     find_serving(load);
     if (load->serving == NULL)
         return NULL;
-    return el_compatible(&load->serving->signatures, load->serving->version, &version->servable->signatures,
-                         version->number);
+    return el_load_found(load, EL_CHECK_FITS,
+                         el_compatible(&load->serving->signatures, load->serving->version,
+                                       &version->servable->signatures, version->number));
 }
 
 static bool tick_probing(struct el_load *load, uint64_t now_ns)

@@ -64,7 +64,10 @@ bool el_load_ask(struct el_load *load, uint64_t now_ns)
         serving.signatures = &load->serving->signatures;
     if (load->serving_probe != NULL && el_probe_broken(load->serving_probe) == NULL)
         serving.passes = el_probe_passes(load->serving_probe, &serving.pass_count);
-    struct el_status *failed = el_probe_judge(&candidate, &serving, &load->warning);
+    struct el_status *failed = el_load_found(load, EL_CHECK_RUNS,
+                                             el_probe_judge_runs(&candidate, &serving, &load->warning));
+    if (failed == NULL)
+        failed = el_load_found(load, EL_CHECK_SANE, el_probe_judge_sane(&candidate, &serving));
     if (failed != NULL) {
         el_version_load_failed(load->version, failed);
         return false;
@@ -108,8 +111,10 @@ static void measure(struct el_load *load)
 {
     uint32_t old_index = 0;
     const bool askable = load->serving != NULL && !load->serving->keeps_state;
-    const struct el_pass *pass = askable && update_of(load)->max_latency_ratio >= 0 ? pass_to_measure(load, &old_index)
-                                                                                    : NULL;
+    const struct el_pass *pass = askable && el_load_mode(load, EL_CHECK_LATENCY) != EL_CHECK_OFF &&
+                                         update_of(load)->max_latency_ratio >= 0
+                                     ? pass_to_measure(load, &old_index)
+                                     : NULL;
     load->measured_done = pass == NULL;
     if (pass == NULL)
         return;
@@ -136,17 +141,14 @@ static void ready(struct el_load *load, struct el_attempt *attempt)
     struct el_version *version = load->version;
     struct el_hosted *hosted = attempt->hosted;
     attempt->hosted = NULL;
-    char speed[120] = "", warning[800] = "";
-    if (load->measured.runs > 0)
-        snprintf(speed, sizeof speed, "; median answer %.3g ms, the serving version's %.3g ms",
-                 (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
-    if (load->warning.size > 0)
-        snprintf(warning, sizeof warning, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
+    struct el_buf found = { 0 };
+    el_load_report(load, &found);
+    free(version->probe);
+    version->probe = el_buf_take_text(&found);
     el_memory_learn(version, hosted->worker);
     version->switch_ms = (double)(el_now_ns() - version->whole_since_ns) / 1e6;
     el_version_host(version, hosted);
-    el_version_move(version, EL_LIFE_PASS, NULL, "probed", "good on %s (%s)%s%s", version->engine,
-                    version->engine_reason != NULL ? version->engine_reason : "", speed, warning);
+    el_version_move(version, EL_LIFE_PASS, NULL, "probed", "%s", version->probe != NULL ? version->probe : "good");
     version->load = NULL;
     el_load_end(load);
 }
@@ -166,6 +168,7 @@ bool el_load_measure(struct el_load *load, uint64_t now_ns)
     load->measure_failed = NULL;
     if (failed == NULL)
         failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
+    failed = el_load_found(load, EL_CHECK_LATENCY, failed);
     if (failed != NULL) {
         el_version_quarantine(load->version, failed); /* not for ever: it was measured here and now */
         return false;

@@ -55,6 +55,13 @@ struct el_load {
 /* What the attempt's worker offers and answered. It is in, and was probed. */
 struct el_judged el_attempt_judged(const struct el_attempt *attempt);
 
+/* How much this check counts; what a finding (taken over, may be NULL) comes to: NULL, or what the version is refused for. */
+enum el_check_mode el_load_mode(const struct el_load *load, enum el_check check);
+struct el_status *el_load_found(struct el_load *load, enum el_check check, struct el_status *finding) EL_MUST_USE;
+
+/* What came of the probe, for people: the engine, figures, warnings. */
+void el_load_report(const struct el_load *load, struct el_buf *out);
+
 /* The step NOTING (loader_note.c): over when load->note is NULL. And its end, with the load. */
 void el_load_note(struct el_load *load);
 void el_load_unnote(struct el_load *load);

@@ -84,7 +84,8 @@ static void tell(const struct el_load *load, const struct el_warmup_result *resu
 bool el_load_warm(struct el_load *load, uint64_t now_ns)
 {
     struct el_attempt *chosen = load->chosen;
-    if (swap_of(load)->options.no_warmup && chosen->failed == NULL)
+    const bool off = swap_of(load)->options.no_warmup || el_load_mode(load, EL_CHECK_WARMUP) == EL_CHECK_OFF;
+    if (off && chosen->failed == NULL)
         return true;
     struct el_status *failed = load->warmup == NULL && chosen->failed == NULL ? start(load) : NULL;
     if (load->warmup != NULL && !load->warmed && chosen->failed == NULL)
@@ -111,6 +112,9 @@ bool el_load_warm(struct el_load *load, uint64_t now_ns)
     tell(load, &result, failed);
     if (result.found)
         el_load_stats_warmed(load->version, result.took_ns, el_status_code(failed));
+    const bool dies = load->chosen->failed != NULL; /* its worker is gone: no mode makes that good */
+    if (!dies && stand_in(load) == NULL)
+        failed = el_load_found(load, EL_CHECK_WARMUP, failed);
     if (failed == NULL)
         return true;
     struct el_attempt *other = stand_in(load);

@@ -40,6 +40,7 @@ struct el_probe_options {
     const struct el_signatures *signatures; /* of the worker; outlive the probe */
     uint32_t timeout_ms;
     bool kill;                   /* a worker that does not answer in time is killed */
+    bool nothing;                /* no pass at all: nobody asks for one */
     bool first_only;             /* one pass is enough: after a respawn */
     const struct el_probe *like; /* not NULL: ask what that probe asked; both are only read by el_probe_start() */
     const struct el_signatures *like_signatures;

@@ -23,11 +23,14 @@ struct el_judged {
 bool el_probe_suspicious(const struct el_judged *judged);
 
 /*
- * NULL: good; warning (may be empty) says what could not be checked. serving: what the serving version declares, and its
+ * NULL: every pass answered, or it is not the version's fault that one did not. warning (may be empty) says what could not be checked. serving: what the serving version declares, and its
  * passes if it was asked; signatures NULL: there is none.
  */
-struct el_status *el_probe_judge(const struct el_judged *judged, const struct el_judged *serving,
-                                 struct el_buf *warning) EL_MUST_USE;
+struct el_status *el_probe_judge_runs(const struct el_judged *judged, const struct el_judged *serving,
+                                      struct el_buf *warning) EL_MUST_USE;
+
+/* NULL: what was answered has every output, of the declared dtype and shape, and finite. serving as above. */
+struct el_status *el_probe_judge_sane(const struct el_judged *judged, const struct el_judged *serving) EL_MUST_USE;
 
 /* The pass of that signature and batch, or NULL. */
 const struct el_pass *el_judged_find(const struct el_judged *judged, const char *signature, int64_t batch);

@@ -188,7 +188,12 @@ static struct el_status *judge(const struct el_respawn *respawn, const struct el
     if (el_probe_broken(probe) != NULL)
         return el_status_copy(el_probe_broken(probe));
     if (respawn->changed) {
-        struct el_status *status = el_probe_judge(&judged, &none, &warning);
+        const enum el_check_mode *modes = respawn->version->model->settings.update.probe.modes;
+        struct el_status *status = NULL;
+        if (modes[EL_CHECK_RUNS] == EL_CHECK_REFUSE)
+            status = el_probe_judge_runs(&judged, &none, &warning);
+        if (status == NULL && modes[EL_CHECK_SANE] == EL_CHECK_REFUSE)
+            status = el_probe_judge_sane(&judged, &none);
         el_buf_free(&warning);
         return status;
     }

@@ -80,6 +80,7 @@ struct el_version {
 
     char engine[32];
     char *engine_reason; /* NULL: "" */
+    char *probe;         /* what its probe found; NULL: "" */
     const char *isolation;
     double load_ms, switch_ms;
 

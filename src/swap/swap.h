@@ -128,6 +128,7 @@ struct el_version_view {
     const char *engine; /* "openvino"; "" before it is known */
     const char *
         engine_reason; /* with engine auto: "openvino agrees with tensorflow within 0.001 (largest difference 3e-08)" */
+    const char *probe; /* what its probe found: figures and warnings; "" before */
     const char *isolation;                  /* "process", "none" */
     pid_t pid;                              /* 0: no process, or none yet when this was published */
     double load_ms;                         /* 0 before */

@@ -88,6 +88,7 @@ void el_version_free(struct el_version *version)
     free(version->path);
     free(version->reason);
     free(version->engine_reason);
+    free(version->probe);
     free(version->said);
     free(version->state_op);
     el_model_changed(version->model);

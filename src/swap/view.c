@@ -74,6 +74,7 @@ static void lay_version(struct layout *layout, const struct el_version *version,
     const char *error = place_text(layout, version->code != EL_OK ? said : "");
     const char *engine = place_text(layout, version->engine);
     const char *engine_reason = place_text(layout, version->engine_reason);
+    const char *probe = place_text(layout, version->probe);
     if (view == NULL)
         return;
     const struct el_hosted *hosted = version->hosted != NULL ? version->hosted : el_load_hosted(version->load);
@@ -87,6 +88,7 @@ static void lay_version(struct layout *layout, const struct el_version *version,
         .since_us = version->since_us,
         .engine = engine,
         .engine_reason = engine_reason,
+        .probe = probe,
         .isolation = version->isolation,
         .pid = hosted != NULL ? el_worker_pid(hosted->worker) : 0,
         .load_ms = version->load_ms,

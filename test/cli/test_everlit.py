@@ -71,7 +71,7 @@ def test_status_as_json_is_what_the_server_says(server):
     assert code == 0
     assert status["server"]["pid"] == server.process.pid
     assert [model["name"] for model in status["models"]] == ["digits", "labels"]
-    documented = {"version", "state", "tfs_state", "since_us", "since_s", "engine", "engine_reason", "isolation", "pid",
+    documented = {"version", "state", "tfs_state", "since_us", "since_s", "engine", "engine_reason", "probe", "isolation", "pid",
                   "code", "reason", "requests", "errors", "replayed", "worker_deaths", "p50_ms", "p99_ms",
                   "max_ms", "memory_bytes", "private_bytes", "load_ms", "switch_ms"}
     [serving] = [version for version in status["models"][0]["versions"] if version["state"] == "serving"]

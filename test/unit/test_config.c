@@ -283,6 +283,10 @@ static void update_settings_have_ranges(void **unused)
           "model m: update.max_latency_ratio is nan; expected 1 to 1e+06, or -1 for no check" },
         { "max_latency_ratio: -inf",
           "model m: update.max_latency_ratio is -inf; expected 1 to 1e+06, or -1 for no check" },
+        { "probe{golden: 'maybe' }",
+          "model m: update.probe.golden is \"maybe\"; expected \"off\", \"warn\" or \"refuse\"" },
+        { "probe{max_memory_ratio: 0.5 }", "model m: update.probe.max_memory_ratio is 0.5; expected 1 to 1e+06" },
+        { "probe{replay_records: 5000 }", "model m: update.probe.replay_records is 5000; expected 0 to 4096" },
         { "tolerance: 1.5", "model m: update.tolerance is 1.5; expected 0 to 1" },
         { "tolerance: -1", "model m: update.tolerance is -1; expected 0 to 1" },
         { "memory_limit_bytes: 512", "model m: update.memory_limit_bytes is 512; expected 0 for none, or at least "
@@ -467,6 +471,11 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->memory_need_bytes = next_random(state) | 1048576;
     update->request_log_file_bytes = (next_random(state) >> 1) | 1048576;
     update->request_log_total_bytes = update->request_log_file_bytes + (next_random(state) >> 1);
+    for (size_t i = 0; i < EL_CHECKS; i++)
+        update->probe.modes[i] = (enum el_check_mode)(next_random(state) % 3);
+    update->probe.replay_records = (uint32_t)(next_random(state) % 4097);
+    update->probe.replay_bytes = next_random(state) >> 30;
+    update->probe.min_agreement = (double)(next_random(state) >> 11) / 9007199254740992.0;
     update->batching = random_batching(state);
     update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
@@ -512,6 +521,11 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);
     assert_same_number(a->update.max_latency_ratio, b->update.max_latency_ratio);
     assert_same_number(a->update.tolerance, b->update.tolerance);
+    for (size_t i = 0; i < EL_CHECKS; i++)
+        assert_int_equal(a->update.probe.modes[i], b->update.probe.modes[i]);
+    assert_int_equal(a->update.probe.replay_records, b->update.probe.replay_records);
+    assert_int_equal(a->update.probe.replay_bytes, b->update.probe.replay_bytes);
+    assert_same_number(a->update.probe.min_agreement, b->update.probe.min_agreement);
     assert_true(el_batching_same(a->update.batching, b->update.batching));
 }
 

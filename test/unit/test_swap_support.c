@@ -85,7 +85,8 @@ void stage_open(struct stage *stage)
                                                .max_latency_ratio = 10,
                                                .tolerance = 1e-3,
                                                .hang_timeout_ms = 10000,
-                                               .max_run_ms = 120000 };
+                                               .max_run_ms = 120000,
+                                               .probe = el_probe_defaults() };
     assert_int_equal(uv_loop_init(&stage->loop), 0);
     uv_timer_init(&stage->loop, &stage->wait);
 }
@@ -192,6 +193,7 @@ struct seen stage_see(struct stage *stage, int64_t version)
             seen.pid = at->pid;
             snprintf(seen.reason, sizeof seen.reason, "%s", at->reason);
             snprintf(seen.engine, sizeof seen.engine, "%s", at->engine);
+            snprintf(seen.probe, sizeof seen.probe, "%s", at->probe);
             snprintf(seen.engine_reason, sizeof seen.engine_reason, "%s", at->engine_reason);
             seen.deaths = atomic_load(&at->stats->worker_deaths);
             seen.replayed = atomic_load(&at->stats->replayed);

@@ -87,7 +87,7 @@ void stage_run_for(struct stage *stage, unsigned ms);
 struct seen {
     enum el_life_state state;
     enum el_code code;
-    char reason[1024], engine[32], engine_reason[512];
+    char reason[1024], engine[32], engine_reason[512], probe[1024];
     pid_t pid;
     int64_t serving;
     uint64_t deaths, replayed, errors, requests;

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the checks of a load find: dropped, told, or what the version is refused for, as `update { probe { } }` says. */
+#include "swap/loader_state.h"
+
+enum el_check_mode el_load_mode(const struct el_load *load, enum el_check check)
+{
+    return load->version->model->settings.update.probe.modes[check];
+}
+
+struct el_status *el_load_found(struct el_load *load, enum el_check check, struct el_status *finding)
+{
+    const enum el_check_mode mode = el_load_mode(load, check);
+    if (finding == NULL || mode == EL_CHECK_REFUSE)
+        return finding;
+    if (mode == EL_CHECK_WARN) {
+        el_tell(load->version->model->swap, EL_LOG_WARNING, "probe_warning", load->version->model, load->version,
+                "%s: %s", el_check_name(check), el_status_text(finding));
+        el_buf_printf(&load->warning, "%s%s: %s", load->warning.size > 0 ? "; " : "", el_check_name(check),
+                      el_status_text(finding));
+    }
+    el_status_free(finding);
+    return NULL;
+}
+
+void el_load_report(const struct el_load *load, struct el_buf *out)
+{
+    const struct el_version *version = load->version;
+    el_buf_printf(out, "good on %s (%s)", version->engine,
+                  version->engine_reason != NULL ? version->engine_reason : "");
+    if (load->measured.runs > 0)
+        el_buf_printf(out, "; median answer %.3g ms, the serving version's %.3g ms",
+                      (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
+    if (load->warning.size > 0)
+        el_buf_printf(out, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
+}

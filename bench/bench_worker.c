@@ -166,8 +166,10 @@ static void measure_direct(const struct bench *bench, const char *engine_dir, co
     size_t size;
     die(el_tensor_bytes(EL_FLOAT, &bench->shape, &size));
     void *data = aligned_alloc(64, (size + 63) / 64 * 64);
-    if (data == NULL)
+    if (data == NULL) {
         die(el_status_no_memory());
+        return;
+    }
     memset(data, 0, size);
     struct everlit_tensor input = { .dtype = EL_FLOAT, .rank = bench->shape.rank, .data = data, .size = size };
     memcpy(input.dims, bench->shape.dims, sizeof input.dims);
@@ -238,8 +240,10 @@ int main(int argc, char **argv)
         uv_run(&bench.loop, UV_RUN_ONCE);
     const struct el_signature *signature = el_signatures_find(el_worker_signatures(bench.worker), "", 0,
                                                               &bench.signature);
-    if (signature == NULL || signature->inputs[0].shape.rank < 1)
-        die(el_status_new(EL_INVALID_ARGUMENT, "the model has no serving_default with one float input"));
+    if (signature == NULL || signature->inputs[0].shape.rank < 1) {
+        fputs("bench_worker: the model has no serving_default with one float input\n", stderr);
+        return EXIT_FAILURE;
+    }
     bench.shape = signature->inputs[0].shape;
     for (int32_t d = 0; d < bench.shape.rank; d++)
         if (bench.shape.dims[d] < 0)

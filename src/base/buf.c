@@ -5,29 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool grow(struct el_buf *buf, size_t need)
+{
+    size_t capacity = buf->capacity < 256 ? 256 : buf->capacity;
+    while (capacity < need) {
+        if (__builtin_mul_overflow(capacity, (size_t)2, &capacity))
+            return false;
+    }
+    uint8_t *data = realloc(buf->data, capacity);
+    if (data == NULL)
+        return false;
+    buf->data = data;
+    buf->capacity = capacity;
+    return true;
+}
+
 uint8_t *el_buf_reserve(struct el_buf *buf, size_t more)
 {
+    size_t need;
     if (buf->failed)
         return NULL;
-    size_t need;
-    if (__builtin_add_overflow(buf->size, more, &need))
-        goto lost;
-    if (need > buf->capacity || buf->data == NULL) {
-        size_t capacity = buf->capacity < 256 ? 256 : buf->capacity;
-        while (capacity < need) {
-            if (__builtin_mul_overflow(capacity, (size_t)2, &capacity))
-                goto lost;
-        }
-        uint8_t *data = realloc(buf->data, capacity);
-        if (data == NULL)
-            goto lost;
-        buf->data = data;
-        buf->capacity = capacity;
+    if (__builtin_add_overflow(buf->size, more, &need) ||
+        ((need > buf->capacity || buf->data == NULL) && !grow(buf, need))) {
+        buf->failed = true;
+        return NULL;
     }
     return buf->data + buf->size;
-lost:
-    buf->failed = true;
-    return NULL;
 }
 
 void el_buf_append(struct el_buf *buf, const void *bytes, size_t size)

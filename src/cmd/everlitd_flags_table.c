@@ -183,8 +183,9 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(OPERATION, BOOL, strict_startup,
              "Start as TensorFlow Serving does: the ports open when every model answers, and one that cannot be loaded "
              "ends the server. Without: what can be served is served."),
-        FLAG(OPERATION, STRING, state_dir,
-             "A directory in which the server remembers, for its next start: the last good versions, what is quarantined, the config that a client put in force."),
+        FLAG(
+            OPERATION, STRING, state_dir,
+            "A directory in which the server remembers, for its next start: the last good versions, what is quarantined, the config that a client put in force."),
         FLAG(OPERATION, STRING, log_format, "text or json, one line per event, on stderr."),
         FLAG(OPERATION, STRING, log_level, "debug, info, warning or error."),
         FLAG(OPERATION, BOOL, version, "Print the version and exit."),

@@ -23,20 +23,20 @@ static double number_at(enum el_dtype dtype, const unsigned char *data)
     union {
         float f;
         double d;
-        uint16_t h;
         uint32_t u;
     } value;
+    uint16_t half;
     switch (dtype) {
     case EL_DOUBLE:
     case EL_COMPLEX128:
         memcpy(&value.d, data, sizeof value.d);
         return value.d;
     case EL_HALF:
-        memcpy(&value.h, data, sizeof value.h);
-        return half_to_double(value.h);
+        memcpy(&half, data, sizeof half);
+        return half_to_double(half);
     case EL_BFLOAT16:
-        memcpy(&value.h, data, sizeof value.h);
-        value.u = (uint32_t)value.h << 16;
+        memcpy(&half, data, sizeof half);
+        value.u = (uint32_t)half << 16;
         return (double)value.f;
     default:
         memcpy(&value.f, data, sizeof value.f);

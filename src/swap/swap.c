@@ -484,8 +484,8 @@ void el_swap_start(struct el_swap *swap)
 bool el_swap_settled(struct el_swap *swap)
 {
     /* The one of the last time first: while a thousand models load this is asked after each step of each. */
-    const struct el_model *model = swap->unsettled;
-    if (model != NULL && !model->removed && !el_model_settled(model))
+    const struct el_model *last = swap->unsettled, *model;
+    if (last != NULL && !last->removed && !el_model_settled(last))
         return false;
     swap->unsettled = NULL;
     el_list_each (model, &swap->models, in_swap) {

@@ -409,7 +409,7 @@ bool h2_call(int fd, uint32_t stream, const char *path, const void *message, siz
 {
     uint8_t block[512], data[16384];
     assert_true(size + 5 <= sizeof(data));
-    size_t block_size = h2_headers(block, sizeof(block), path, NULL);
+    size_t block_size = h2_headers(block, sizeof(block), path, NO_MORE);
     const uint8_t prefix[5] = { 0, 0, 0, (uint8_t)(size >> 8), (uint8_t)size };
     memcpy(data, prefix, sizeof(prefix));
     memcpy(data + sizeof(prefix), message, size);

@@ -89,6 +89,7 @@ int h2_connect(uint16_t port);
 bool h2_send(int fd, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t size);
 
 /* The header block of a gRPC request, and more headers ("name", "value", ..., NULL); returns its size. */
+#define NO_MORE ((const char *)NULL) /* ends the list: a plain NULL may be an int to a variadic function */
 size_t h2_headers(uint8_t *to, size_t room, const char *path, ...);
 bool h2_receive(int fd, struct frame *frame);
 

@@ -133,7 +133,7 @@ static void what_is_missing_is_waited_for_and_named(void **unused)
         { "assets/names.txt", "assets/names.txt is not there" },
     };
     for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
-        struct version version;
+        struct version version = { 0 };
         version_make(&version);
         assert_int_equal(unlink(in(&version, missing[i].file)), 0);
         assert_check(version.path, EL_VERSION_NOT_YET, missing[i].text);
@@ -152,7 +152,7 @@ static void a_copy_under_way_is_never_whole(void **unused)
     (void)unused;
     static const char *const files[] = { "saved_model.pb", INDEX, DATA };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        struct version version;
+        struct version version = { 0 };
         struct stat info;
         version_make(&version);
         assert_int_equal(stat(in(&version, files[i]), &info), 0);
@@ -167,7 +167,7 @@ static void a_copy_under_way_is_never_whole(void **unused)
 static void what_cannot_become_right_is_bad(void **unused)
 {
     (void)unused;
-    struct version version;
+    struct version version = { 0 };
     struct el_buf buf = { 0 };
 
     version_make(&version);
@@ -203,7 +203,7 @@ static void what_cannot_become_right_is_bad(void **unused)
 static void links_may_lead_inside_and_not_out(void **unused)
 {
     (void)unused;
-    struct version version;
+    struct version version = { 0 };
 
     version_make(&version);
     assert_int_equal(rename(in(&version, "variables"), in(&version, "real")), 0);
@@ -256,7 +256,7 @@ static uint64_t fingerprint_of(const struct version *version)
 static void every_change_of_files_changes_the_fingerprint(void **unused)
 {
     (void)unused;
-    struct version version;
+    struct version version = { 0 };
     version_make(&version);
     uint64_t seen = fingerprint_of(&version);
     assert_true(seen == fingerprint_of(&version));
@@ -288,7 +288,7 @@ static bool allow(void *argument)
 static void the_digest_is_that_of_the_content(void **unused)
 {
     (void)unused;
-    struct version one, two;
+    struct version one = { 0 }, two = { 0 };
     uint8_t a[EL_DIGEST_SIZE], b[EL_DIGEST_SIZE];
     char text[2 * EL_DIGEST_SIZE + 1];
     version_make(&one);
@@ -394,7 +394,7 @@ static void a_graph_that_keeps_what_it_is_told_is_known(void **unused)
 static void a_flipped_byte_does_no_harm(void **unused)
 {
     (void)unused;
-    struct version version;
+    struct version version = { 0 };
     struct el_buf buf = { 0 };
     version_make(&version);
     read_file(in(&version, "saved_model.pb"), &buf);
@@ -419,7 +419,7 @@ static void a_flipped_byte_does_no_harm(void **unused)
 static void another_signature_becomes_the_default(void **unused)
 {
     (void)unused;
-    struct version version, view;
+    struct version version = { 0 }, view;
     struct el_saved_model model, seen;
     version_make(&version);
     snprintf(view.path, sizeof view.path, "/tmp/everlit-bundle-XXXXXX");
@@ -503,7 +503,7 @@ static void an_input_inside_the_graph_becomes_its_beginning(void **unused)
 static void an_index_says_how_long_the_data_must_be(void **unused)
 {
     (void)unused;
-    struct version version;
+    struct version version = { 0 };
     struct el_variables_index index;
     struct stat info;
     version_make(&version);

@@ -56,7 +56,7 @@ static void a_message_may_span_frames_at_any_place(void **state)
 {
     struct fixture *fixture = *state;
     uint8_t block[512];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
     int fd = h2_connect(fixture->grpc_port);
     assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, 1, block, size));
     static const uint8_t message[] = { 0, 0, 0, 0, 4, 'a', 'b', 'c', 'd' };
@@ -74,12 +74,12 @@ static void what_is_no_grpc_is_answered_with_http(void **state)
     struct fixture *fixture = *state;
     uint8_t block[512];
     int fd = h2_connect(fixture->grpc_port);
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", ":method", "GET", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", ":method", "GET", NO_MORE);
     assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS | FLAG_END_STREAM, 1, block, size));
     assert_int_equal(answer_of(fd, 1)->http_status, 405);
     close(fd);
     fd = h2_connect(fixture->grpc_port);
-    size = h2_headers(block, sizeof(block), "/t.T/Echo", "content-type", "application/grpc-web", NULL);
+    size = h2_headers(block, sizeof(block), "/t.T/Echo", "content-type", "application/grpc-web", NO_MORE);
     assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS | FLAG_END_STREAM, 1, block, size));
     assert_int_equal(answer_of(fd, 1)->http_status, 415);
     close(fd);
@@ -125,7 +125,7 @@ static void wrong_requests_get_a_status(void **state)
         uint8_t block[512];
         int fd = h2_connect(fixture->grpc_port);
         const char *path = cases[i].status == EL_DEADLINE_EXCEEDED ? "/t.T/Never" : "/t.T/Echo";
-        size_t size = h2_headers(block, sizeof(block), path, cases[i].header, cases[i].value, NULL);
+        size_t size = h2_headers(block, sizeof(block), path, cases[i].header, cases[i].value, NO_MORE);
         assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, 1, block, size));
         assert_true(h2_send(fd, FRAME_DATA, FLAG_END_STREAM, 1, cases[i].data, cases[i].size));
         const struct h2_answer *answer = answer_of(fd, 1);
@@ -163,7 +163,7 @@ static void answers_are_compressed_as_the_request_was(void **state)
         el_buf_append(&message, packed.data, packed.size);
         int fd = h2_connect(fixture->grpc_port);
         size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", "grpc-encoding", cases[i].encoding,
-                                 "grpc-accept-encoding", cases[i].accepted, NULL);
+                                 "grpc-accept-encoding", cases[i].accepted, NO_MORE);
         assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, 1, block, size));
         assert_true(h2_send(fd, FRAME_DATA, FLAG_END_STREAM, 1, message.data, message.size));
         const struct h2_answer *answer = answer_of(fd, 1);
@@ -201,7 +201,7 @@ static void a_promise_of_64_megabytes_costs_nothing(void **state)
 {
     struct fixture *fixture = *state;
     uint8_t block[512];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL), before = resident_bytes();
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE), before = resident_bytes();
     int fd = h2_connect(fixture->grpc_port);
     for (uint32_t stream = 1; stream < 199; stream += 2) {
         assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, stream, block, size));
@@ -218,7 +218,7 @@ static void unanswered_requests_of_a_connection_have_a_memory_limit(void **state
     struct fixture *fixture = *state;
     static uint8_t data[16384] = { 0, 0, 0, 0x3f, 0xfb };
     uint8_t block[512];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Never", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Never", NO_MORE);
     int fd = h2_connect(fixture->grpc_port);
     uint32_t stream = 1;
     /* 8 MiB may be in memory, 99 times 128 KiB do not fit. */
@@ -255,7 +255,7 @@ static void large_headers_are_refused_and_the_connection_lives(void **state)
 {
     struct fixture *fixture = *state;
     static uint8_t block[16384];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
     while (size < 9000) {
         static const uint8_t header[] = { 0, 1, 'a', 100 };
         memcpy(block + size, header, sizeof(header));
@@ -288,7 +288,7 @@ static void a_few_bytes_that_name_megabytes_of_headers_end_the_connection(void *
 {
     struct fixture *fixture = *state;
     static uint8_t block[16384];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
     /* One header of 3,000 bytes goes to the table; then it is named again and again, a byte each time. */
     static const uint8_t header[] = { 0x40, 1, 'a', 127, 0xb9, 0x16 };
     memcpy(block + size, header, sizeof(header));
@@ -306,7 +306,7 @@ static void a_flood_of_continuations_ends_the_connection(void **state)
 {
     struct fixture *fixture = *state;
     uint8_t block[512];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
     int fd = h2_connect(fixture->grpc_port);
     assert_true(h2_send(fd, FRAME_HEADERS, 0, 1, block, size));
     static const uint8_t header[] = { 0, 1, 'a', 1, 'b' };
@@ -349,7 +349,7 @@ static void floods_of_frames_without_use_end_the_connection(void **state)
     };
     for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
         uint8_t block[512];
-        size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+        size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
         int fd = h2_connect(fixture->grpc_port);
         assert_true(h2_send(fd, FRAME_HEADERS, FLAG_END_HEADERS, 1, block, size));
         long sent = 0;
@@ -366,7 +366,7 @@ static void slow_clients_are_let_go(void **state)
 {
     struct fixture *fixture = *state;
     uint8_t block[512];
-    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NULL);
+    size_t size = h2_headers(block, sizeof(block), "/t.T/Echo", NO_MORE);
     char rest[512];
     int silent = client_connect(fixture->grpc_port); /* connected, and nothing */
     int half = h2_connect(fixture->grpc_port);       /* headers without end */

@@ -3,13 +3,18 @@
 
 #include "cmd/state_dir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define MOST_CONNECTIONS 10000
 #define MOST_LOOPS 16  /* unless --event_loops says more */
+#define POOL_THREADS 4 /* libuv's */
+#define LARGEST_STACK ((size_t)8 << 20)
+#define LEAST_ROOM ((size_t)4 << 20)
 #define FILES_KEPT 256 /* descriptors that connections leave to versions: their folders, their workers */
 #define FILES_A_MODEL \
     16 /* of which a model of one version takes so many, measured; a second version needs as many again */
@@ -48,6 +53,26 @@ static uint32_t share_out_files(struct el_log *log, size_t models)
     return rest > MOST_CONNECTIONS ? MOST_CONNECTIONS : rest > 0 ? (uint32_t)rest : 1;
 }
 
+/*
+ * libuv ends the process where it finds no room for a thread. So the room is asked for first: the stacks of its pool, of the
+ * loops, and some for what they do.
+ */
+static struct el_status *check_room(uint32_t loops)
+{
+    struct rlimit stack;
+    const bool limited = getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur != RLIM_INFINITY;
+    const size_t each = limited && stack.rlim_cur < LARGEST_STACK ? (size_t)stack.rlim_cur : LARGEST_STACK;
+    const size_t size = (POOL_THREADS + loops) * each + LEAST_ROOM;
+    void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return el_status_errno(errno,
+                               "making room for the server's threads: %zu MiB are needed; look at the limits of memory "
+                               "(ulimit -d, ulimit -v, LimitDATA= and LimitAS= of the service)",
+                               size >> 20);
+    munmap(room, size);
+    return NULL;
+}
+
 /* Shows the config in force on the admin socket, and what a client sent also to the next start. */
 static void config_applied(const struct el_config *config, bool by_client, void *argument)
 {
@@ -80,6 +105,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
 {
     daemon->max_connections = share_out_files(&daemon->log, config->model_count);
     daemon->loops = daemon->flags.event_loops > 0 ? (uint32_t)daemon->flags.event_loops : loops_for_this_machine();
+    EL_TRY(check_room(daemon->loops));
     EL_TRY(el_tls_file_watch(&daemon->grpc_tls, &daemon->loop));
     EL_TRY(el_tls_file_watch(&daemon->rest_tls, &daemon->loop));
     const struct el_workers_options workers_options = {

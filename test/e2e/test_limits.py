@@ -5,8 +5,9 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 
-from everlit import MODELS, Server, digits, predictions, wait_for
+from everlit import BUILD, LIMIT_S, MODELS, Server, digits, free_port, predictions, wait_for
 
 CONFIG = """
 model_config_list {
@@ -52,6 +53,13 @@ def test_a_limit_on_file_sizes_is_said_not_died_of():
     with digits_server("prlimit", "--fsize=65536") as server:
         version = server.wait_state("digits", 1, "quarantined")
         assert "File too large" in version["reason"], version
+
+
+def test_a_limit_of_memory_without_room_for_threads_is_said_not_died_of():
+    command = ["prlimit", "--data=20000000", BUILD / "src/cmd/everlitd", f"--port={free_port()}", "--admin_socket=none",
+               "--model_name=digits", f"--model_base_path={MODELS / 'digits'}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 255 and "ulimit -d" in ended.stdout, ended
 
 
 def test_a_scrape_with_tensorflow_is_cheap():

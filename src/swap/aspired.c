@@ -13,6 +13,7 @@
 #include "swap/policy.h"
 #include "swap/remember.h"
 #include "swap/version.h"
+#include "swap/wishes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,13 +216,20 @@ static bool can_be(const struct el_candidate *candidates, size_t count, int64_t 
     return false;
 }
 
+/* A pinned version that is loaded stays, also when its directory goes. */
+static bool pin_can_be(const struct el_model *model, const struct el_candidate *whole, size_t count, int64_t number)
+{
+    const struct el_version *version = el_version_find(model, number);
+    return can_be(whole, count, number) || (version != NULL && is_loaded(version));
+}
+
 /*
  * What comes before the policy, of those that are whole: a pin; and at the start the version that was good when the server ended
  * last, so that the model answers at once, and looks for newer ones from there. A policy that names its versions is meant as it stands.
  */
 static bool comes_first(struct el_model *model, const struct el_candidate *whole, size_t count, int64_t *number)
 {
-    if (el_remember_pin(model, number) && can_be(whole, count, *number))
+    if (el_remember_pin(model, number) && pin_can_be(model, whole, count, *number))
         return true;
     if (!model->from_start || model->has_served || model->settings.policy.type == EL_POLICY_SPECIFIC ||
         el_model_aspires(model, *number) || !el_remember_last_good(model, number) || !can_be(whole, count, *number))
@@ -257,6 +265,8 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
         all[i] = (struct el_candidate){ .version = seen[i].version, .usable = usable };
         whole[i] = (struct el_candidate){ .version = seen[i].version, .usable = usable && ready };
     }
+    el_wishes_exclude(model, all, count);
+    el_wishes_exclude(model, whole, count);
     size_t wanted_count = el_policy_aspire(&model->settings.policy, all, count, wanted);
     free(model->aspired);
     model->aspired = aspired;
@@ -266,6 +276,11 @@ void el_model_aspire(struct el_model *model, uint64_t now_ns)
         aspired[0] = first;
         model->aspired_count = 1;
     }
+    int64_t pin = INT64_MAX; /* requests go to the highest version that serves: nothing above a pin does */
+    if (!el_remember_pin(model, &pin) || !el_model_aspires(model, pin))
+        pin = INT64_MAX;
+    wanted_count = el_wishes_include(model, all, count, true, INT64_MAX, wanted, wanted_count);
+    model->aspired_count = el_wishes_include(model, whole, count, false, pin, aspired, model->aspired_count);
     for (size_t i = 0; i < count; i++)
         if (el_policy_has(wanted, wanted_count, seen[i].version) || el_model_aspires(model, seen[i].version))
             attend(model, &seen[i], now_ns);

@@ -11,6 +11,7 @@
 #include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
+#include "swap/wishes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,7 @@ static void look_at(struct el_model *model, uint64_t now_ns)
         el_respawn_tick(version, now_ns);
     }
     el_model_route(model, now_ns);
+    el_wishes_look(model);
     judge_content(model);
 }
 

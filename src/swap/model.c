@@ -11,6 +11,7 @@
 #include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
+#include "swap/wishes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,7 @@ void el_model_free(struct el_model *model)
         model->swap->unsettled = NULL;
     el_view_forget_model(model);
     el_settings_free(&model->settings);
+    el_wishes_free(model);
     free(model->aspired);
     el_lobby_close(model->lobby);
     free(model);

@@ -47,6 +47,7 @@ struct el_hosted {
     struct el_deferred deferred;
 };
 
+struct el_wish;      /* wishes.h */
 struct el_load;      /* loader.h: from admission to a worker that was chosen and probed */
 struct el_respawn;   /* respawn.h */
 struct el_digesting; /* digest.h */
@@ -124,7 +125,9 @@ struct el_model {
     struct el_source *source; /* NULL: closing */
     struct el_lobby *lobby;
     struct el_list versions;
-    int64_t *aspired; /* whole and wanted, descending: what the last look said */
+    struct el_wish *wishes; /* an operator's, about single versions (wishes.h); owned */
+    bool told_unmet;        /* that its pin cannot be met just now */
+    int64_t *aspired;       /* whole and wanted, descending: what the last look said */
     size_t aspired_count;
     bool looked_at; /* aspired is that of the settings as they are, and of a scan of their base path */
     enum el_together together;
@@ -209,5 +212,10 @@ void el_swap_defer(struct el_swap *swap, struct el_deferred *deferred, void (*ru
 /* Event and log line about a version, a model (version NULL) or the swapper (both NULL). format's text is for people. */
 void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
              const struct el_version *version, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* The same of what somebody asked for: the journal keeps who. */
+void el_tell_by(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+                const struct el_version *version, const char *by, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
 
 #endif

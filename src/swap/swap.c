@@ -123,14 +123,9 @@ static void put_their_text(const char *event, const char *name, long long versio
     }
 }
 
-void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
-             const struct el_version *version, const char *format, ...)
+static void tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+                 const struct el_version *version, const char *by, const char *text)
 {
-    char text[3072];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     const char *name = model != NULL ? model->settings.name : "";
     char theirs[1024] = "";
     if (version != NULL)
@@ -148,12 +143,34 @@ void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, c
                                              .model = name,
                                              .version = version != NULL ? version->number : -1,
                                              .event = event,
-                                             .by = "everlit",
+                                             .by = by,
                                              .text = text,
                                              .details = "" };
     el_journal_event(swap->options.journal, &record);
     if (swap->on_event != NULL)
         swap->on_event(swap->on_event_argument);
+}
+
+void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+             const struct el_version *version, const char *format, ...)
+{
+    char text[3072];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell(swap, level, event, model, version, "everlit", text);
+}
+
+void el_tell_by(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
+                const struct el_version *version, const char *by, const char *format, ...)
+{
+    char text[3072];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell(swap, level, event, model, version, by, text);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

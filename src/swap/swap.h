@@ -154,12 +154,20 @@ struct el_model_counts {
     uint64_t rolled_back; /* of them: after they served */
 };
 
+/* An operator's word that one version and no other is to answer. */
+struct el_pin_view {
+    int64_t version; /* -1: there is none */
+    int64_t since_us;
+    const char *by, *reason; /* "" */
+};
+
 struct el_model_view {
     const char *name;
     const char *base_path;
     const struct el_version_view *versions; /* highest first */
     size_t version_count;
-    int64_t serving;          /* the version that requests without one go to; -1: none */
+    int64_t serving; /* the version that requests without one go to; -1: none */
+    struct el_pin_view pin;
     const char *source_error; /* why the base path could not be read the last time; "" */
     const struct el_version_label *labels;
     size_t label_count;

@@ -138,6 +138,18 @@ static void lay_logging(struct layout *layout, const struct el_model *model, str
                                                   .total_bytes = settings->update.request_log_total_bytes };
 }
 
+static struct el_pin_view lay_pin(struct layout *layout, const struct el_model *model)
+{
+    const struct el_journal_model *known = el_journal_model(model->swap->options.journal, model->settings.name);
+    const bool pinned = known != NULL && known->pinned;
+    const char *by = place_text(layout, pinned ? known->pin_by : "");
+    const char *reason = place_text(layout, pinned ? known->pin_reason : "");
+    return (struct el_pin_view){ .version = pinned ? known->pin_version : -1,
+                                 .since_us = pinned ? known->pin_since_us : 0,
+                                 .by = by,
+                                 .reason = reason };
+}
+
 static struct el_shown *lay_model(struct layout *layout, const struct el_model *model)
 {
     struct el_shown *made = place(layout, sizeof *made);
@@ -159,6 +171,7 @@ static struct el_shown *lay_model(struct layout *layout, const struct el_model *
     const char *name = place_text(layout, model->settings.name);
     const char *base_path = place_text(layout, model->settings.base_path);
     const char *source_error = place_text(layout, model->source_error);
+    const struct el_pin_view pin = lay_pin(layout, model);
     if (made != NULL) {
         const struct el_version *serving = el_model_serving(model);
         *made = (struct el_shown){ .swap = model->swap, .servables = servables, .servable_count = count };
@@ -168,6 +181,7 @@ static struct el_shown *lay_model(struct layout *layout, const struct el_model *
             .versions = versions,
             .version_count = count,
             .serving = serving != NULL ? serving->number : -1,
+            .pin = pin,
             .source_error = source_error,
             .counts = model->counts,
             .lobby = model->lobby,

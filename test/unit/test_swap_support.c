@@ -154,7 +154,7 @@ void stage_run_for(struct stage *stage, unsigned ms)
     uv_timer_stop(&stage->wait);
 }
 
-void stage_close(struct stage *stage)
+void stage_end_swap(struct stage *stage)
 {
     if (stage->has_client)
         client_end(stage);
@@ -164,11 +164,20 @@ void stage_close(struct stage *stage)
         uv_timer_start(&stage->wait, on_wait, 1, 5);
         while (!stage->stopped && el_now_ns() < end)
             uv_run(&stage->loop, UV_RUN_ONCE);
+        uv_timer_stop(&stage->wait);
         assert_true(stage->stopped);
         el_swap_free(stage->swap);
     }
     if (stage->workers != NULL)
         el_workers_free(stage->workers);
+    stage->swap = NULL;
+    stage->workers = NULL;
+    stage->has_client = stage->stopped = stage->settled = false;
+}
+
+void stage_close(struct stage *stage)
+{
+    stage_end_swap(stage);
     uv_close((uv_handle_t *)&stage->wait, NULL);
     uv_run(&stage->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&stage->loop), 0);

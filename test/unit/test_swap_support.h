@@ -72,6 +72,9 @@ void stage_open(struct stage *stage);
 
 /* The swapper watches dir/m as model "m". */
 void stage_start(struct stage *stage);
+
+/* Ends the swapper and its workers; another may be started on the same folder. */
+void stage_end_swap(struct stage *stage);
 void stage_close(struct stage *stage);
 
 /* A whole version of model m, renamed into place. orders: for the test engine, "" for a good one. */

@@ -190,6 +190,13 @@ static void watch_signal(struct el_daemon *daemon, uv_signal_t *handle, int numb
     uv_signal_start(handle, callback, number);
 }
 
+/* --strict_labels: a label of the first config names a version that cannot answer yet. */
+static struct el_status *check_first_labels(const struct el_everlitd_flags *flags, const struct el_config *config)
+{
+    const struct el_label_rules rules = { .any = flags->allow_version_labels_for_unavailable_models, .strict = true };
+    return flags->strict_labels ? el_reload_check_labels(NULL, config, rules) : NULL;
+}
+
 /* What was remembered is read before anything starts. */
 static struct el_status *open_journal(struct el_daemon *daemon, struct el_config *config)
 {
@@ -210,6 +217,7 @@ static struct el_status *serve(struct el_daemon *daemon, struct el_config *confi
     const int error = uv_loop_init(&daemon->loop);
     if (error != 0)
         return el_status_new(EL_INTERNAL, "no event loop: %s", uv_strerror(error));
+    EL_TRY(check_first_labels(&daemon->flags, config));
     EL_TRY(open_journal(daemon, config));
     watch_signal(daemon, &daemon->on_term, SIGTERM, on_end_signal);
     watch_signal(daemon, &daemon->on_int, SIGINT, on_end_signal);

@@ -25,7 +25,7 @@ struct el_everlitd_flags {
     int64_t model_memory_bytes;
     int32_t event_loops;
     double drain_seconds;
-    bool strict_startup;
+    bool strict_startup, strict_labels;
     const char *state_dir;
     int64_t max_message_bytes;
     const char *admin_socket;
@@ -70,7 +70,7 @@ struct el_everlitd_flags {
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 65
+#define EL_EVERLITD_FLAGS 66
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*

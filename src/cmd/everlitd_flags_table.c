@@ -183,6 +183,9 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(OPERATION, BOOL, strict_startup,
              "Start as TensorFlow Serving does: the ports open when every model answers, and one that cannot be loaded "
              "ends the server. Without: what can be served is served."),
+        FLAG(OPERATION, BOOL, strict_labels,
+             "Labels as TensorFlow Serving has them: only a version that answers already may be given one. Without: "
+             "also one that the same config brings."),
         FLAG(
             OPERATION, STRING, state_dir,
             "A directory in which the server remembers, for its next start: the last good versions, what is quarantined, the config that a client put in force."),

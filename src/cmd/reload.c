@@ -42,8 +42,11 @@ struct el_reload {
 static struct el_status *apply(struct el_reload *reload, struct el_config *config, struct el_names_list *fresh)
 {
     const struct el_view *view = el_view_get(reload->options.swap);
-    struct el_status *status = el_reload_check_labels(
-        view, config, reload->options.flags->allow_version_labels_for_unavailable_models);
+    const struct el_label_rules rules = {
+        .any = reload->options.flags->allow_version_labels_for_unavailable_models,
+        .strict = reload->options.flags->strict_labels,
+    };
+    struct el_status *status = el_reload_check_labels(view, config, rules);
     reload->generation = view != NULL ? view->generation : 0;
     el_view_put(reload->options.swap, view);
     if (status == NULL)

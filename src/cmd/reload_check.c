@@ -87,16 +87,17 @@ static bool is_brought(const struct el_model_config *model, int64_t number)
     return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0;
 }
 
-struct el_status *el_reload_check_labels(const struct el_view *view, const struct el_config *config, bool any)
+struct el_status *el_reload_check_labels(const struct el_view *view, const struct el_config *config,
+                                         struct el_label_rules rules)
 {
     for (size_t i = 0; i < config->model_count; i++) {
         const struct el_model_config *model = &config->models[i];
         const struct el_model_view *now = find_model(view, model->name);
         for (size_t j = 0; j < model->label_count; j++) {
             const struct el_version_label *label = &model->labels[j];
-            if (version_answers(now, label->version) || is_brought(model, label->version))
+            if (version_answers(now, label->version) || (!rules.strict && is_brought(model, label->version)))
                 continue;
-            if (any && !leads_elsewhere(now, label))
+            if (rules.any && !leads_elsewhere(now, label))
                 continue;
             return el_status_new(EL_FAILED_PRECONDITION,
                                  "Request to assign label to version %" PRId64

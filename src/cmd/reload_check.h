@@ -15,9 +15,14 @@ struct el_names_list {
 void el_names_list_clear(struct el_names_list *list);
 bool el_names_list_has(const struct el_names_list *list, const char *name);
 
-/* FAILED_PRECONDITION for a label that may not be given. any: --allow_version_labels_for_unavailable_models. */
+struct el_label_rules {
+    bool any;    /* --allow_version_labels_for_unavailable_models: a new label may name any version */
+    bool strict; /* --strict_labels: otherwise only one that answers, not one that the config itself brings */
+};
+
+/* FAILED_PRECONDITION for a label that may not be given. view: NULL before anything answers. */
 struct el_status *el_reload_check_labels(const struct el_view *view, const struct el_config *config,
-                                         bool any) EL_MUST_USE;
+                                         struct el_label_rules rules) EL_MUST_USE;
 
 /* The models of config that are to be waited for: those that current has not, and those that never became available. */
 struct el_status *el_reload_fresh_names(const struct el_config *current, const struct el_config *config,

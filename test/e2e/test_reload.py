@@ -118,6 +118,30 @@ def test_labels_come_with_their_version_and_move_between_those_that_answer():
         assert rest(server, "/v1/models/second/labels/only:predict") == 200
 
 
+def test_strict_labels_need_a_version_that_answers():
+    with serve(1, flags=["--strict_labels"]) as server:
+        server.put("second", 1, MODELS / "digits" / "1")
+        labelled = config(server, ("digits", {}, []), ("second", {"only": 1}, []))
+        code, text = refused(server, labelled)
+        assert (code, text) == (grpc.StatusCode.FAILED_PRECONDITION,
+                                "Request to assign label to version 1 of model second, which is not currently available "
+                                "for inference")
+        reload(server, config(server, ("digits", {}, []), ("second", {}, [])))
+        reload(server, labelled)
+        assert rest(server, "/v1/models/second/labels/only:predict") == 200
+
+
+def test_strict_labels_of_the_first_config_end_the_server(tmp_path):
+    labelled = tmp_path / "models.config"
+    given = 'all {} } version_labels { key: "stable" value: 1'
+    labelled.write_text(ONE.replace("$MODELS", str(MODELS)).replace("all {}", given))
+    ended = subprocess.run([BUILD / "src/cmd/everlitd", "--strict_labels", "--port=0", "--admin_socket=none",
+                            f"--grpc_socket_path={tmp_path}/grpc", f"--model_config_file={labelled}"],
+                           capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert ended.returncode == 255
+    assert "Request to assign label to version 1 of model digits" in ended.stderr
+
+
 def test_a_label_moves_under_traffic_to_the_version_that_the_same_config_brings():
     """The config that moves the label also unloads the version that the label led to: nobody who asks by label may notice."""
     with serve(1, 2) as server:

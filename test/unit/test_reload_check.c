@@ -28,8 +28,11 @@ static const struct el_model_view model_half = { .name = half,
 static const struct el_model_view *const models[] = { &model_half };
 static const struct el_view view = { .models = models, .model_count = 1, .generation = 1 };
 
+static const struct el_label_rules ours = { 0 }, any = { .any = true }, strict = { .strict = true },
+                                   strict_any = { .any = true, .strict = true };
+
 /* A config of one model, whose policy wants version 1 and 2, with one label. */
-static struct el_status *check_label(char *name, char *label, int64_t version, bool any)
+static struct el_status *check_label(char *name, char *label, int64_t version, struct el_label_rules rules)
 {
     int64_t wanted[] = { 1, 2 };
     struct el_version_label given = { .label = label, .version = version };
@@ -41,7 +44,7 @@ static struct el_status *check_label(char *name, char *label, int64_t version, b
         .policy = { .type = EL_POLICY_SPECIFIC, .versions = wanted, .version_count = 2 },
     };
     const struct el_config config = { &model, 1 };
-    return el_reload_check_labels(&view, &config, any);
+    return el_reload_check_labels(&view, &config, rules);
 }
 
 static void assert_label_refused(struct el_status *status)
@@ -54,19 +57,29 @@ static void assert_label_refused(struct el_status *status)
 static void a_label_needs_a_version_that_answers_or_comes(void **state)
 {
     (void)state;
-    assert_null(check_label(half, stable, 2, false));
-    assert_null(check_label(half, other, 1, false));   /* the config brings it */
-    assert_null(check_label(other, stable, 1, false)); /* a model that is new */
-    assert_label_refused(check_label(half, other, 3, false));
-    assert_null(check_label(half, other, 3, true)); /* --allow_version_labels_for_unavailable_models */
+    assert_null(check_label(half, stable, 2, ours));
+    assert_null(check_label(half, other, 1, ours));   /* the config brings it */
+    assert_null(check_label(other, stable, 1, ours)); /* a model that is new */
+    assert_label_refused(check_label(half, other, 3, ours));
+    assert_null(check_label(half, other, 3, any)); /* --allow_version_labels_for_unavailable_models */
 }
 
 static void a_label_is_moved_to_a_version_that_comes_and_to_no_other(void **state)
 {
     (void)state;
-    assert_null(check_label(half, stable, 1, false));
-    assert_label_refused(check_label(half, stable, 3, false));
-    assert_label_refused(check_label(half, stable, 3, true));
+    assert_null(check_label(half, stable, 1, ours));
+    assert_label_refused(check_label(half, stable, 3, ours));
+    assert_label_refused(check_label(half, stable, 3, any));
+}
+
+static void strictly_a_label_needs_a_version_that_answers(void **state)
+{
+    (void)state;
+    assert_null(check_label(half, stable, 2, strict));
+    assert_label_refused(check_label(half, other, 1, strict));
+    assert_label_refused(check_label(other, stable, 1, strict));
+    assert_null(check_label(half, other, 1, strict_any));
+    assert_label_refused(check_label(half, stable, 1, strict_any)); /* it leads to version 2 */
 }
 
 static void a_new_model_is_waited_for_and_so_is_one_that_failed(void **state)
@@ -141,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_label_needs_a_version_that_answers_or_comes),
         cmocka_unit_test(a_label_is_moved_to_a_version_that_comes_and_to_no_other),
+        cmocka_unit_test(strictly_a_label_needs_a_version_that_answers),
         cmocka_unit_test(a_new_model_is_waited_for_and_so_is_one_that_failed),
         cmocka_unit_test(the_highest_version_that_answers_or_failed_decides),
         cmocka_unit_test(a_model_with_nothing_on_its_way_is_given_up),

@@ -41,6 +41,35 @@ static void run(struct el_prediction *prediction, const struct el_prediction_run
             abort();
 }
 
+/* The answer that a golden record expects. */
+static void expected(const struct el_prediction *prediction)
+{
+    struct el_prediction_golden golden;
+    if (el_prediction_golden(prediction, &golden) &&
+        !(golden.absolute >= 0 && golden.relative >= 0 && golden.top1 <= 1))
+        abort();
+    struct el_wire at = prediction->response;
+    struct el_span name;
+    struct el_tensor_proto proto;
+    while (el_prediction_next_output(&at, &name, &proto)) {
+        struct el_status *status = el_tensor_proto_head(&proto, name.data, name.size, MAX_BYTES);
+        if (status == NULL) {
+            if (proto.size > MAX_BYTES)
+                abort();
+            void *bytes = malloc(proto.size > 0 ? proto.size : 1);
+            if (bytes == NULL)
+                abort();
+            el_tensor_proto_decode(&proto, bytes);
+            const struct el_tensor tensor = { proto.dtype, proto.shape, bytes, proto.size };
+            status = el_tensor_check(&tensor);
+            if (status != NULL)
+                abort();
+            free(bytes);
+        }
+        el_status_free(status);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct el_tensor_info examples = {
@@ -79,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct el_signatures signatures = { list, 3 };
     struct el_prediction prediction;
     if (el_prediction_parse(data, size, &prediction)) {
+        expected(&prediction);
         struct el_status *status = el_prediction_plan(&prediction, &signatures, MAX_BYTES);
         for (size_t i = 0; status == NULL && i < prediction.run_count; i++)
             run(&prediction, &prediction.runs[i]);

@@ -136,13 +136,18 @@ static bool read_streamed(struct el_prediction *prediction, struct el_wire log)
 
 bool el_prediction_parse(const void *bytes, size_t size, struct el_prediction *prediction)
 {
-    *prediction = (struct el_prediction){ .kind = EL_PREDICTION_NONE };
+    *prediction = (struct el_prediction){ .kind = EL_PREDICTION_NONE, .golden = el_wire_of("", 0) };
     struct el_wire wire = el_wire_of(bytes, size), log = el_wire_of("", 0);
     while (!el_wire_done(&wire)) {
         uint32_t number;
         enum el_wire_type type;
         if (!el_wire_tag(&wire, &number, &type))
             return false;
+        if (type == EL_WIRE_BYTES && number == EL_PREDICTION_GOLDEN_FIELD) {
+            if (!el_wire_bytes(&wire, &prediction->golden))
+                return false;
+            continue;
+        }
         if (type != EL_WIRE_BYTES || number < EL_PREDICTION_CLASSIFY || number > EL_PREDICTION_PREDICT_STREAMED) {
             if (!el_wire_skip(&wire, number, type))
                 return false;
@@ -152,7 +157,7 @@ bool el_prediction_parse(const void *bytes, size_t size, struct el_prediction *p
             return false;
         prediction->kind = (enum el_prediction_kind)number;
     }
-    if (!find_message(log, 1, &prediction->request))
+    if (!find_message(log, 1, &prediction->request) || !find_message(log, 2, &prediction->response))
         return false;
     switch (prediction->kind) {
     case EL_PREDICTION_CLASSIFY:

@@ -31,6 +31,8 @@ enum el_prediction_kind {
     EL_PREDICTION_PREDICT_STREAMED = 7,
 };
 
+#define EL_PREDICTION_GOLDEN_FIELD 1000
+
 /* One run of one signature. */
 struct el_prediction_run {
     const struct el_signature *signature;
@@ -47,6 +49,8 @@ struct el_prediction {
     size_t run_count;
     /* The rest is for prediction_log.c and prediction_plan.c. */
     struct el_wire request;              /* the request message */
+    struct el_wire response;             /* and the answer, which only golden records look at */
+    struct el_wire golden;               /* everlit_golden */
     struct el_predict_request *predicts; /* PREDICT: one; PREDICT_STREAMED: of each message */
     size_t predict_count;
     struct el_examples examples;
@@ -79,6 +83,27 @@ struct el_status *el_prediction_input(const struct el_prediction *prediction, co
 void el_prediction_write(const struct el_prediction *prediction, const struct el_prediction_input *input, void *data);
 
 void el_prediction_free(struct el_prediction *prediction);
+
+/* ---- golden records: the answer counts, too ---- */
+
+/*
+ * How near an answer must be to the recorded one: PredictionLog.everlit_golden (field 1000) of Everlit's own,
+ *
+ *     message EverlitGolden { optional double absolute = 1; optional double relative = 2; optional double top1 = 3; }
+ */
+struct el_prediction_golden {
+    double absolute, relative; /* |found - expected| <= absolute + relative * |expected| [1e-3 each] */
+    double top1; /* above 0: not that, but this share of all rows has its highest score in the same place [0] */
+};
+
+/* False if it is malformed or out of range. */
+bool el_prediction_golden(const struct el_prediction *prediction, struct el_prediction_golden *golden) EL_MUST_USE;
+
+/* The next output of a PredictResponse; *at starts as prediction->response. False: no more, or (*at is not done) malformed. */
+bool el_prediction_next_output(struct el_wire *at, struct el_span *name, struct el_tensor_proto *tensor) EL_MUST_USE;
+
+/* Appends an everlit_golden. */
+void el_prediction_put_golden(struct el_buf *buf, const struct el_prediction_golden *golden);
 
 /* ---- writing ---- */
 

@@ -1,48 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/engine_choice.h"
 
+#include "swap/agreement.h"
+
 #include <math.h>
 #include <string.h>
-
-static double half_to_double(uint16_t bits)
-{
-    int exponent = (bits >> 10) & 31;
-    double fraction = bits & 0x3ff;
-    double value;
-    if (exponent == 31)
-        value = fraction > 0 ? (double)NAN : (double)INFINITY;
-    else if (exponent == 0)
-        value = ldexp(fraction, -24);
-    else
-        value = ldexp(fraction + 1024, exponent - 25);
-    return (bits & 0x8000) != 0 ? -value : value;
-}
-
-static double number_at(enum el_dtype dtype, const unsigned char *data)
-{
-    union {
-        float f;
-        double d;
-        uint32_t u;
-    } value;
-    uint16_t half;
-    switch (dtype) {
-    case EL_DOUBLE:
-    case EL_COMPLEX128:
-        memcpy(&value.d, data, sizeof value.d);
-        return value.d;
-    case EL_HALF:
-        memcpy(&half, data, sizeof half);
-        return half_to_double(half);
-    case EL_BFLOAT16:
-        memcpy(&half, data, sizeof half);
-        value.u = (uint32_t)half << 16;
-        return (double)value.f;
-    default:
-        memcpy(&value.f, data, sizeof value.f);
-        return (double)value.f;
-    }
-}
 
 double el_tensor_difference(const struct el_tensor *a, const struct el_tensor *b, double tolerance, bool *within)
 {
@@ -55,13 +17,11 @@ double el_tensor_difference(const struct el_tensor *a, const struct el_tensor *b
         *within = a->size == 0 || memcmp(a->data, b->data, a->size) == 0;
         return *within ? 0 : (double)INFINITY;
     }
-    size_t element = el_dtype_size(a->dtype);
-    if (a->dtype == EL_COMPLEX64 || a->dtype == EL_COMPLEX128)
-        element /= 2;
+    const size_t count = el_element_count(a);
     double largest = 0;
-    for (size_t at = 0; at + element <= a->size; at += element) {
-        double x = number_at(a->dtype, (const unsigned char *)a->data + at);
-        double y = number_at(b->dtype, (const unsigned char *)b->data + at);
+    for (size_t i = 0; i < count; i++) {
+        double x = el_element_number(a, i);
+        double y = el_element_number(b, i);
         if ((isnan(x) && isnan(y)) || (isinf(x) && isinf(y) && signbit(x) == signbit(y)))
             continue;
         double difference = fabs(x - y);

@@ -4,6 +4,7 @@
 
 /* What the two halves of a load share: loader.c makes a worker that answers, loader_compare.c holds it against what serves. */
 
+#include "swap/golden.h"
 #include "swap/latency.h"
 #include "swap/probe_judge.h"
 #include "swap/warmup.h"
@@ -14,6 +15,7 @@ enum el_load_step {
     EL_LOAD_PROBING,
     EL_LOAD_WARMING,
     EL_LOAD_ASKING,
+    EL_LOAD_GOLDEN,
     EL_LOAD_MEASURING,
     EL_LOAD_RENEWING
 };
@@ -44,6 +46,9 @@ struct el_load {
     struct el_servable *serving; /* owned with others; NULL: none serves */
     struct el_probe *serving_probe;
     bool serving_probed;
+    struct el_warmup *golden_run; /* GOLDEN */
+    bool golden_done;
+    struct el_golden golden;
     struct el_latency *latency;
     struct el_latency_result measured;
     struct el_status *measure_failed;
@@ -74,6 +79,9 @@ void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const ch
  * records, TensorFlow takes its place. load may be gone otherwise.
  */
 bool el_load_warm(struct el_load *load, uint64_t now_ns);
+
+/* The step GOLDEN (loader_golden.c); returns as those below. */
+bool el_load_check_golden(struct el_load *load, uint64_t now_ns);
 
 /* The steps ASKING, MEASURING and RENEWING; true: the next step can be taken at once. load may be gone otherwise. */
 bool el_load_ask(struct el_load *load, uint64_t now_ns);

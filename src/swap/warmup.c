@@ -6,7 +6,7 @@
 #include "swap/warmup.h"
 
 #include "base/clock.h"
-#include "bundle/prediction_log.h"
+
 #include "swap/warmup_file.h"
 
 #include <ctype.h>
@@ -27,6 +27,7 @@ struct flight {
     bool infers; /* its outputs are to be those of Classify or Regress */
     enum el_infer_method method;
     size_t example_count;
+    const struct el_prediction_run *run; /* with `answered`, which looks at one record at a time */
     uint32_t output_count;
     uint32_t outputs[];
 };
@@ -104,6 +105,12 @@ static void on_run(struct el_call *call, const struct el_status *status, void *a
     struct flight *flight = argument;
     struct el_warmup *warmup = flight->warmup;
     struct el_status *failed = warmup == NULL ? NULL : status != NULL ? el_status_copy(status) : check_outputs(flight);
+    if (warmup != NULL && failed == NULL && warmup->options.answered != NULL) {
+        const struct el_tensor *tensors;
+        const uint32_t count = el_call_outputs(call, &tensors);
+        warmup->options.answered(warmup->records, &warmup->prediction, flight->run, tensors, count,
+                                 warmup->options.argument);
+    }
     if (warmup != NULL && status != NULL)
         warmup->died = el_call_worker_died(call);
     el_call_end(call);
@@ -162,6 +169,7 @@ static struct el_status *start_run(struct el_warmup *warmup, const struct el_pre
     flight->infers = el_prediction_infers(&warmup->prediction);
     flight->method = run->method;
     flight->example_count = el_examples_count(&warmup->prediction.examples);
+    flight->run = run;
     flight->output_count = run->output_count;
     memcpy(flight->outputs, run->outputs, run->output_count * sizeof flight->outputs[0]);
     struct el_status *status = send_off(warmup, run, flight);
@@ -179,8 +187,9 @@ static struct el_status *unparsable(const struct el_warmup *warmup, const uint8_
     for (size_t i = 0; i < count; i++)
         shown[i] = isprint(bytes[i]) ? (char)bytes[i] : '?';
     shown[count] = '\0';
-    return el_status_new(EL_INVALID_ARGUMENT, "Failed to parse warmup record: %s%s from %s", shown,
-                         count < size ? "..." : "", warmup->file.path);
+    return el_status_new(EL_INVALID_ARGUMENT, "Failed to parse %s record: %s%s from %s",
+                         warmup->options.answered != NULL ? "golden" : "warmup", shown, count < size ? "..." : "",
+                         warmup->file.path);
 }
 
 static struct el_status *take_record(struct el_warmup *warmup)
@@ -270,7 +279,7 @@ struct el_status *el_warmup_start(const struct el_warmup_options *options, struc
     if (warmup == NULL)
         return el_status_no_memory();
     struct el_buf file = { 0 };
-    el_buf_printf(&file, "%s/" EL_WARMUP_FILE, options->path);
+    el_buf_printf(&file, "%s/%s", options->path, options->file != NULL ? options->file : EL_WARMUP_FILE);
     warmup->file.path = el_buf_take_text(&file);
     if (warmup->file.path == NULL) {
         free(warmup);
@@ -279,7 +288,7 @@ struct el_status *el_warmup_start(const struct el_warmup_options *options, struc
     warmup->options = *options;
     if (warmup->options.iterations == 0)
         warmup->options.iterations = 1;
-    if (warmup->options.threads == 0)
+    if (warmup->options.threads == 0 || warmup->options.answered != NULL)
         warmup->options.threads = 1;
     warmup->file.reader.fd = -1;
     warmup->started_ns = el_now_ns();

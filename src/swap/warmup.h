@@ -13,6 +13,7 @@
  * pool, so that neither its size nor a slow disk holds up the swap thread.
  */
 
+#include "bundle/prediction_log.h"
 #include "swap/state.h"
 
 #define EL_WARMUP_FILE "assets.extra/tf_serving_warmup_requests"
@@ -30,6 +31,10 @@ struct el_warmup_options {
     uint32_t threads;                       /* runs at the same time, at most; 0: 1 */
     void (*done)(struct el_warmup *warmup, void *argument);
     void *argument;
+    /* Golden records: another file, one run at a time, each answer looked at (record: from 1). NULL: warm-up. */
+    const char *file;
+    void (*answered)(uint32_t record, const struct el_prediction *prediction, const struct el_prediction_run *run,
+                     const struct el_tensor *outputs, uint32_t count, void *argument);
 };
 
 struct el_status *el_warmup_start(const struct el_warmup_options *options, struct el_warmup **warmup) EL_MUST_USE;

@@ -43,7 +43,8 @@ void stage_put(struct stage *stage, int64_t version, const char *orders)
     char path[128], final[128];
     snprintf(path, sizeof path, "%s/.put", stage->dir);
     snprintf(final, sizeof final, "%s/m/%lld", stage->dir, (long long)version);
-    stage_shell(stage, "cp -r %s/half_plus_two/1 .put", TEST_MODELS);
+    stage_shell(stage, "cp -r %s/half_plus_two/1 .put; if [ -d extra ]; then cp -r extra .put/assets.extra; fi",
+                TEST_MODELS);
     char text[256];
     snprintf(text, sizeof text, "%s%svalue=%lld\n", orders, orders[0] != '\0' ? "\n" : "", (long long)version);
     write_orders(path, text);

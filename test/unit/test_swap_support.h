@@ -77,7 +77,7 @@ void stage_start(struct stage *stage);
 void stage_end_swap(struct stage *stage);
 void stage_close(struct stage *stage);
 
-/* A whole version of model m, renamed into place. orders: for the test engine, "" for a good one. */
+/* A whole version of model m, renamed into place, with dir/extra, where there is one, as its assets.extra. orders: for the test engine, "" for a good one. */
 void stage_put(struct stage *stage, int64_t version, const char *orders);
 void stage_orders(struct stage *stage, int64_t version, const char *orders); /* replaces the orders, by rename */
 void stage_remove(struct stage *stage, int64_t version);

@@ -180,6 +180,7 @@ static void swap_changed(void *argument)
 {
     struct el_daemon *daemon = argument;
     el_api_notify(daemon->api);
+    el_daemon_alert(daemon);
     el_reload_look(daemon->reload);
 }
 

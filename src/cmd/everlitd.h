@@ -9,6 +9,7 @@
  * Main thread only. The daemon owns all that it points to.
  */
 
+#include "alert/alert.h"
 #include "api/api.h"
 #include "cmd/everlitd_files.h"
 #include "cmd/everlitd_flags.h"
@@ -30,6 +31,8 @@ struct el_daemon {
     uv_signal_t on_term, on_int, on_hup;
     uv_timer_t strict; /* --strict_startup: looks at the models until the ports open */
     struct el_journal *journal;
+    struct el_alerts *alerts; /* NULL: nobody is told */
+    uint64_t alerted;         /* id of the last event that alerts knows of */
     struct el_workers *workers;
     struct el_swap *swap;
     struct el_api *api;
@@ -53,6 +56,12 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
 
 /* Once all has stopped: frees the parts and closes the loop. */
 void el_daemon_tear_down(struct el_daemon *daemon);
+
+/* Makes daemon->alerts, if the command line asks for it. */
+struct el_status *el_daemon_start_alerts(struct el_daemon *daemon) EL_MUST_USE;
+
+/* Hands the events of the swapper that are new to daemon->alerts. */
+void el_daemon_alert(struct el_daemon *daemon);
 
 /* Opens the admin socket. Without one the server can do: that is logged, and admin_path is NULL. */
 void el_daemon_listen_admin(struct el_daemon *daemon);

@@ -144,6 +144,7 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
                               : 1,
     };
     EL_TRY(el_swap_new(&swap_options, &daemon->swap));
+    EL_TRY(el_daemon_start_alerts(daemon));
     const struct el_reload_options reload_options = {
         .uv_loop = &daemon->loop,
         .log = &daemon->log,
@@ -194,6 +195,7 @@ void el_daemon_tear_down(struct el_daemon *daemon)
         el_swap_free(daemon->swap);
     if (daemon->workers != NULL)
         el_workers_free(daemon->workers);
+    el_alerts_end(daemon->alerts);
     el_journal_close(daemon->journal);
     uv_walk(&daemon->loop, close_handle, NULL);
     while (uv_run(&daemon->loop, UV_RUN_ONCE) != 0)

@@ -58,6 +58,10 @@ static struct el_status *read_all(struct el_everlitd_flags *flags, struct el_eve
     }
     if (*flags->monitoring_config_file != '\0')
         EL_TRY(el_monitoring_read(flags->monitoring_config_file, &files->monitoring_path));
+    if (*flags->alert_config_file != '\0') {
+        EL_TRY(el_alert_config_read(flags->alert_config_file, &files->alerts));
+        files->has_alerts = true;
+    }
     return NULL;
 }
 
@@ -74,6 +78,7 @@ void el_everlitd_files_free(struct el_everlitd_files *files)
 {
     free(files->monitoring_path);
     el_batching_free(&files->batching);
+    el_alert_config_free(&files->alerts);
     el_platform_config_free(&files->platform);
     *files = (struct el_everlitd_files){ 0 };
 }

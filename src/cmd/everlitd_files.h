@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "cmd/everlitd_flags.h"
+#include "config/alerts.h"
 #include "config/batching.h"
 #include "config/platform.h"
 
@@ -22,6 +23,8 @@ struct el_everlitd_files {
     struct el_session_threads threads; /* of a worker: from --tensorflow_session_config_file and the flags */
     bool has_platform;                 /* --platform_config_file */
     struct el_platform_config platform;
+    bool has_alerts; /* --alert_config_file */
+    struct el_alert_config alerts;
 };
 
 /*

@@ -53,6 +53,7 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .event_loops = 0,
         .drain_seconds = 30,
         .state_dir = "",
+        .alert_config_file = "",
         .tensorflow_session_config_file = "",
         .platform_config_file = "",
         .batching_parameters_file = "",
@@ -189,6 +190,9 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(
             OPERATION, STRING, state_dir,
             "A directory in which the server remembers, for its next start: the last good versions, what is quarantined, the config that a client put in force."),
+        FLAG(
+            OPERATION, STRING, alert_config_file,
+            "Who is told of trouble, as text-format AlertConfig: webhooks (also Slack and Alertmanager), programs, syslog. See docs/alerts.md."),
         FLAG(OPERATION, STRING, log_format, "text or json, one line per event, on stderr."),
         FLAG(OPERATION, STRING, log_level, "debug, info, warning or error."),
         FLAG(OPERATION, BOOL, version, "Print the version and exit."),

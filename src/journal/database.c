@@ -7,6 +7,7 @@
  *     load    loads that have begun and not ended; `running` until the server starts again, `times` counts such starts
  *     note    texts by name
  *     event   the history; `details` is JSON
+ *     alert   what is to be told to a receiver and is not yet
  *
  * A transaction is on the disk before it is told as done (synchronous=FULL): what is written last before the power goes is what decides
  * whether a version is tried again.
@@ -36,7 +37,8 @@ static const char schema[] =
     "CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, time_us INTEGER NOT NULL, model TEXT NOT NULL,"
     " version INTEGER NOT NULL, event TEXT NOT NULL, by TEXT NOT NULL, text TEXT NOT NULL, details TEXT NOT NULL);"
-    "CREATE INDEX event_of_model ON event (model, id);";
+    "CREATE INDEX event_of_model ON event (model, id);"
+    "CREATE TABLE alert (id INTEGER PRIMARY KEY, receiver TEXT NOT NULL, text TEXT NOT NULL);";
 
 static const char *const statement_texts[EL_JOURNAL_STATEMENTS] = {
     [EL_JOURNAL_GOOD] = "INSERT INTO model (name, good_version, good_digest, good_since_us) VALUES (?1, ?2, ?3, ?4)"
@@ -58,6 +60,8 @@ static const char *const statement_texts[EL_JOURNAL_STATEMENTS] = {
     [EL_JOURNAL_UNNOTE] = "DELETE FROM note WHERE name = ?1",
     [EL_JOURNAL_EVENT] = "INSERT INTO event (time_us, model, version, event, by, text, details)"
                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [EL_JOURNAL_ALERT] = "INSERT OR REPLACE INTO alert (id, receiver, text) VALUES (?1, ?2, ?3)",
+    [EL_JOURNAL_ALERT_GONE] = "DELETE FROM alert WHERE id = ?1",
 };
 
 struct el_status *el_database_error(sqlite3 *sqlite, const char *doing)

@@ -26,6 +26,8 @@ enum el_journal_statement {
     EL_JOURNAL_NOTE,
     EL_JOURNAL_UNNOTE,
     EL_JOURNAL_EVENT,
+    EL_JOURNAL_ALERT,
+    EL_JOURNAL_ALERT_GONE,
     EL_JOURNAL_STATEMENTS
 };
 

@@ -283,6 +283,39 @@ struct el_status *el_journal_note(struct el_journal *journal, const char *name, 
     return settle(journal, entry, el_known_note(&journal->known, name, value));
 }
 
+void el_journal_alert(struct el_journal *journal, int64_t id, const char *receiver, const char *value)
+{
+    if (journal->writer == NULL)
+        return;
+    struct el_journal_entry *entry = ENTRY(EL_JOURNAL_ALERT, NULL, NULL, number(id), text(receiver), text(value));
+    if (entry == NULL)
+        journal->lost++;
+    else
+        hand_over(journal, entry);
+}
+
+void el_journal_alert_gone(struct el_journal *journal, int64_t id)
+{
+    if (journal->writer == NULL)
+        return;
+    struct el_journal_entry *entry = ENTRY(EL_JOURNAL_ALERT_GONE, NULL, NULL, number(id));
+    if (entry != NULL) /* without memory it is told once more by the next start */
+        hand_over(journal, entry);
+}
+
+void el_journal_alerts(const struct el_journal *journal,
+                       void (*each)(int64_t id, const char *receiver, const char *text, void *argument), void *argument)
+{
+    for (size_t i = 0; i < journal->known.alert_count; i++)
+        each(journal->known.alerts[i].id, journal->known.alerts[i].receiver, journal->known.alerts[i].text, argument);
+}
+
+void el_journal_on_trouble(struct el_journal *journal, void (*changed)(void *argument), void *argument)
+{
+    if (journal->writer != NULL)
+        el_writer_on_trouble(journal->writer, changed, argument);
+}
+
 void el_journal_event(struct el_journal *journal, const struct el_journal_event *event)
 {
     if (journal->writer == NULL)

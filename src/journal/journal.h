@@ -133,6 +133,21 @@ struct el_status *el_journal_note(struct el_journal *journal, const char *name, 
                                   void *argument) EL_MUST_USE;
 const char *el_journal_noted(const struct el_journal *journal, const char *name);
 
+/*
+ * Alerts that wait for their receiver. id: above every one that el_journal_alerts() told of, and unlike any other. While the disk cannot
+ * be written, the oldest may be dropped, as with events.
+ */
+void el_journal_alert(struct el_journal *journal, int64_t id, const char *receiver, const char *text);
+void el_journal_alert_gone(struct el_journal *journal, int64_t id);
+
+/* Those that were there when the journal was opened, oldest first. The strings live until it is closed. */
+void el_journal_alerts(const struct el_journal *journal,
+                       void (*each)(int64_t id, const char *receiver, const char *text, void *argument),
+                       void *argument);
+
+/* changed comes on the loop when el_journal_trouble() begins to say something, and when it ends. One watcher; NULL: none. */
+void el_journal_on_trouble(struct el_journal *journal, void (*changed)(void *argument), void *argument);
+
 /* To the history; written within a second. Nothing is kept of it in memory. One that finds no memory is counted as lost. */
 void el_journal_event(struct el_journal *journal, const struct el_journal_event *event);
 

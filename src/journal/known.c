@@ -228,6 +228,19 @@ static struct el_status *read_note(struct el_known *known, sqlite3_stmt *row)
     return el_known_note(known, text_of(row, 0), text_of(row, 1));
 }
 
+static struct el_status *read_alert(struct el_known *known, sqlite3_stmt *row)
+{
+    struct el_journal_alert_read *grown = realloc(known->alerts, (known->alert_count + 1) * sizeof *grown);
+    if (grown == NULL)
+        return el_status_no_memory();
+    known->alerts = grown;
+    const struct el_journal_alert_read alert = { .id = sqlite3_column_int64(row, 0),
+                                                 .receiver = strdup(text_of(row, 1)),
+                                                 .text = strdup(text_of(row, 2)) };
+    known->alerts[known->alert_count++] = alert;
+    return alert.receiver == NULL || alert.text == NULL ? el_status_no_memory() : NULL;
+}
+
 static const struct {
     const char *sql;
     struct el_status *(*read)(struct el_known *known, sqlite3_stmt *row);
@@ -237,6 +250,7 @@ static const struct {
     { "SELECT model, digest, version, code, reason, by, since_us FROM bad ORDER BY since_us", read_bad },
     { "SELECT model, version, fingerprint, times FROM load WHERE times > 0", read_load },
     { "SELECT name, text FROM note", read_note },
+    { "SELECT id, receiver, text FROM alert ORDER BY id", read_alert },
 };
 
 struct el_status *el_known_read(struct el_known *known, sqlite3 *sqlite)
@@ -276,6 +290,11 @@ void el_known_free(struct el_known *known)
         free(known->notes[i].name);
         free(known->notes[i].text);
     }
+    for (size_t i = 0; i < known->alert_count; i++) {
+        free(known->alerts[i].receiver);
+        free(known->alerts[i].text);
+    }
+    free(known->alerts);
     free(known->models);
     free(known->notes);
     *known = (struct el_known){ 0 };

@@ -14,11 +14,19 @@ struct el_journal_note {
     char *name, *text;
 };
 
+/* As it was read; it stays until the journal is closed. */
+struct el_journal_alert_read {
+    int64_t id;
+    char *receiver, *text;
+};
+
 struct el_known {
     struct el_journal_model **models; /* each owned: they stay where they are */
     size_t model_count;
     struct el_journal_note *notes;
     size_t note_count;
+    struct el_journal_alert_read *alerts; /* what an earlier start left; by id */
+    size_t alert_count;
 };
 
 struct el_journal_model *el_known_find(const struct el_known *known, const char *name);

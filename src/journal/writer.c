@@ -21,7 +21,10 @@ struct el_writer {
     uint32_t history_kept;
     pthread_t thread;
     uv_async_t async;
-    char shown[512]; /* the loop's copy of trouble */
+    char shown[512];                 /* the loop's copy of trouble */
+    void (*changed)(void *argument); /* the loop's, like all that follows */
+    void *changed_argument;
+    bool told_trouble;
 
     struct el_database database; /* the thread's */
     uint32_t written;            /* the thread's: transactions since the last trim */
@@ -56,8 +59,21 @@ static void on_async(uv_async_t *async)
     struct el_journal_entry *entry = writer->done;
     writer->done = NULL;
     writer->done_at = &writer->done;
+    const bool trouble = writer->trouble[0] != '\0';
     pthread_mutex_unlock(&writer->lock);
     el_journal_entries_end(entry, NULL);
+    if (trouble == writer->told_trouble)
+        return;
+    writer->told_trouble = trouble;
+    if (writer->changed != NULL)
+        writer->changed(writer->changed_argument);
+}
+
+void el_writer_on_trouble(struct el_writer *writer, void (*changed)(void *argument), void *argument)
+{
+    writer->changed = changed;
+    writer->changed_argument = argument;
+    writer->told_trouble = *el_writer_trouble(writer) != '\0';
 }
 
 static void append(struct el_writer *writer, struct el_journal_entry *entry)
@@ -68,13 +84,18 @@ static void append(struct el_writer *writer, struct el_journal_entry *entry)
     writer->bytes += entry->bytes;
 }
 
-/* The oldest events go until what waits is small enough. Only while nothing can be written. */
+static bool may_go(const struct el_journal_entry *entry)
+{
+    return entry->then == NULL && (entry->statement == EL_JOURNAL_EVENT || entry->statement == EL_JOURNAL_ALERT);
+}
+
+/* The oldest events and alerts go until what waits is small enough. Only while nothing can be written. */
 static void drop_events(struct el_writer *writer)
 {
     struct el_journal_entry **at = &writer->first;
     while (*at != NULL && writer->bytes > QUEUE_BYTES) {
         struct el_journal_entry *entry = *at;
-        if (entry->statement != EL_JOURNAL_EVENT || entry->then != NULL) {
+        if (!may_go(entry)) {
             at = &entry->next;
             continue;
         }

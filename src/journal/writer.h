@@ -25,6 +25,9 @@ struct el_status *el_writer_start(uv_loop_t *loop, const struct el_log *log, con
 /* Takes entry over. Its then comes on the loop. */
 void el_writer_put(struct el_writer *writer, struct el_journal_entry *entry);
 
+/* changed comes on the loop, after a transaction that failed or worked again. */
+void el_writer_on_trouble(struct el_writer *writer, void (*changed)(void *argument), void *argument);
+
 /* "": none. Valid until the loop runs again; on the loop's thread. */
 const char *el_writer_trouble(struct el_writer *writer);
 uint64_t el_writer_lost(struct el_writer *writer);

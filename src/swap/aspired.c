@@ -198,8 +198,10 @@ static void tell_source(struct el_model *model)
     if (strncmp(error, model->source_error, sizeof model->source_error - 1) != 0) {
         snprintf(model->source_error, sizeof model->source_error, "%s", error);
         el_model_changed(model);
-        el_tell(model->swap, error[0] != '\0' ? EL_LOG_WARNING : EL_LOG_INFO, "source", model, NULL, "%s",
-                error[0] != '\0' ? error : "the base path can be read again");
+        if (error[0] != '\0')
+            el_tell(model->swap, EL_LOG_WARNING, "source_failed", model, NULL, "%s", error);
+        else
+            el_tell(model->swap, EL_LOG_INFO, "source_recovered", model, NULL, "the base path can be read again");
     }
     if (strncmp(warning, model->source_warning, sizeof model->source_warning - 1) != 0) {
         snprintf(model->source_warning, sizeof model->source_warning, "%s", warning);

@@ -38,7 +38,8 @@ void el_events_free(struct el_events *events)
     *events = (struct el_events){ 0 };
 }
 
-void el_events_add(struct el_events *events, const char *event, const char *model, int64_t version, const char *text)
+void el_events_add(struct el_events *events, enum el_log_level level, const char *event, const char *model,
+                   int64_t version, const char *text)
 {
     const char *model_copy = strdup(model), *text_copy = strdup(text);
     pthread_mutex_lock(&events->lock);
@@ -48,6 +49,7 @@ void el_events_add(struct el_events *events, const char *event, const char *mode
     *slot = (struct el_event){
         .id = ++events->last,
         .time_us = el_calendar_us(),
+        .level = level,
         .event = event,
         .model = model_copy,
         .version = version,

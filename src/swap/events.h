@@ -26,7 +26,8 @@ struct el_status *el_events_init(struct el_events *events) EL_MUST_USE;
 void el_events_free(struct el_events *events);
 
 /* event is a constant; model and text are copied. */
-void el_events_add(struct el_events *events, const char *event, const char *model, int64_t version, const char *text);
+void el_events_add(struct el_events *events, enum el_log_level level, const char *event, const char *model,
+                   int64_t version, const char *text);
 
 void el_events_each(struct el_events *events, uint64_t after,
                     void (*each)(const struct el_event *event, void *argument), void *argument);

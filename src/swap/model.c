@@ -115,6 +115,7 @@ void el_model_remove(struct el_model *model)
     el_model_close_source(model);
     el_view_forget_order(model->swap);
     el_model_touch(model);
+    el_tell(model->swap, EL_LOG_INFO, "model_removed", model, NULL, "it is not in the config any more");
 }
 
 void el_model_free(struct el_model *model)

@@ -138,7 +138,7 @@ static void tell(struct el_swap *swap, enum el_log_level level, const char *even
                el_str("state", el_life_name(version->state)), el_str("reason", text));
     else
         el_log(swap->options.log, level, event, el_str("model", name), el_str("reason", text));
-    el_events_add(&swap->events, event, name, version != NULL ? version->number : -1, text);
+    el_events_add(&swap->events, level, event, name, version != NULL ? version->number : -1, text);
     const struct el_journal_event record = { .time_us = el_calendar_us(),
                                              .model = name,
                                              .version = version != NULL ? version->number : -1,

@@ -206,6 +206,7 @@ uint64_t el_swap_refused(const struct el_swap *swap);
 struct el_event {
     uint64_t id;     /* from 1, without holes */
     int64_t time_us; /* calendar */
+    enum el_log_level level;
     const char *
         event; /* "version_seen", "loading", "probed", "switched", "quarantined", "worker_died", "respawned", "drained", "ended"... */
     const char *model;

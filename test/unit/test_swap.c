@@ -233,7 +233,7 @@ static void the_serving_versions_directory_may_vanish(void **unused)
     stage_run_for(&stage, 600); /* several scans of an empty base path */
     assert_int_equal(stage_see(&stage, 1).state, EL_LIFE_SERVING);
     stage_shell(&stage, "rmdir m");
-    stage_wait_event(&stage, "source", -1, "Could not find base path");
+    stage_wait_event(&stage, "source_failed", -1, "Could not find base path");
     stage_run_for(&stage, 300);
     client_wait_version(&stage, 1);
     stage_shell(&stage, "mkdir m");
@@ -449,7 +449,7 @@ static void one_model_loads_at_a_time_and_a_missing_one_stalls_nobody(void **unu
         assert_true(loading <= loaded + 1);
         stage_run_for(&stage, 5);
     }
-    stage_wait_event(&stage, "source", -1, "Could not find base path /nonexistent/everlit for servable none");
+    stage_wait_event(&stage, "source_failed", -1, "Could not find base path /nonexistent/everlit for servable none");
     stage_close(&stage);
 }
 

@@ -576,7 +576,7 @@ static void the_last_4096_events_are_kept_without_holes(void **unused)
     struct el_events events;
     assert_null(el_events_init(&events));
     for (int i = 0; i < EL_EVENTS_KEPT + 100; i++)
-        el_events_add(&events, "test", "m", i, "text");
+        el_events_add(&events, EL_LOG_INFO, "test", "m", i, "text");
     uint64_t ids[2] = { 0 };
     el_events_each(&events, 0, keep_ids, ids);
     assert_int_equal(ids[0], 101);

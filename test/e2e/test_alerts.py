@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -123,6 +124,8 @@ def test_a_kill_loses_no_alert_and_the_next_start_tells_of_it():
         put_bad(server, 2)
         server.wait_state("digits", 2, "quarantined")
         wait_for("the alert to be tried", lambda: any(e["event"] == "alert_not_told" for e in server.log_events()))
+        with contextlib.closing(sqlite3.connect(f"file:{server.folder}/state/journal.db?mode=ro", uri=True)) as journal:
+            wait_for("the alert to be on the disk", lambda: journal.execute("SELECT receiver FROM alert").fetchall() == [("ops",)])
         server.stop(signal.SIGKILL)
         server.log_path.unlink()
         with Receiver() as receiver:

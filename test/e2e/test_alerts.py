@@ -6,6 +6,7 @@ import hmac
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ import urllib.request
 import pytest
 
 from digits import GOOD, digits_server
-from everlit import BUILD, LIMIT_S, MODELS, free_port, wait_for
+from everlit import BUILD, LIMIT_S, MODELS, ROOT, free_port, wait_for
 
 SECRET = b"a secret that only two know"
 
@@ -264,6 +265,33 @@ def test_alertmanager_holds_an_alert_until_it_is_over(tmp_path):
         server.put("digits", 3, GOOD[1])
         server.wait_serving("digits", 3)
         wait_for(lambda: f"all to be over: {alerts()}\n{server.log_text()}", lambda: alerts() == [])
+
+
+RULES = ROOT / "deploy" / "prometheus" / "everlit.rules.yml"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="prometheus is not installed")
+def test_the_rules_for_prometheus_do_what_they_say():
+    done = subprocess.run(["promtool", "test", "rules", RULES.with_name("everlit.rules.test.yml")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_for_prometheus_name_metrics_that_there_are():
+    rules = RULES.read_text()
+    named = set(re.findall(r"\beverlit_\w+", rules))
+    assert len(named) >= 8 and "everlit_serving_version" in named
+    tested = RULES.with_name("everlit.rules.test.yml").read_text()
+    assert set(re.findall(r"alert: (\w+)", rules)) == set(re.findall(r"alertname: (\w+)", tested)), "each rule is tested"
+    server = digits_server()
+    server.config = server.config.replace("update {", 'logging_config { log_collector_config { filename_prefix: "$MODELS/log" }'
+                                          ' sampling_config { sampling_rate: 1 } } update {', 1)
+    with server:
+        server.wait_serving("digits", 1)
+        status, _ = server.rest("POST", "/v1/models/digits:predict", {"instances": [[0.0] * 784]})
+        assert status == 200
+        status, page = server.rest("GET", "/metrics")
+        there = set(re.findall(r"^(everlit_\w+)[{ ]", page.decode(), re.M))
+        assert status == 200 and named <= there, named - there
 
 
 @pytest.mark.parametrize("text, said", [

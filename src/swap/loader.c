@@ -8,6 +8,7 @@
  *     WARMING   the records that the version brings along, on the engine that was chosen; on TensorFlow if they do not run on OpenVINO
  *     ASKING    only if a pass failed or was not finite: is the serving version any better on these inputs?
  *     GOLDEN    the requests with known answers that the version brings along
+ *     REPLAYING what clients asked the serving version lately
  *     MEASURING latency beside the serving version, at normal priority
  *     RENEWING  only if a run changes what later ones see: the worker that was probed is thrown away, and another one
  *               serves, whose first run is a client's
@@ -143,6 +144,7 @@ void el_load_end(struct el_load *load)
     el_warmup_free(load->warmup);
     el_warmup_free(load->golden_run);
     el_golden_free(&load->golden);
+    el_replay_free(load->replay);
     el_probe_free(load->serving_probe);
     el_latency_free(load->latency);
     el_status_free(load->measure_failed);
@@ -394,6 +396,9 @@ void el_load_tick(struct el_version *version, uint64_t now_ns)
             break;
         case EL_LOAD_GOLDEN:
             more = el_load_check_golden(load, now_ns);
+            break;
+        case EL_LOAD_REPLAYING:
+            more = el_load_replay(load, now_ns);
             break;
         case EL_LOAD_MEASURING:
             more = el_load_measure(load, now_ns);

@@ -145,6 +145,9 @@ static void ready(struct el_load *load, struct el_attempt *attempt)
     el_load_report(load, &found);
     free(version->probe);
     version->probe = el_buf_take_text(&found);
+    const struct el_probe_config *probe = &update_of(load)->probe;
+    if (!version->servable->keeps_state && version->servable->reservoir == NULL)
+        version->servable->reservoir = el_reservoir_new(probe->replay_records, probe->replay_bytes);
     el_memory_learn(version, hosted->worker);
     version->switch_ms = (double)(el_now_ns() - version->whole_since_ns) / 1e6;
     el_version_host(version, hosted);

@@ -31,6 +31,8 @@ void el_load_report(const struct el_load *load, struct el_buf *out)
         el_buf_printf(out, "; median answer %.3g ms, the serving version's %.3g ms",
                       (double)load->measured.new_ns / 1e6, (double)load->measured.old_ns / 1e6);
     el_golden_report(&load->golden, out);
+    if (load->replay != NULL)
+        el_replay_report(el_replay_result(load->replay), out);
     if (load->warning.size > 0)
         el_buf_printf(out, "; %.*s", (int)load->warning.size, (const char *)load->warning.data);
 }

@@ -70,7 +70,7 @@ bool el_load_check_golden(struct el_load *load, uint64_t now_ns)
         el_version_load_failed(load->version, failed);
         return false;
     }
-    load->step = EL_LOAD_MEASURING;
+    load->step = EL_LOAD_REPLAYING;
     load->entered = false;
     return true;
 }

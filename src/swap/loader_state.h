@@ -7,6 +7,7 @@
 #include "swap/golden.h"
 #include "swap/latency.h"
 #include "swap/probe_judge.h"
+#include "swap/replay.h"
 #include "swap/warmup.h"
 
 enum el_load_step {
@@ -16,6 +17,7 @@ enum el_load_step {
     EL_LOAD_WARMING,
     EL_LOAD_ASKING,
     EL_LOAD_GOLDEN,
+    EL_LOAD_REPLAYING,
     EL_LOAD_MEASURING,
     EL_LOAD_RENEWING
 };
@@ -49,6 +51,8 @@ struct el_load {
     struct el_warmup *golden_run; /* GOLDEN */
     bool golden_done;
     struct el_golden golden;
+    struct el_replay *replay; /* REPLAYING */
+    bool replayed;
     struct el_latency *latency;
     struct el_latency_result measured;
     struct el_status *measure_failed;
@@ -80,8 +84,9 @@ void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const ch
  */
 bool el_load_warm(struct el_load *load, uint64_t now_ns);
 
-/* The step GOLDEN (loader_golden.c); returns as those below. */
+/* The steps GOLDEN and REPLAYING (loader_golden.c, loader_replay.c); they return as those below. */
 bool el_load_check_golden(struct el_load *load, uint64_t now_ns);
+bool el_load_replay(struct el_load *load, uint64_t now_ns);
 
 /* The steps ASKING, MEASURING and RENEWING; true: the next step can be taken at once. load may be gone otherwise. */
 bool el_load_ask(struct el_load *load, uint64_t now_ns);

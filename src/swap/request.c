@@ -64,8 +64,11 @@ static void count(const struct el_request *request, const struct el_status *stat
         return;
     }
     struct el_version_stats *stats = &servable->stats;
-    atomic_fetch_add_explicit(&stats->requests, 1, memory_order_relaxed);
+    const uint64_t number = atomic_fetch_add_explicit(&stats->requests, 1, memory_order_relaxed);
     if (status == NULL) {
+        if (request->tensors == NULL)
+            el_reservoir_offer(servable->reservoir, number, request->signature_index, request->call, request->outputs,
+                               request->output_count);
         el_histogram_record(&stats->latency, el_now_ns() - request->started_ns);
         el_histogram_record(&stats->queued, el_call_queued_ns(request->call));
     } else if (is_servers_fault(el_status_code(status))) {

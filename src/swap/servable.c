@@ -47,6 +47,7 @@ static void servable_free(struct el_servable *servable)
 {
     if (servable->has_signatures)
         el_signatures_free(&servable->signatures);
+    el_reservoir_free(servable->reservoir);
     free(servable);
 }
 

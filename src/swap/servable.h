@@ -18,6 +18,7 @@
 
 #include "bundle/signature.h"
 #include "swap/list.h"
+#include "swap/reservoir.h"
 #include "swap/swap.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ struct el_servable {
     bool has_signatures;         /* set before any request is led here */
     bool keeps_state;            /* likewise; only clients may run it while it serves */
     struct el_signatures signatures;
+    struct el_reservoir *reservoir; /* set before any request is led here; owned; NULL: none is kept */
     struct el_version_stats stats;
     _Atomic(struct el_worker *) worker; /* NULL: it died and another is being started */
     _Atomic uint64_t pins;              /* requests; the highest bit says that a fall to 0 is waited for */

@@ -247,6 +247,11 @@ static void apply_settings(struct el_model *model, struct el_model_config *setti
     if (!el_batching_same(old.update.batching, model->settings.update.batching))
         el_batching_changed(model->swap, model);
     el_settings_free(&old);
+    struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        if (model->settings.update.probe.replay_records == 0) /* no request of a client is to be kept any more */
+            el_reservoir_stop(version->servable->reservoir);
+    }
     if (same_source || !model->swap->started)
         return;
     el_model_close_source(model);

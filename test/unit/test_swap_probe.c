@@ -136,11 +136,56 @@ static void golden_records_must_be_answered_as_they_say(void **unused)
     stage_close(&stage);
 }
 
+/* Version 1 answers some requests, then version 2 comes, which says 2 where version 1 says 1. */
+static void begin_drift(struct stage *stage, enum el_check_mode mode, double max_drift, uint32_t records)
+{
+    stage_open(stage);
+    stage->update.probe.modes[EL_CHECK_REPLAY] = mode;
+    stage->update.probe.max_drift = max_drift;
+    stage->update.probe.replay_records = records;
+    stage_put(stage, 1, "");
+    stage_start(stage);
+    stage_wait_serving(stage, 1);
+    client_start(stage, 4);
+    client_wait_answers(stage, 300);
+    stage_put(stage, 2, "");
+}
+
+static void recent_requests_show_drift(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    begin_drift(&stage, EL_CHECK_WARN, 0.1, 64);
+    stage_wait_serving(&stage, 2);
+    stage_wait_event(&stage, "probed", 2, "; 64 of 64 recent requests answered, top-1 as the serving version's in ");
+    stage_wait_event(&stage, "probed", 2, " of 64 rows, mean difference 0.5, largest 1 (output \"prediction\")");
+    stage_wait_event(&stage, "probe_warning", 2,
+                     "replay: answers to recent requests drifted: output \"prediction\" differs from the serving "
+                     "version's by 0.5 on average, 1 at most; 0.1 on average is allowed (max_drift)");
+    client_wait_version(&stage, 2);
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+
+    begin_drift(&stage, EL_CHECK_REFUSE, 0.1, 8);
+    stage_wait_state(&stage, 2, EL_LIFE_QUARANTINED);
+    assert_non_null(strstr(stage_see(&stage, 2).reason, "by 0.5 on average"));
+    assert_int_equal(stage_see(&stage, 2).serving, 1);
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+
+    begin_drift(&stage, EL_CHECK_REFUSE, 0.1, 0); /* nothing is kept, so nothing is known */
+    stage_wait_serving(&stage, 2);
+    assert_null(strstr(stage_see(&stage, 2).probe, "recent requests"));
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_finding_refuses_or_is_told_or_is_not_looked_for),
         cmocka_unit_test(golden_records_must_be_answered_as_they_say),
+        cmocka_unit_test(recent_requests_show_drift),
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -7,6 +7,7 @@
 #include "swap/memory.h"
 #include "swap/probe_inputs.h"
 #include "swap/probe_judge.h"
+#include "swap/replay.h"
 #include "swap/respawn.h"
 #include "swap/retry.h"
 #include "swap/servable.h"
@@ -617,6 +618,76 @@ static void settings_are_copied_with_their_defaults(void **unused)
     el_settings_free(&b);
 }
 
+static struct el_agreement agreement_of(const float *found, const float *expected, int64_t rows, int64_t columns,
+                                        int64_t *first)
+{
+    const struct el_tolerance tolerance = { .absolute = 0.01, .relative = 0.01 };
+    const size_t size = (size_t)(rows * columns) * sizeof *found;
+    const struct el_tensor a = { EL_FLOAT, { .rank = 2, .dims = { rows, columns } }, found, size };
+    const struct el_tensor b = { EL_FLOAT, { .rank = 2, .dims = { rows, columns } }, expected, size };
+    struct el_agreement sum = { 0 };
+    *first = el_agreement_add(&sum, &a, &b, &tolerance);
+    return sum;
+}
+
+static void agreement_counts_rows_and_differences(void **unused)
+{
+    (void)unused;
+    const float old[] = { 0.1F, 0.9F, 0.6F, 0.4F }, near[] = { 0.1F, 0.905F, 0.6F, 0.4F };
+    const float other[] = { 0.1F, 0.9F, 0.4F, 0.6F }, nan[] = { 0.1F, NAN, 0.6F, 0.4F };
+    int64_t first;
+    struct el_agreement sum = agreement_of(near, old, 2, 2, &first);
+    assert_int_equal(first, EL_AGREES);
+    assert_true(sum.rows == 2 && sum.same == 2 && sum.values == 4 && sum.largest > 0.0049 && sum.largest < 0.0051);
+    sum = agreement_of(other, old, 2, 2, &first);
+    assert_int_equal(first, 2);
+    assert_true(sum.rows == 2 && sum.same == 1 && el_agreement_share(&sum) < 0.51);
+    assert_true(el_agreement_mean(&sum) > 0.099 && el_agreement_mean(&sum) < 0.101);
+    sum = agreement_of(nan, nan, 2, 2, &first);
+    assert_int_equal(first, EL_AGREES);
+    sum = agreement_of(nan, old, 2, 2, &first);
+    assert_int_equal(first, 1);
+    assert_true(isinf(el_agreement_mean(&sum)));
+    sum = agreement_of(near, old, 4, 1, &first); /* one score a row is no choice */
+    assert_true(sum.rows == 0 && sum.values == 4 && el_agreement_share(&sum) > 0.99);
+
+    const int32_t numbers[] = { 1, -2, 3 }, others[] = { 1, 2, 3 };
+    const struct el_tensor a = { EL_INT32, { .rank = 1, .dims = { 3 } }, numbers, sizeof numbers };
+    const struct el_tensor b = { EL_INT32, { .rank = 1, .dims = { 3 } }, others, sizeof others };
+    const struct el_tensor c = { EL_INT32, { .rank = 2, .dims = { 3, 1 } }, others, sizeof others };
+    const struct el_tolerance wide = { 100, 100 };
+    sum = (struct el_agreement){ 0 };
+    assert_int_equal(el_agreement_add(&sum, &a, &b, &wide), 1);
+    assert_int_equal(el_agreement_add(&sum, &a, &c, &wide), EL_AGREES_NOT_IN_KIND);
+    assert_true(sum.rows == 3 && sum.same == 2 && sum.other == 1);
+    char text[40];
+    assert_string_equal(el_element_print(&a, 1, text, sizeof text), "-2");
+}
+
+static void drift_has_limits(void **unused)
+{
+    (void)unused;
+    struct el_probe_config probe = el_probe_defaults();
+    struct el_replay_result result = { .asked = 10, .all = { .rows = 100, .same = 90, .values = 10, .sum = 5 } };
+    result.worst = result.all;
+    assert_null(el_replay_judge(&result, &probe));
+    result.all.same = 89;
+    struct el_status *status = el_replay_judge(&result, &probe);
+    assert_non_null(strstr(el_status_text(status), "in 89 of 100 rows, 89 %; 90 % is expected (min_agreement)"));
+    el_status_free(status);
+    probe.min_agreement = 0;
+    probe.max_drift = 0.49;
+    status = el_replay_judge(&result, &probe);
+    assert_non_null(strstr(el_status_text(status), "by 0.5 on average"));
+    el_status_free(status);
+    probe.max_drift = 0.5;
+    assert_null(el_replay_judge(&result, &probe));
+    result.failed = 1;
+    status = el_replay_judge(&result, &probe);
+    assert_non_null(strstr(el_status_text(status), "1 of 10 recent requests"));
+    el_status_free(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,6 +711,8 @@ int main(void)
         cmocka_unit_test(a_servable_goes_with_its_last_request),
         cmocka_unit_test(the_last_4096_events_are_kept_without_holes),
         cmocka_unit_test(settings_are_copied_with_their_defaults),
+        cmocka_unit_test(agreement_counts_rows_and_differences),
+        cmocka_unit_test(drift_has_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ _everlit_models() {
 }
 
 _everlit() {
-    local commands="status events config inspect predict version help"
+    local commands="status events history config rollback pin unpin load unload quarantine forgive retry inspect predict version help"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command="" socket="" arguments=0 i
     COMPREPLY=()
@@ -19,7 +19,8 @@ _everlit() {
         case ${COMP_WORDS[i]} in
         --socket) socket=${COMP_WORDS[++i]-} ;;
         --socket=*) socket=${COMP_WORDS[i]#*=} ;;
-        --model | --after | --json | --npy | --input | --version | --label | --signature | --timeout | --tags)
+        --model | --after | --json | --npy | --input | --version | --label | --signature | --timeout | --tags | \
+            --to | --reason | --limit | --event)
             # Of these some have a value; --json has one with predict only.
             if [[ $command == predict || (${COMP_WORDS[i]} != --json && ${COMP_WORDS[i]} != --version) ]]; then
                 ((++i))
@@ -40,7 +41,7 @@ _everlit() {
             return
         fi
         ;;
-    --after | --input | --label | --signature | --timeout | --tags) return ;;
+    --after | --input | --label | --signature | --timeout | --tags | --to | --reason | --limit | --event) return ;;
     --version) if [[ $command == predict ]]; then return; fi ;;
     esac
 
@@ -50,6 +51,9 @@ _everlit() {
     status) options+=" --json --watch --model --all" ;;
     events) options+=" --follow --json --model --after" ;;
     config) options+=" --json" ;;
+    history) options+=" --limit --event --json" ;;
+    rollback) options+=" --to --reason --wait --json" ;;
+    pin | unpin | load | unload | quarantine | forgive | retry) options+=" --reason --wait --json" ;;
     inspect) options+=" --json --tags" ;;
     predict) options+=" --json --npy --row --input --version --label --signature --timeout" ;;
     esac
@@ -61,7 +65,7 @@ _everlit() {
     elif [[ $command == inspect && $arguments == 0 ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
-    elif [[ $command == predict && $arguments == 0 ]]; then
+    elif [[ $arguments == 0 && " predict history rollback pin unpin load unload quarantine forgive retry " == *" $command "* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_everlit_models)" -- "$word")
     fi
 }

@@ -12,7 +12,7 @@ function __everlit_in
     __fish_seen_subcommand_from $argv
 end
 
-set -l commands status events config inspect predict version help
+set -l commands status events history config rollback pin unpin load unload quarantine forgive retry inspect predict version help
 
 complete -c everlit -f
 complete -c everlit -l socket -r -F -d 'socket of the server'
@@ -20,6 +20,15 @@ complete -c everlit -l help -d 'how to use it'
 complete -c everlit -n "not __everlit_in $commands" -l version -d 'of this command'
 complete -c everlit -n "not __everlit_in $commands" -a status -d 'every version of every model'
 complete -c everlit -n "not __everlit_in $commands" -a events -d 'what happened and why'
+complete -c everlit -n "not __everlit_in $commands" -a history -d 'what happened, and who did it'
+complete -c everlit -n "not __everlit_in $commands" -a rollback -d 'go back to an older version'
+complete -c everlit -n "not __everlit_in $commands" -a pin -d 'answer with this version'
+complete -c everlit -n "not __everlit_in $commands" -a unpin -d 'end a pin or a rollback'
+complete -c everlit -n "not __everlit_in $commands" -a load -d 'load a version by hand'
+complete -c everlit -n "not __everlit_in $commands" -a unload -d 'take a version out of memory'
+complete -c everlit -n "not __everlit_in $commands" -a quarantine -d 'never answer with this content'
+complete -c everlit -n "not __everlit_in $commands" -a forgive -d 'end a quarantine'
+complete -c everlit -n "not __everlit_in $commands" -a retry -d 'try a refused version again'
 complete -c everlit -n "not __everlit_in $commands" -a config -d 'the config in force'
 complete -c everlit -n "not __everlit_in $commands" -a inspect -d 'what a model on disk is'
 complete -c everlit -n "not __everlit_in $commands" -a predict -d 'one request'
@@ -27,7 +36,7 @@ complete -c everlit -n "not __everlit_in $commands" -a version -d 'of this comma
 complete -c everlit -n "not __everlit_in $commands" -a help -d 'of everlit or of one command'
 complete -c everlit -n '__everlit_in help' -a "$commands"
 
-complete -c everlit -n '__everlit_in status events config inspect' -l json -d 'as JSON'
+complete -c everlit -n '__everlit_in status events config inspect history rollback pin unpin load unload quarantine forgive retry' -l json -d 'as JSON'
 complete -c everlit -n '__everlit_in status' -l watch -d 'again and again'
 
 complete -c everlit -n '__everlit_in events' -l follow -d 'go on with what happens'
@@ -46,3 +55,10 @@ complete -c everlit -n '__everlit_in predict' -l version -x -d 'ask this version
 complete -c everlit -n '__everlit_in predict' -l label -x -d 'ask the one with this label'
 complete -c everlit -n '__everlit_in predict' -l signature -x -d 'default: serving_default'
 complete -c everlit -n '__everlit_in predict' -l timeout -x -d 'seconds until it gives up'
+
+complete -c everlit -n '__everlit_in history rollback pin unpin load unload quarantine forgive retry' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in history' -l limit -x -d 'the last so many'
+complete -c everlit -n '__everlit_in history' -l event -x -d 'only these'
+complete -c everlit -n '__everlit_in rollback' -l to -x -d 'this version'
+complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l reason -x -d 'why'
+complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l wait -d 'until it is done'

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The admin API, for the command `everlit`, on the Unix socket only: who may
- * open the socket may ask. docs/admin-api.md is its reference.
- *
- *     GET /admin/v1/status                     everything, as JSON
- *     GET /admin/v1/events?after=ID&follow=1   events, one JSON object a line
- *     GET /admin/v1/config                     the models' config in force (admin_config.c)
+ * The admin API: what the command `everlit` asks. On the Unix socket who may open it may ask; on a TCP port, who has the token.
+ * docs/admin-api.md is its reference, docs/admin-api.json the same for programs; both name the routes below.
  */
-#include "api/internal.h"
+#include "api/admin.h"
 
 #include "base/clock.h"
 
@@ -54,13 +50,22 @@ static json_t *version_json(const struct el_version_view *version, int64_t now_u
     return json;
 }
 
+static json_t *pin_json(const struct el_pin_view *pin)
+{
+    if (pin->version < 0)
+        return json_null();
+    return json_pack("{s:I, s:s, s:s, s:I}", "version", (json_int_t)pin->version, "by", pin->by, "reason", pin->reason,
+                     "since_us", (json_int_t)pin->since_us);
+}
+
 static json_t *model_json(const struct el_model_view *model, int64_t now_us)
 {
     json_t *versions = json_array();
     for (size_t i = 0; i < model->version_count; i++)
         json_array_append_new(versions, version_json(&model->versions[i], now_us));
-    return json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", model->name, "base_path", model->base_path, "source_error",
-                     model->source_error, "serving", (json_int_t)model->serving, "versions", versions);
+    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "name", model->name, "base_path", model->base_path,
+                     "source_error", model->source_error, "serving", (json_int_t)model->serving, "pin",
+                     pin_json(&model->pin), "versions", versions);
 }
 
 static json_t *server_json(struct el_api *api, bool ready)
@@ -73,6 +78,20 @@ static json_t *server_json(struct el_api *api, bool ready)
                      "rest_port", rest_port);
 }
 
+void el_api_admin_answer(struct el_http_request *request, json_t *json, unsigned code)
+{
+    struct el_buf *buf = el_http_reply_buf(request);
+    if (json == NULL || json_dump_callback(json, el_api_append_json, buf, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
+        struct el_status *status = el_status_no_memory();
+        el_buf_clear(buf);
+        el_api_rest_fail(request, status);
+    } else {
+        el_buf_byte(buf, '\n');
+        el_http_reply(request, code, JSON);
+    }
+    json_decref(json);
+}
+
 static void answer_status(struct el_http_request *request, struct el_api *api)
 {
     const int64_t now_us = el_calendar_us();
@@ -83,15 +102,7 @@ static void answer_status(struct el_http_request *request, struct el_api *api)
         json_array_append_new(models, model_json(view->models[i], now_us));
     el_view_put(api->options.swap, view);
     json_t *all = json_pack("{s:o, s:o}", "server", server_json(api, ready), "models", models);
-    if (all == NULL || json_dump_callback(all, el_api_append_json, el_http_reply_buf(request),
-                                          JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0) {
-        struct el_status *status = el_status_no_memory();
-        el_api_rest_fail(request, status);
-    } else {
-        el_buf_byte(el_http_reply_buf(request), '\n');
-        el_http_reply(request, 200, JSON);
-    }
-    json_decref(all);
+    el_api_admin_answer(request, all, 200);
 }
 
 /* ---- events ---- */
@@ -154,24 +165,38 @@ static void follower_left(struct el_http_request *request, void *user)
     free(follower);
 }
 
-static uint64_t query_number(const char *target, const char *name)
+/* Behind "name=" in the query; NULL: it is not there. */
+static const char *query_value(const char *target, const char *name)
 {
     const char *query = strchr(target, '?');
     const size_t size = strlen(name);
     while (query != NULL) {
         query++;
         if (strncmp(query, name, size) == 0 && query[size] == '=')
-            return strtoull(query + size + 1, NULL, 10);
+            return query + size + 1;
         query = strchr(query, '&');
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t el_api_query_number(const char *target, const char *name)
+{
+    const char *value = query_value(target, name);
+    return value != NULL ? strtoull(value, NULL, 10) : 0;
+}
+
+char *el_api_query_text(const char *target, const char *name)
+{
+    const char *value = query_value(target, name);
+    size_t decoded;
+    return value != NULL ? el_api_percent_decode(value, strcspn(value, "&"), &decoded) : NULL;
 }
 
 static void answer_events(struct el_http_request *request, struct el_api *api)
 {
     const char *target = el_http_target(request);
-    const uint64_t after = query_number(target, "after");
-    if (query_number(target, "follow") == 0) {
+    const uint64_t after = el_api_query_number(target, "after");
+    if (el_api_query_number(target, "follow") == 0) {
         put_events(api, after, el_http_reply_buf(request));
         el_http_reply(request, 200, JSON_LINES);
         return;
@@ -194,30 +219,83 @@ static void answer_events(struct el_http_request *request, struct el_api *api)
     follower_changed(&follower->watcher);
 }
 
+/* ---- routes ---- */
+
+static const struct {
+    const char *path; /* behind the prefix */
+    void (*answer)(struct el_http_request *request, struct el_api *api);
+} routes[] = {
+    { "status", answer_status },
+    { "events", answer_events },
+    { "config", el_api_admin_config },
+};
+#define ROUTES (sizeof routes / sizeof routes[0])
+
+static const char prefix[] = "/admin/v1/";
+static const char models[] = "models/", history[] = "/history";
+
+static struct el_status *no_such_route(const struct el_http_request *request)
+{
+    struct el_buf buf = { 0 };
+    for (size_t i = 0; i < ROUTES; i++)
+        el_buf_printf(&buf, "GET %s%s, ", prefix, routes[i].path);
+    el_buf_printf(&buf, "GET %s%sNAME%s", prefix, models, history);
+    for (int kind = 0; kind < EL_OPERATE_KINDS; kind++)
+        el_buf_printf(&buf, ", POST %s%sNAME:%s", prefix, models, el_operation_name((enum el_operation_kind)kind));
+    char *text = el_buf_take_text(&buf);
+    struct el_status *status = el_status_new(EL_NOT_FOUND, "%s %s: the admin API has %s", el_http_method(request),
+                                             el_http_target(request), text != NULL ? text : "other paths");
+    free(text);
+    return status;
+}
+
+/* at, of size bytes, is what is behind "models/". True if it is a route and is answered. */
+static bool answer_model(struct el_http_request *request, struct el_api *api, const char *at, size_t size, bool post)
+{
+    if (!post) {
+        if (size <= sizeof history - 1 || strncmp(at + size - (sizeof history - 1), history, sizeof history - 1) != 0)
+            return false;
+        el_api_admin_history(request, api, at, size - (sizeof history - 1));
+        return true;
+    }
+    const char *colon = memrchr(at, ':', size);
+    if (colon == NULL || colon == at)
+        return false;
+    const size_t verb_size = size - (size_t)(colon + 1 - at);
+    for (int kind = 0; kind < EL_OPERATE_KINDS; kind++) {
+        const char *verb = el_operation_name((enum el_operation_kind)kind);
+        if (strlen(verb) != verb_size || memcmp(verb, colon + 1, verb_size) != 0)
+            continue;
+        el_api_admin_operate(request, api, (enum el_operation_kind)kind, at, (size_t)(colon - at));
+        return true;
+    }
+    return false;
+}
+
+static bool answer_route(struct el_http_request *request, struct el_api *api, const char *path, size_t size)
+{
+    const bool get = strcmp(el_http_method(request), "GET") == 0, post = strcmp(el_http_method(request), "POST") == 0;
+    for (size_t i = 0; get && i < ROUTES; i++) {
+        if (strlen(routes[i].path) != size || strncmp(path, routes[i].path, size) != 0)
+            continue;
+        routes[i].answer(request, api);
+        return true;
+    }
+    const size_t behind = sizeof models - 1;
+    return (get || post) && size > behind && strncmp(path, models, behind) == 0 &&
+           answer_model(request, api, path + behind, size - behind, post);
+}
+
 bool el_api_admin(struct el_http_request *request, struct el_api *api)
 {
-    static const char prefix[] = "/admin/v1/";
     const char *target = el_http_target(request);
     if (strncmp(target, prefix, sizeof prefix - 1) != 0)
         return false;
-    const char *name = target + sizeof prefix - 1;
-    const size_t size = strcspn(name, "?");
-    struct el_status *status = NULL;
-    if (strcmp(el_http_method(request), "GET") != 0)
-        status = el_status_new(EL_INVALID_ARGUMENT, "%s %s: the admin API answers GET", el_http_method(request),
-                               target);
-    else if (size == 6 && strncmp(name, "status", 6) == 0)
-        answer_status(request, api);
-    else if (size == 6 && strncmp(name, "events", 6) == 0)
-        answer_events(request, api);
-    else if (size == 6 && strncmp(name, "config", 6) == 0)
-        el_api_admin_config(request, api);
-    else
-        status = el_status_new(EL_NOT_FOUND,
-                               "%s: the admin API has /admin/v1/status, /admin/v1/events and /admin/v1/config", target);
-    if (status != NULL) {
-        el_api_rest_fail(request, status);
-        el_status_free(status);
-    }
+    const char *path = target + sizeof prefix - 1;
+    if (answer_route(request, api, path, strcspn(path, "?")))
+        return true;
+    struct el_status *status = no_such_route(request);
+    el_api_rest_fail(request, status);
+    el_status_free(status);
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /admin/v1/config: the models' config in force, as text format, and where it is from. */
-#include "api/internal.h"
+#include "api/admin.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -64,6 +64,7 @@ static void on_wake(uv_async_t *wake)
     struct el_api_loop *loop = wake->data;
     struct el_api_watcher *next;
     el_api_reloads_answer(loop);
+    el_api_operations_answer(loop);
     for (struct el_api_watcher *watcher = loop->watchers; watcher != NULL; watcher = next) {
         next = watcher->next; /* a watcher may go while it is asked */
         watcher->changed(watcher);
@@ -144,6 +145,7 @@ void el_api_loop_stop(struct el_rpc_loop *loop, void *argument)
     pthread_mutex_unlock(&api->mutex);
     loop->user = NULL;
     el_api_reloads_answer(mine); /* their calls are gone; none comes any more */
+    el_api_operations_answer(mine);
     uv_close((uv_handle_t *)&mine->wake, wake_closed);
 }
 

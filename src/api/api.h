@@ -13,7 +13,7 @@
  *     grpc_health.c    grpc.health.v1.Health; grpc_reflection.c: grpc.reflection.v1 and v1alpha
  *     rest.c           which URL means what; rest_predict.c, rest_infer.c, rest_model.c answer
  *     metrics.c        /metrics; monitoring.c: the same with TensorFlow Serving's names
- *     admin.c          /admin/v1/..., on the Unix socket only
+ *     admin.c          /admin/v1/..., on the Unix socket, and with a token on --admin_port; admin_*.c answer
  *
  * Handlers run on the event-loop thread of their connection. An el_api is made
  * and freed on the main thread, before the servers start and after they ended;
@@ -28,7 +28,8 @@
 #include <stdint.h>
 
 struct el_api;
-struct el_api_reload; /* reload.h */
+struct el_api_reload;  /* reload.h */
+struct el_api_operate; /* operate.h */
 
 struct el_api_options {
     struct el_swap *swap;
@@ -42,6 +43,12 @@ struct el_api_options {
     /* Takes a config that a client wants in force; ends it with el_api_reload_done(). Called on event loops. */
     void (*reload)(struct el_api_reload *reload, void *argument);
     void *reload_argument;
+    /* Takes an operation that an operator asks for; ends it with el_api_operate_done(). Called on event loops. */
+    void (*operate)(struct el_api_operate *asked, void *argument);
+    void *operate_argument;
+    const char *state_dir; /* where the history is; NULL: none is kept. Outlives the api */
+    const char
+        *admin_token; /* that the admin API on a TCP port asks for; NULL: there is no such port. Outlives the api */
 };
 
 struct el_status *el_api_new(const struct el_api_options *options, struct el_api **api) EL_MUST_USE;
@@ -65,6 +72,8 @@ const struct el_grpc_method *el_api_methods(const struct el_api *api, size_t *co
 /* Handlers for el_listener, with the el_api as argument: REST and /metrics; and the same with the admin API beside them. */
 void el_api_http(struct el_http_request *request, void *api);
 void el_api_admin_http(struct el_http_request *request, void *api);
+/* The last, for a TCP port: only for who shows the token. */
+void el_api_admin_port_http(struct el_http_request *request, void *api);
 
 /* The public server, once it listens: for the admin status and /metrics. NULL again before it is joined. */
 void el_api_set_server(struct el_api *api, const struct el_rpc_server *server, uint16_t grpc_port, uint16_t rest_port);

@@ -19,13 +19,14 @@ struct el_api_loop {
     struct el_api *api;
     struct el_completions *completions;
     struct el_swap_loop *swap_loop;
-    uv_async_t wake;                  /* el_api_notify() to this loop */
-    struct el_api_watcher *watchers;  /* asked on each wake-up */
-    struct el_request *idle_predicts; /* memory of ended gRPC Predicts, for the next ones */
-    struct el_api_reload *reloads;    /* decided, to be answered; guarded by api->mutex */
-    uint32_t index;                   /* in api->loops */
-    uint64_t log_random;              /* draws the requests that are logged; 0: not seeded yet */
-    struct el_counts counts;          /* this thread's to change */
+    uv_async_t wake;                   /* el_api_notify() to this loop */
+    struct el_api_watcher *watchers;   /* asked on each wake-up */
+    struct el_request *idle_predicts;  /* memory of ended gRPC Predicts, for the next ones */
+    struct el_api_reload *reloads;     /* decided, to be answered; guarded by api->mutex */
+    struct el_api_operate *operations; /* the same */
+    uint32_t index;                    /* in api->loops */
+    uint64_t log_random;               /* draws the requests that are logged; 0: not seeded yet */
+    struct el_counts counts;           /* this thread's to change */
 };
 
 /* Counts a request that is about to be answered: the name is the client's. ran_ns 0: it did not run. */
@@ -48,8 +49,9 @@ struct el_api {
     const struct el_rpc_server *server;
     uint16_t grpc_port, rest_port;
     struct el_api_loop *loops[EL_MAX_LOOPS];
-    unsigned reload_count; /* handed over and not decided */
-    char *config;          /* owned: the config in force, as text; NULL before it is known */
+    unsigned reload_count;    /* handed over and not decided */
+    unsigned operation_count; /* likewise */
+    char *config;             /* owned: the config in force, as text; NULL before it is known */
     const char *config_from;
 };
 
@@ -60,8 +62,6 @@ struct el_api_watcher {
     void (*end)(struct el_api_watcher *watcher); /* the server drains: unwatch, and end the call or request */
     struct el_api_watcher *next, *previous;
 };
-/* GET /admin/v1/config. Ends the request. */
-void el_api_admin_config(struct el_http_request *request, struct el_api *api);
 
 void el_api_watch(struct el_api_loop *loop, struct el_api_watcher *watcher);
 void el_api_unwatch(struct el_api_loop *loop, struct el_api_watcher *watcher);
@@ -119,6 +119,9 @@ void el_api_grpc_reflection(struct el_grpc_call *call, void *api);
 
 /* Answers the reloads that came back to the loop. Its thread. */
 void el_api_reloads_answer(struct el_api_loop *loop);
+
+/* The same of operations. */
+void el_api_operations_answer(struct el_api_loop *loop);
 
 /* ---- REST ---- */
 

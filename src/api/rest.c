@@ -10,7 +10,7 @@
  * percent-decoded after matching. Where theirs takes the query string for a
  * part of the path, it is left out here.
  */
-#include "api/internal.h"
+#include "api/admin.h"
 
 #include "base/clock.h"
 
@@ -315,4 +315,10 @@ void el_api_admin_http(struct el_http_request *request, void *argument)
 {
     if (!el_api_admin(request, argument))
         el_api_http(request, argument);
+}
+
+void el_api_admin_port_http(struct el_http_request *request, void *argument)
+{
+    if (el_api_admin_allows(request, argument))
+        el_api_admin_http(request, argument);
 }

@@ -9,16 +9,18 @@
 #include <unistd.h>
 
 static const struct el_cli_command *const commands[] = {
-    &el_cli_status, &el_cli_events, &el_cli_config, &el_cli_inspect, &el_cli_predict, &el_cli_version,
+    &el_cli_status,  &el_cli_events, &el_cli_history, &el_cli_config,  &el_cli_rollback,
+    &el_cli_pin,     &el_cli_unpin,  &el_cli_load,    &el_cli_unload,  &el_cli_quarantine,
+    &el_cli_forgive, &el_cli_retry,  &el_cli_inspect, &el_cli_predict, &el_cli_version,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
 static const char overview[] = "usage: everlit [--socket PATH] COMMAND [options]\n"
                                "\n"
-                               "Shows what the model server everlitd is doing, and asks its models.\n"
+                               "Shows what the model server everlitd is doing, steers it, and asks its models.\n"
                                "\n";
 
-static const char more[] = "  help      this text, or with the name of a command, that command's\n"
+static const char more[] = "  help       this text, or with the name of a command, that command's\n"
                            "\n"
                            "The server is found by its Unix socket: --socket PATH, else $EVERLIT_SOCKET,\n"
                            "else /run/everlit/everlit.sock, $XDG_RUNTIME_DIR/everlit.sock, and at last\n"
@@ -31,7 +33,7 @@ static void print_overview(FILE *out)
 {
     fputs(overview, out);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
     fputs(more, out);
 }
 

@@ -101,7 +101,7 @@ static int conclude(const struct el_cli *cli, struct transfer *transfer, CURLcod
     }
     long status = 0;
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
-    return status == 200 ? EL_CLI_OK : say_refused(cli, status, transfer->bytes);
+    return status == 200 || status == 202 ? EL_CLI_OK : say_refused(cli, status, transfer->bytes);
 }
 
 static int perform(const struct el_cli *cli, const char *path, const struct el_buf *body, long timeout_s, bool quietly,

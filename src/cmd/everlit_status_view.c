@@ -120,6 +120,26 @@ static void put_reason(const json_t *model, const json_t *version, const struct 
     el_cli_wrap(reason, 2, style, out);
 }
 
+/* "digits is pinned to version 2 by ann: rolled back by ann", and how that ends. */
+static void put_pin(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
+{
+    const json_t *pin = json_object_get(model, "pin");
+    const char *name = text_of(model, "name"), *reason = text_of(pin, "reason");
+    if (!json_is_object(pin))
+        return;
+    struct el_buf text = { 0 };
+    el_buf_printf(out, "\n%s", el_cli_colour(style, EL_CLI_CYAN));
+    el_cli_clean(name, out);
+    el_buf_printf(out, " is pinned to version %" PRId64 "%s\n", (int64_t)number_of(pin, "version"),
+                  el_cli_colour(style, EL_CLI_PLAIN));
+    el_buf_printf(&text, "by %s%s%s; `everlit unpin %s` ends that", text_of(pin, "by"), *reason != '\0' ? ": " : "",
+                  reason, name);
+    char *line = el_buf_take_text(&text);
+    if (line != NULL)
+        el_cli_wrap(line, 2, style, out);
+    free(line);
+}
+
 /* A model of which nothing answers, with what is known of why. */
 static void put_silence(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
 {
@@ -221,6 +241,7 @@ static struct el_status *put_models(const json_t *models, const struct el_status
     el_table_free(&table);
     for (size_t i = 0; i < choice->count && status == NULL; i++) {
         const json_t *model = choice->list[i], *versions = json_object_get(model, "versions");
+        put_pin(model, style, out);
         put_silence(model, style, out);
         for (size_t j = 0; j < json_array_size(versions); j++)
             put_reason(model, json_array_get(versions, j), style, out);

@@ -13,6 +13,7 @@
  */
 #include "cmd/everlitd.h"
 
+#include "cmd/admin_token.h"
 #include "cmd/reload_check.h"
 #include "cmd/state_dir.h"
 
@@ -77,6 +78,7 @@ static void end(struct el_daemon *daemon)
         return;
     daemon->ending = true;
     el_reload_end(daemon->reload);
+    el_operator_end(daemon->operator_);
     el_api_set_ready(daemon->api, false);
     el_api_set_server(daemon->api, NULL, 0, 0);
     if (daemon->public_server != NULL)
@@ -182,6 +184,7 @@ static void swap_changed(void *argument)
     el_api_notify(daemon->api);
     el_daemon_alert(daemon);
     el_reload_look(daemon->reload);
+    el_operator_look(daemon->operator_);
 }
 
 static void watch_signal(struct el_daemon *daemon, uv_signal_t *handle, int number, uv_signal_cb callback)
@@ -293,6 +296,8 @@ int main(int count, char **arguments)
     status = el_everlitd_config(&daemon.flags, &config);
     if (status == NULL)
         status = el_everlitd_files_read(&daemon.flags, &daemon.files);
+    if (status == NULL)
+        status = el_admin_token_read(daemon.flags.admin_token_file, &daemon.admin_token);
     if (status == NULL)
         status = el_tls_file_open(&daemon.grpc_tls, "ssl_config_file", daemon.flags.ssl_config_file, &daemon.log);
     if (status == NULL)

@@ -13,6 +13,7 @@
 #include "api/api.h"
 #include "cmd/everlitd_files.h"
 #include "cmd/everlitd_flags.h"
+#include "cmd/operator.h"
 #include "cmd/reload.h"
 #include "cmd/tls_file.h"
 #include "config/config.h"
@@ -37,6 +38,8 @@ struct el_daemon {
     struct el_swap *swap;
     struct el_api *api;
     struct el_reload *reload;
+    struct el_operator *operator_;
+    char *admin_token; /* NULL: no admin port */
     struct el_tls_file grpc_tls, rest_tls;
     struct el_api_place public_place, admin_place;
     struct el_rpc_server *public_server; /* NULL until the models are settled */

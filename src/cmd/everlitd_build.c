@@ -155,6 +155,12 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .argument = daemon,
     };
     EL_TRY(el_reload_new(&reload_options, &daemon->reload));
+    const struct el_operator_options operator_options = {
+        .uv_loop = &daemon->loop,
+        .swap = daemon->swap,
+        .journal = daemon->journal,
+    };
+    EL_TRY(el_operator_new(&operator_options, &daemon->operator_));
     const struct el_api_options api_options = {
         .swap = daemon->swap,
         .workers = daemon->workers,
@@ -167,6 +173,10 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .check_method_names = daemon->flags.enable_signature_method_name_check,
         .reload = el_reload_ask,
         .reload_argument = daemon->reload,
+        .operate = el_operator_ask,
+        .operate_argument = daemon->operator_,
+        .state_dir = *daemon->flags.state_dir != '\0' ? daemon->flags.state_dir : NULL,
+        .admin_token = daemon->admin_token,
     };
     EL_TRY(el_api_new(&api_options, &daemon->api));
     char *text = NULL;
@@ -189,6 +199,7 @@ static void close_handle(uv_handle_t *handle, void *argument)
 void el_daemon_tear_down(struct el_daemon *daemon)
 {
     el_reload_free(daemon->reload);
+    el_operator_free(daemon->operator_);
     if (daemon->api != NULL)
         el_api_free(daemon->api);
     if (daemon->swap != NULL)
@@ -206,5 +217,6 @@ void el_daemon_tear_down(struct el_daemon *daemon)
     if (daemon->admin_path != NULL)
         unlink(daemon->admin_path);
     free(daemon->admin_path);
+    free(daemon->admin_token);
     el_everlitd_files_free(&daemon->files);
 }

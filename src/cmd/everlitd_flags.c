@@ -49,6 +49,10 @@ static struct el_status *check(struct el_everlitd_flags *flags)
         EL_TRY(one_of("isolation", flags->isolation, isolations, 2, &which));
     EL_TRY(in_range("port", flags->port, 0, UINT16_MAX));
     EL_TRY(in_range("rest_api_port", flags->rest_api_port, INT32_MIN, UINT16_MAX));
+    EL_TRY(in_range("admin_port", flags->admin_port, 0, UINT16_MAX));
+    if ((flags->admin_port != 0) != (*flags->admin_token_file != '\0'))
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "--admin_port and --admin_token_file go together: who asks there has to show the token");
     EL_TRY(in_range("event_loops", flags->event_loops, 0, EL_MAX_LOOPS - 1));
     EL_TRY(in_range("max_concurrent_loads", flags->max_concurrent_loads, 0, MOST_LOADS));
     if (flags->num_load_threads > flags->max_concurrent_loads)

@@ -29,7 +29,8 @@ struct el_everlitd_flags {
     const char *state_dir;
     const char *alert_config_file;
     int64_t max_message_bytes;
-    const char *admin_socket;
+    const char *admin_socket, *admin_address, *admin_token_file;
+    int32_t admin_port;
     const char *log_format, *log_level;
     bool help, version;
 
@@ -71,7 +72,7 @@ struct el_everlitd_flags {
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 67
+#define EL_EVERLITD_FLAGS 70
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*

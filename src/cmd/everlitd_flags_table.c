@@ -63,6 +63,8 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .rest_api_socket_path = "",
         .max_message_bytes = INT32_MAX,
         .admin_socket = "",
+        .admin_address = "127.0.0.1",
+        .admin_token_file = "",
         .log_format = "text",
         .log_level = "info",
         .monitoring_config_file = "",
@@ -179,6 +181,13 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(OPERATION, STRING, admin_socket,
              "The Unix socket that the command everlit talks to. Default: $EVERLIT_SOCKET, "
              "/run/everlit/everlit.sock, $XDG_RUNTIME_DIR/everlit.sock or /tmp/everlit-UID.sock. none: no socket."),
+        FLAG(OPERATION, INT32, admin_port,
+             "A TCP port for the admin API, for who has the token of --admin_token_file. 0: none."),
+        FLAG(
+            OPERATION, STRING, admin_address,
+            "The address of that port. With --rest_api_ssl_config_file it speaks TLS; without, let no other machine reach it."),
+        FLAG(OPERATION, STRING, admin_token_file,
+             "The token, of 16 bytes or more, in a file that only the server's user may read (chmod 600)."),
         FLAG(OPERATION, DOUBLE, drain_seconds,
              "After SIGTERM, the time that running requests may take. A second SIGTERM ends at once."),
         FLAG(OPERATION, BOOL, strict_startup,

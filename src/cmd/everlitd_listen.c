@@ -23,33 +23,68 @@ static struct el_rpc_options server_options(struct el_daemon *daemon, struct el_
     return options;
 }
 
-static struct el_status *start_admin_server(struct el_daemon *daemon)
+/* Takes status over. */
+static void tell_without(const struct el_daemon *daemon, const char *event, struct el_status *status)
 {
-    EL_TRY(el_admin_socket_path(daemon->flags.admin_socket, &daemon->admin_path));
-    if (daemon->admin_path == NULL)
+    el_log(&daemon->log, EL_LOG_WARNING, event, el_str("code", el_code_name(el_status_code(status))),
+           el_str("reason", el_status_text(status)));
+    el_status_free(status);
+}
+
+/* The Unix socket, and with_port the TCP port too. */
+static struct el_status *start_admin_server(struct el_daemon *daemon, bool with_port)
+{
+    const struct el_everlitd_flags *flags = &daemon->flags;
+    struct el_listener listeners[2];
+    size_t count = 0;
+    if (daemon->admin_path != NULL)
+        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_HTTP,
+                                                   .unix_path = daemon->admin_path,
+                                                   .private_mode = true,
+                                                   .handler = el_api_admin_http,
+                                                   .argument = daemon->api };
+    if (with_port)
+        listeners[count++] = (struct el_listener){ .type = EL_LISTEN_HTTP,
+                                                   .address = flags->admin_address,
+                                                   .port = (uint16_t)flags->admin_port,
+                                                   .tls = daemon->rest_tls.tls,
+                                                   .handler = el_api_admin_port_http,
+                                                   .argument = daemon->api };
+    if (count == 0)
         return NULL;
-    EL_TRY(el_admin_socket_take(daemon->admin_path));
-    const struct el_listener listener = {
-        .type = EL_LISTEN_HTTP,
-        .unix_path = daemon->admin_path,
-        .private_mode = true,
-        .handler = el_api_admin_http,
-        .argument = daemon->api,
-    };
     daemon->admin_place = (struct el_api_place){ .api = daemon->api, .first_index = daemon->loops };
-    struct el_rpc_options options = server_options(daemon, &daemon->admin_place, &listener, 1);
+    struct el_rpc_options options = server_options(daemon, &daemon->admin_place, listeners, count);
     options.loops = 1;
     return el_rpc_server_start(&options, &daemon->admin_server);
 }
 
+static void take_socket(struct el_daemon *daemon)
+{
+    struct el_status *status = el_admin_socket_path(daemon->flags.admin_socket, &daemon->admin_path);
+    if (status == NULL && daemon->admin_path != NULL)
+        status = el_admin_socket_take(daemon->admin_path);
+    if (status != NULL) {
+        tell_without(daemon, "no_admin_socket", status);
+        free(daemon->admin_path);
+        daemon->admin_path = NULL;
+    }
+}
+
 void el_daemon_listen_admin(struct el_daemon *daemon)
 {
-    struct el_status *status = start_admin_server(daemon);
+    const bool port = daemon->flags.admin_port != 0;
+    take_socket(daemon);
+    struct el_status *status = start_admin_server(daemon, port);
+    if (status != NULL && port) { /* perhaps it is the port that cannot be had */
+        tell_without(daemon, "no_admin_port", status);
+        status = start_admin_server(daemon, false);
+    } else if (status == NULL && port) {
+        el_log(&daemon->log, EL_LOG_INFO, "admin_port", el_str("address", daemon->flags.admin_address),
+               el_int("port", daemon->flags.admin_port), el_str("tls", daemon->rest_tls.tls != NULL ? "yes" : "no"));
+    }
     if (status == NULL)
         return;
-    el_log(&daemon->log, EL_LOG_WARNING, "no_admin_socket", el_str("code", el_code_name(el_status_code(status))),
-           el_str("reason", el_status_text(status)));
-    el_status_free(status);
+    tell_without(daemon, "no_admin_socket", status);
     free(daemon->admin_path);
     daemon->admin_path = NULL;
 }

@@ -26,6 +26,7 @@
 #include "base/status.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 struct el_rpc_server;
@@ -107,6 +108,16 @@ const uint8_t *el_http_body(const struct el_http_request *request, size_t *size)
 void el_http_set_user(struct el_http_request *request, void *user);
 void *el_http_user(const struct el_http_request *request);
 void el_http_on_cancel(struct el_http_request *request, void (*on_cancel)(struct el_http_request *request, void *user));
+
+/* Who is at the other end. */
+struct el_http_peer {
+    bool is_local; /* a Unix socket: uid is its user, as the kernel says (SO_PEERCRED) */
+    uid_t uid;
+    char address[64]; /* of a TCP connection, without the port; "" */
+};
+
+/* False: the connection is lost. */
+bool el_http_peer(const struct el_http_request *request, struct el_http_peer *peer);
 
 /* Adds a header to the answer; both are copied. */
 void el_http_add_header(struct el_http_request *request, const char *name, const char *value);

@@ -96,9 +96,10 @@ static bool loaded(const struct outcome *outcome)
     const struct el_version *version = el_version_find(outcome->model, number);
     if (version != NULL && version->state == EL_LIFE_QUARANTINED)
         return refused(outcome, version);
-    if (version != NULL && (version->state == EL_LIFE_SERVING || version->state == EL_LIFE_WARM)) {
-        snprintf(operation->text, sizeof operation->text, "version %lld of %s %s", (long long)number, outcome->name,
-                 version->state == EL_LIFE_SERVING ? "is loaded and answers" : "is loaded, and another one answers");
+    if (version != NULL && version->state == EL_LIFE_SERVING) {
+        snprintf(operation->text, sizeof operation->text, "version %lld of %s is loaded and answers%s",
+                 (long long)number, outcome->name,
+                 outcome->serving == number ? "" : " those who ask for it by its number");
         return true;
     }
     if (is_gone(outcome, number) && operation->kind == EL_OPERATE_LOAD)

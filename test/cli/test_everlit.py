@@ -15,7 +15,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 from everlit import BUILD, LIMIT_S, MODELS, ROOT, Server, np, wait_for  # noqa: E402
 
 EVERLIT = str(BUILD / "src/cmd/everlit")
-COMMANDS = ["status", "events", "config", "inspect", "predict", "version"]
+COMMANDS = ["status", "events", "history", "config", "rollback", "pin", "unpin", "load", "unload", "quarantine", "forgive", "retry",
+            "inspect", "predict", "version"]
 CONFIG = """
 model_config_list {
   config { name: "digits" base_path: "$MODELS/digits" model_platform: "tensorflow" }
@@ -371,7 +372,7 @@ def test_every_field_of_the_config_is_documented(page):
 
 
 @pytest.mark.parametrize("words,current,expected", [
-    (["everlit", ""], 1, {"status", "events", "config", "inspect", "predict", "version", "help"}),
+    (["everlit", ""], 1, {*COMMANDS, "help"}),
     (["everlit", "st"], 1, {"status"}),
     (["everlit", "status", "--"], 2, {"--json", "--watch", "--model", "--all", "--socket", "--help"}),
     (["everlit", "--socket", "/x", "pre"], 3, {"predict"}),

@@ -14,6 +14,8 @@ enum { ATTR_TYPE = 6, ATTR_SHAPE = 7 };
 /* The input that the first output of the node called name is; NULL: none. */
 static const struct el_tensor_info *find_input(const struct el_signature *signature, const struct el_buf *name)
 {
+    if (name->data == NULL)
+        return NULL;
     for (uint32_t i = 0; i < signature->input_count; i++) {
         const char *tensor = signature->inputs[i].tensor_name;
         const char *colon = strrchr(tensor, ':');

@@ -40,6 +40,8 @@ static void finish(struct el_latency *latency, const struct el_status *failed)
         result.runs = runs;
         result.new_ns = median(latency->took_ns[0], latency->runs[0]);
         result.old_ns = median(latency->took_ns[1], latency->runs[1]);
+        result.new_slowest_ns = latency->took_ns[0][latency->runs[0] - 1];
+        result.old_slowest_ns = latency->took_ns[1][latency->runs[1] - 1];
         result.fastest_ns = latency->took_ns[0][0]; /* median() has sorted them */
     }
     result.failed = failed;
@@ -158,4 +160,15 @@ struct el_status *el_latency_judge(const struct el_latency_result *result, doubl
         "in %u runs of each; %.3g times is allowed (max_latency_ratio)",
         (double)result->new_ns / 1e6, (double)result->fastest_ns / 1e6, (double)result->old_ns / 1e6, result->runs,
         ratio);
+}
+
+struct el_status *el_latency_judge_slowest(const struct el_latency_result *result, double ratio)
+{
+    if (ratio < 0 || result->runs == 0 || !is_slow(result->new_slowest_ns, result->old_slowest_ns, ratio))
+        return NULL;
+    return el_status_new(
+        EL_FAILED_PRECONDITION,
+        "too slow: its slowest answer of %u took %.3g ms, the serving version's %.3g ms; %.3g times is "
+        "allowed (max_slowest_ratio)",
+        result->runs, (double)result->new_slowest_ns / 1e6, (double)result->old_slowest_ns / 1e6, ratio);
 }

@@ -17,8 +17,9 @@
 struct el_latency;
 
 struct el_latency_result {
-    uint32_t runs;                  /* of each; 0: nothing could be compared */
-    uint64_t new_ns, old_ns;        /* p50 */
+    uint32_t runs;           /* of each; 0: nothing could be compared */
+    uint64_t new_ns, old_ns; /* p50 */
+    uint64_t new_slowest_ns, old_slowest_ns;
     uint64_t fastest_ns;            /* of the new version */
     const struct el_status *failed; /* the new version failed at this; borrowed */
 };
@@ -50,5 +51,8 @@ void el_latency_tick(struct el_latency *latency, uint64_t now_ns);
  * a processor, and a good version refused for that would stay refused until its files change.
  */
 struct el_status *el_latency_judge(const struct el_latency_result *result, double ratio) EL_MUST_USE;
+
+/* The same for the slowest of the answers, which stands for the p99 of so few. */
+struct el_status *el_latency_judge_slowest(const struct el_latency_result *result, double ratio) EL_MUST_USE;
 
 #endif

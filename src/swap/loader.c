@@ -119,6 +119,7 @@ void el_load_begin(struct el_version *version)
     version->load = load;
     version->model->swap->loads++;
     snprintf(load->engine, sizeof load->engine, "%s", update_of(load)->engine);
+    el_quiet_begin(load);
     el_load_note(load);
     el_model_touch(version->model);
 }
@@ -145,6 +146,7 @@ void el_load_end(struct el_load *load)
     el_warmup_free(load->golden_run);
     el_golden_free(&load->golden);
     el_replay_free(load->replay);
+    el_quiet_free(load);
     el_probe_free(load->serving_probe);
     el_latency_free(load->latency);
     el_status_free(load->measure_failed);

@@ -156,6 +156,18 @@ static void ready(struct el_load *load, struct el_attempt *attempt)
     el_load_end(load);
 }
 
+static struct el_status *weigh(struct el_load *load)
+{
+    const struct el_worker *old = load->serving == NULL
+                                      ? NULL
+                                      : atomic_load_explicit(&load->serving->worker, memory_order_relaxed);
+    if (old == NULL || load->chosen->hosted == NULL)
+        return NULL;
+    load->resident_bytes = el_worker_resident_bytes(load->chosen->hosted->worker);
+    load->serving_resident_bytes = el_worker_resident_bytes(old);
+    return el_memory_judge(load->resident_bytes, load->serving_resident_bytes, update_of(load)->probe.max_memory_ratio);
+}
+
 bool el_load_measure(struct el_load *load, uint64_t now_ns)
 {
     if (!load->entered) {
@@ -171,7 +183,13 @@ bool el_load_measure(struct el_load *load, uint64_t now_ns)
     load->measure_failed = NULL;
     if (failed == NULL)
         failed = el_latency_judge(&load->measured, update_of(load)->max_latency_ratio);
+    if (failed == NULL)
+        failed = el_latency_judge_slowest(&load->measured, update_of(load)->probe.max_slowest_ratio);
     failed = el_load_found(load, EL_CHECK_LATENCY, failed);
+    if (failed == NULL && el_load_mode(load, EL_CHECK_MEMORY) != EL_CHECK_OFF)
+        failed = el_load_found(load, EL_CHECK_MEMORY, weigh(load));
+    if (failed == NULL && el_load_mode(load, EL_CHECK_QUIET) != EL_CHECK_OFF)
+        failed = el_load_found(load, EL_CHECK_QUIET, el_quiet_end(load));
     if (failed != NULL) {
         el_version_quarantine(load->version, failed); /* not for ever: it was measured here and now */
         return false;

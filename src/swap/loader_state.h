@@ -34,6 +34,13 @@ struct el_attempt {
     double load_ms;
 };
 
+/* The other model that the load has slowed most. */
+struct el_disturbance {
+    char name[128];
+    uint64_t was_ns, is_ns; /* its p99 */
+    uint64_t requests;      /* during the load; 0: nothing could be said */
+};
+
 struct el_load {
     struct el_version *version;
     struct el_load_note *note; /* NOTING: what the journal will answer; NULL: it has */
@@ -57,6 +64,10 @@ struct el_load {
     struct el_latency_result measured;
     struct el_status *measure_failed;
     bool measured_done;
+    uint64_t resident_bytes, serving_resident_bytes; /* after the measurement; 0: unknown, or nothing serves */
+    struct el_quiet_other *others;                   /* what other models had answered when the load began */
+    uint32_t other_count;
+    struct el_disturbance disturbed;
     struct el_buf warning;
     struct el_attempt fresh; /* RENEWING: what serves in place of the worker that was probed */
 };
@@ -67,6 +78,14 @@ struct el_judged el_attempt_judged(const struct el_attempt *attempt);
 /* How much this check counts; what a finding (taken over, may be NULL) comes to: NULL, or what the version is refused for. */
 enum el_check_mode el_load_mode(const struct el_load *load, enum el_check check);
 struct el_status *el_load_found(struct el_load *load, enum el_check check, struct el_status *finding) EL_MUST_USE;
+
+/* What the load does to the others (loader_quiet.c): begin, once, at its start; NULL or what was found, at its end. */
+void el_quiet_begin(struct el_load *load);
+struct el_status *el_quiet_end(struct el_load *load) EL_MUST_USE;
+void el_quiet_free(struct el_load *load);
+
+/* NULL, or why so many resident bytes are too many beside the serving version's (0: unknown). Pure. */
+struct el_status *el_memory_judge(uint64_t bytes, uint64_t serving_bytes, double ratio) EL_MUST_USE;
 
 /* What came of the probe, for people: the engine, figures, warnings. */
 void el_load_report(const struct el_load *load, struct el_buf *out);

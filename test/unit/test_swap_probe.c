@@ -180,12 +180,33 @@ static void recent_requests_show_drift(void **unused)
     stage_close(&stage);
 }
 
+static void memory_is_weighed_against_the_serving_version(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    begin(&stage, EL_CHECK_MEMORY, EL_CHECK_WARN);
+    stage_put(&stage, 2, "memory=200");
+    stage_wait_serving(&stage, 2);
+    stage_wait_event(&stage, "probe_warning", 2, "memory: it takes 2");
+    stage_close(&stage);
+
+    begin(&stage, EL_CHECK_MEMORY, EL_CHECK_REFUSE);
+    stage_put(&stage, 2, "memory=200");
+    stage_wait_state(&stage, 2, EL_LIFE_QUARANTINED);
+    assert_non_null(strstr(stage_see(&stage, 2).reason, "2 times is allowed (max_memory_ratio)"));
+    stage_put(&stage, 3, "memory=20"); /* a small one may be twice as large */
+    stage_wait_serving(&stage, 3);
+    assert_non_null(strstr(stage_see(&stage, 3).probe, "; resident "));
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_finding_refuses_or_is_told_or_is_not_looked_for),
         cmocka_unit_test(golden_records_must_be_answered_as_they_say),
         cmocka_unit_test(recent_requests_show_drift),
+        cmocka_unit_test(memory_is_weighed_against_the_serving_version),
     };
     if (getenv("TEST_FILTER") != NULL)
         cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define EVERLIT_ENGINE_MAJOR 2u
-#define EVERLIT_ENGINE_MINOR 1u
+#define EVERLIT_ENGINE_MINOR 2u
 #define EVERLIT_MAX_RANK 16
 
 /* Filled by a function that returns something other than 0. */
@@ -102,6 +102,7 @@ struct everlit_open_options {
     const char *precision;     /* "f32" (default when NULL), "bf16", "f16": below f32 only when asked */
     const char *scratch_path;  /* a private, empty directory for temporary files, removed by the host */
     int32_t prefer_tflite;     /* since 2.1: where model.tflite lies beside saved_model.pb, it is what is meant */
+    int32_t alone;             /* since 2.2: no other engine will be asked: what can be run of the model is wanted */
 };
 
 /*

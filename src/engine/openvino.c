@@ -6,7 +6,7 @@
  * What OpenVINO does not do is refused when it is asked for: a signature that
  * does not convert, or that has strings, complex or quantized numbers, is listed
  * and answers UNIMPLEMENTED with the reason. Only when `serving_default` is such a
- * one, or all are, does open fail, so that the host can choose another engine.
+ * one, or all are, does open fail, so that the host can choose another engine; where there is none to choose, only when all are.
  *
  * Numbers: f32 unless a lower precision is asked for. OpenVINO computes double
  * as f32 and int64 as int32 inside, which is why the host compares its answers
@@ -16,6 +16,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +38,13 @@ static uint32_t threads_for(const struct everlit_open_options *options, uint32_t
 static struct el_status *settings_for(const struct everlit_open_options *options, uint32_t concurrency,
                                       struct ov_settings *settings)
 {
-    settings->precision = options->precision == NULL ? "f32" : options->precision;
-    if (strcmp(settings->precision, "f32") != 0 && strcmp(settings->precision, "bf16") != 0 &&
-        strcmp(settings->precision, "f16") != 0)
+    static const char *const known[] = { "f32", "bf16", "f16" };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(options->precision == NULL ? "f32" : options->precision, known[i]) == 0)
+            settings->precision = known[i];
+    if (settings->precision == NULL)
         return el_status_new(EL_INVALID_ARGUMENT, "the precision \"%s\" is unknown: f32, bf16 or f16 is expected",
-                             settings->precision);
+                             options->precision);
     uint32_t threads;
     if (__builtin_mul_overflow(threads_for(options, concurrency), concurrency, &threads) || threads > INT_MAX)
         return el_status_new(EL_INVALID_ARGUMENT, "too many threads are asked for");
@@ -61,23 +64,23 @@ static void close_model(struct ov_engine_model *model)
         ov_core_free(model->core);
     el_plugin_model_close(&model->model);
     pthread_mutex_destroy(&model->lock);
+    pthread_mutex_destroy(&model->shaping);
     free(model);
 }
 
 static struct el_status *open_signatures(struct ov_engine_model *model, const struct everlit_open_options *options)
 {
-    struct ov_settings settings;
-    EL_TRY(settings_for(options, model->concurrency, &settings));
+    EL_TRY(settings_for(options, model->concurrency, &model->settings));
     uint32_t usable = 0;
     struct el_status *first = NULL;
     for (uint32_t i = 0; i < model->model.count; i++) {
-        struct el_status *status = ov_signature_open(model, options, &settings, i);
+        struct el_status *status = ov_signature_open(model, options, i);
         if (status == NULL) {
             usable++;
             continue;
         }
         const bool is_default = strcmp(model->model.signatures[i].name, "serving_default") == 0;
-        if (el_status_code(status) != EL_UNIMPLEMENTED || is_default) {
+        if (el_status_code(status) != EL_UNIMPLEMENTED || (is_default && !model->alone)) {
             el_status_free(first);
             return status;
         }
@@ -99,12 +102,21 @@ static struct el_status *open_signatures(struct ov_engine_model *model, const st
     return first;
 }
 
+static bool is_alone(const struct everlit_open_options *options)
+{
+    const size_t end = offsetof(struct everlit_open_options, alone) + sizeof options->alone;
+    return options->struct_size >= end && options->alone != 0;
+}
+
 static int open_engine_model(const struct everlit_open_options *options, void **opened, struct everlit_error *error)
 {
     struct ov_engine_model *model = calloc(1, sizeof *model);
     if (model == NULL)
         return el_plugin_result(el_status_no_memory(), error);
     pthread_mutex_init(&model->lock, NULL);
+    pthread_mutex_init(&model->shaping, NULL);
+    model->alone = is_alone(options);
+    model->any_shape = model->alone && el_plugin_is_small(options);
     model->concurrency = options->concurrency == 0 ? 1 : options->concurrency;
     struct el_status *status = el_plugin_model_open(options, "openvino", READS, &model->model);
     if (status == NULL)

@@ -8,6 +8,7 @@
  *
  *     openvino.c            the table: start, open, close
  *     openvino_signature.c  compiles one signature, finds its ports
+ *     openvino_shapes.c     compiles it anew for inputs of other shapes than it declares
  *     openvino_run.c        run and cancel: the hot path
  *     openvino_status.c     OpenVINO's errors as statuses
  */
@@ -48,15 +49,12 @@ struct ov_signature {
     char *reason;                  /* why it cannot be run; NULL when it can */
     struct ov_port *inputs, *outputs;
     struct ov_request *requests; /* as many as the model's concurrency */
-};
 
-struct ov_engine_model {
-    struct el_plugin_model model;
-    ov_core_t *core;
-    struct ov_signature *signatures; /* one for each of model.signatures */
-    uint32_t concurrency;
-    pthread_mutex_t
-        lock; /* guards the requests' busy, run and cancelled; held for a few instructions, and for cancel */
+    /* For inputs of other shapes than declared (openvino_shapes.c). */
+    ov_model_t *read;            /* kept for them; NULL: they are refused */
+    struct ov_signature *shapes; /* the same signature, compiled for other ranks; guarded by the model's lock */
+    struct ov_signature *next;   /* of one of shapes: the next */
+    int32_t *ranks;              /* of one of shapes: its inputs' ranks */
 };
 
 /* How a model is compiled; texts, as OpenVINO wants them. */
@@ -66,10 +64,37 @@ struct ov_settings {
     char threads[16];
 };
 
+struct ov_engine_model {
+    struct el_plugin_model model;
+    ov_core_t *core;
+    struct ov_signature *signatures; /* one for each of model.signatures */
+    uint32_t concurrency;
+    struct ov_settings settings;
+    bool alone, any_shape; /* no other engine is asked; other shapes than declared are taken, too */
+    pthread_mutex_t
+        lock; /* guards requests' busy, run and cancelled, signatures' shapes; for a few instructions, and cancel */
+    pthread_mutex_t shaping; /* held while a signature is compiled anew; taken before lock */
+};
+
 /* Compiles one signature. A signature that OpenVINO cannot do is UNIMPLEMENTED, and is left empty. */
 struct el_status *ov_signature_open(struct ov_engine_model *model, const struct everlit_open_options *options,
-                                    const struct ov_settings *settings, uint32_t number) EL_MUST_USE;
+                                    uint32_t number) EL_MUST_USE;
 void ov_signature_close(struct ov_signature *signature, uint32_t concurrency);
+
+/* Of a signature whose declared is set: compiles what was read of it, and finds its ports and makes its requests. */
+struct el_status *ov_signature_compile(const struct ov_engine_model *model, const ov_model_t *read,
+                                       struct ov_signature *signature) EL_MUST_USE;
+struct el_status *ov_signature_finish(const struct ov_engine_model *model, struct ov_signature *signature) EL_MUST_USE;
+
+/* The name of an input's port: the signature's key, or the tensor's where the format has no signatures. */
+const char *ov_input_name(const struct ov_engine_model *model, const struct everlit_tensor_info *info);
+
+/*
+ * The signature compiled for inputs of the run's ranks, any size in each dim; it belongs to the model. By several threads; the
+ * first run with these ranks waits until it is compiled. UNIMPLEMENTED: OpenVINO cannot, or there are too many of them.
+ */
+struct el_status *ov_shapes_find(struct ov_engine_model *model, struct ov_signature *signature,
+                                 const struct everlit_run *run, struct ov_signature **found) EL_MUST_USE;
 
 int ov_engine_run(void *model, const struct everlit_run *run, struct everlit_error *error);
 void ov_engine_cancel(void *model, const struct everlit_run *run);

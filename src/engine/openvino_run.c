@@ -53,6 +53,18 @@ static struct el_status *check_cancelled(struct ov_engine_model *model, const st
     return cancelled ? el_status_new(EL_CANCELLED, "signature \"%s\": was cancelled", signature->declared->name) : NULL;
 }
 
+static void cancel_in(const struct ov_engine_model *model, struct ov_signature *signature,
+                      const struct everlit_run *run)
+{
+    for (uint32_t i = 0; signature->requests != NULL && i < model->concurrency; i++) {
+        struct ov_request *request = &signature->requests[i];
+        if (request->busy && request->run == run) {
+            request->cancelled = true;
+            ov_infer_request_cancel(request->infer);
+        }
+    }
+}
+
 /*
  * Under the lock, so that the request cannot be given back and start another run in between. OpenVINO looks for a cancel
  * between the ops of a graph; one that comes before it has begun, or during the last op, is seen by check_cancelled().
@@ -64,34 +76,62 @@ void ov_engine_cancel(void *opaque, const struct everlit_run *run)
         return;
     struct ov_signature *signature = &model->signatures[run->signature];
     pthread_mutex_lock(&model->lock);
-    for (uint32_t i = 0; signature->requests != NULL && i < model->concurrency; i++) {
-        struct ov_request *request = &signature->requests[i];
-        if (request->busy && request->run == run) {
-            request->cancelled = true;
-            ov_infer_request_cancel(request->infer);
-        }
-    }
+    cancel_in(model, signature, run);
+    for (struct ov_signature *one = signature->shapes; one != NULL; one = one->next)
+        cancel_in(model, one, run);
     pthread_mutex_unlock(&model->lock);
 }
 
 /* ---- inputs ---- */
 
-static struct el_status *check_declared(const struct everlit_signature *signature, const struct everlit_tensor *tensor)
+static bool fits(const struct everlit_tensor_info *info, const struct everlit_tensor *tensor)
 {
-    const struct everlit_tensor_info *info = &signature->inputs[tensor->index];
-    if (tensor->dtype != info->dtype)
-        return el_status_new(EL_INVALID_ARGUMENT, "Expects arg[%u] to be %s but %s is provided", tensor->index,
-                             el_dtype_short_name((enum el_dtype)info->dtype),
-                             el_dtype_short_name((enum el_dtype)tensor->dtype)); /* in TensorFlow's words */
     struct el_shape declared = { .rank = info->rank };
     memcpy(declared.dims, info->dims, sizeof declared.dims);
     const struct el_tensor given = el_plugin_tensor(tensor);
-    if (el_shape_fits(&declared, &given.shape))
-        return NULL;
+    return el_shape_fits(&declared, &given.shape);
+}
+
+static struct el_status *misfit(const struct everlit_signature *signature, const struct everlit_tensor *tensor)
+{
+    const struct everlit_tensor_info *info = &signature->inputs[tensor->index];
+    struct el_shape declared = { .rank = info->rank };
+    memcpy(declared.dims, info->dims, sizeof declared.dims);
+    const struct el_tensor given = el_plugin_tensor(tensor);
     char found[400], expected[400];
     return el_status_new(EL_INVALID_ARGUMENT, "input \"%s\" of signature \"%s\" has the shape %s, %s is expected",
                          info->name, signature->name, el_shape_print(&given.shape, found, sizeof found),
                          el_shape_print(&declared, expected, sizeof expected));
+}
+
+/* *signature: which of them runs, as it is declared or compiled for other shapes. TensorFlow does not look at declared shapes. */
+static struct el_status *choose_shapes(struct ov_engine_model *model, const struct everlit_run *run,
+                                       struct ov_signature **signature)
+{
+    const struct everlit_signature *declared = (*signature)->declared;
+    const struct everlit_tensor *other = NULL;
+    for (uint32_t i = 0; i < run->input_count; i++) {
+        const struct everlit_tensor *tensor = &run->inputs[i];
+        const struct everlit_tensor_info *info = &declared->inputs[tensor->index];
+        if (tensor->dtype != info->dtype)
+            return el_status_new(EL_INVALID_ARGUMENT, "Expects arg[%u] to be %s but %s is provided", tensor->index,
+                                 el_dtype_short_name((enum el_dtype)info->dtype),
+                                 el_dtype_short_name((enum el_dtype)tensor->dtype)); /* in TensorFlow's words */
+        if (other == NULL && !fits(info, tensor))
+            other = tensor;
+    }
+    if (other == NULL)
+        return NULL;
+    if ((*signature)->read == NULL)
+        return misfit(declared, other);
+    struct el_status *status = ov_shapes_find(model, *signature, run, signature);
+    if (el_status_code(status) != EL_UNIMPLEMENTED)
+        return status;
+    struct el_status *told = misfit(declared, other);
+    struct el_status *why = el_status_new(EL_INVALID_ARGUMENT, "%s (%s)", el_status_text(told), el_status_text(status));
+    el_status_free(told);
+    el_status_free(status);
+    return why;
 }
 
 static struct el_status *copy_input(struct ov_request *request, const struct ov_port *port, struct ov_feed *feed,
@@ -143,7 +183,6 @@ static struct el_status *set_inputs(const struct ov_signature *signature, struct
     for (uint32_t i = 0; i < run->input_count; i++) {
         const struct everlit_tensor *tensor = &run->inputs[i];
         const struct ov_port *port = &signature->inputs[tensor->index];
-        EL_TRY(check_declared(signature->declared, tensor));
         if (!port->used)
             continue;
         struct ov_feed *feed = &request->feeds[tensor->index];
@@ -226,7 +265,9 @@ static struct el_status *infer(struct ov_engine_model *model, const struct ov_si
 {
     EL_TRY(set_inputs(signature, request, run));
     EL_TRY(check_cancelled(model, signature, request));
-    EL_TRY(el_status_prefix(ov_status(ov_infer_request_infer(request->infer), EL_INTERNAL, "the inference"),
+    /* In other shapes than declared it is the client's: sizes that do not go together. */
+    const enum el_code code = signature->ranks != NULL ? EL_INVALID_ARGUMENT : EL_INTERNAL;
+    EL_TRY(el_status_prefix(ov_status(ov_infer_request_infer(request->infer), code, "the inference"),
                             "signature \"%s\"", signature->declared->name));
     EL_TRY(check_cancelled(model, signature, request));
     return get_outputs(signature, request, run);
@@ -247,6 +288,9 @@ int ov_engine_run(void *opaque, const struct everlit_run *run, struct everlit_er
                                               "it was run",
                                               signature->declared->name),
                                 error);
+    status = choose_shapes(model, run, &signature);
+    if (status != NULL)
+        return el_plugin_result(status, error);
     struct ov_request *request = take_request(model, signature, run);
     if (request == NULL)
         return el_plugin_result(

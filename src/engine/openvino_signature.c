@@ -78,20 +78,20 @@ static struct el_status *read_view(const struct ov_engine_model *model, const st
     return status;
 }
 
-static struct el_status *compile(const ov_core_t *core, const ov_model_t *read, const struct ov_settings *settings,
-                                 ov_compiled_model_t **compiled)
+struct el_status *ov_signature_compile(const struct ov_engine_model *model, const ov_model_t *read,
+                                       struct ov_signature *signature)
 {
     const ov_property_t properties[] = {
-        { ov_property_key_hint_inference_precision, settings->precision },
+        { ov_property_key_hint_inference_precision, model->settings.precision },
         { ov_property_key_hint_performance_mode, "LATENCY" },
-        { ov_property_key_num_streams, settings->streams },
-        { ov_property_key_inference_num_threads, settings->threads },
+        { ov_property_key_num_streams, model->settings.streams },
+        { ov_property_key_inference_num_threads, model->settings.threads },
         /* Many workers share the processors: a thread that is tied to one of them would wait for its neighbour. */
         { ov_property_key_hint_enable_cpu_pinning, "NO" },
     };
-    return ov_status(
-        ov_core_compile_model_props(core, read, "CPU", sizeof properties / sizeof properties[0], properties, compiled),
-        EL_UNIMPLEMENTED, "cannot be compiled");
+    return ov_status(ov_core_compile_model_props(model->core, read, "CPU", sizeof properties / sizeof properties[0],
+                                                 properties, &signature->compiled),
+                     EL_UNIMPLEMENTED, "cannot be compiled");
 }
 
 /* ---- ports ---- */
@@ -306,8 +306,17 @@ void ov_signature_close(struct ov_signature *signature, uint32_t concurrency)
     free(signature->inputs);
     free(signature->outputs);
     free(signature->reason);
+    free(signature->ranks);
     if (signature->compiled != NULL)
         ov_compiled_model_free(signature->compiled);
+    if (signature->read != NULL)
+        ov_model_free(signature->read);
+    while (signature->shapes != NULL) {
+        struct ov_signature *one = signature->shapes;
+        signature->shapes = one->next;
+        ov_signature_close(one, concurrency); /* has no shapes of its own: no deeper */
+        free(one);
+    }
     *signature = (struct ov_signature){ 0 };
 }
 
@@ -333,70 +342,83 @@ static struct el_status *allocate(struct ov_signature *signature, uint32_t concu
     return NULL;
 }
 
-static struct el_status *read_and_compile(const struct ov_engine_model *model, const struct ov_settings *settings,
-                                          struct el_status *read_status, ov_model_t *read,
-                                          ov_compiled_model_t **compiled)
+static struct el_status *read_and_compile(const struct ov_engine_model *model, struct el_status *read_status,
+                                          ov_model_t *read, struct ov_signature *signature)
 {
     if (read_status != NULL)
         return read_status;
-    struct el_status *status = compile(model->core, read, settings, compiled);
-    ov_model_free(read);
+    struct el_status *status = ov_signature_compile(model, read, signature);
+    if (status == NULL && model->any_shape)
+        signature->read = read;
+    else
+        ov_model_free(read);
     return status;
 }
 
 /* In place if that can be: where an input lies inside the graph, only the view, whose graph begins there, can be converted. */
 static struct el_status *compile_model(const struct ov_engine_model *model, const struct everlit_open_options *options,
-                                       const struct ov_settings *settings, const char *name,
-                                       ov_compiled_model_t **compiled)
+                                       struct ov_signature *signature)
 {
+    const char *name = signature->declared->name;
     ov_model_t *read = NULL;
     struct el_status *status;
     if (model->model.format != EL_FORMAT_SAVED_MODEL) {
         status = read_file(model->core, &model->model, options->path, &read);
-        return read_and_compile(model, settings, status, read, compiled);
+        return read_and_compile(model, status, read, signature);
     }
     if (!can_be_read_in_place(&model->model, name)) {
         status = read_view(model, options, name, false, &read);
-        return read_and_compile(model, settings, status, read, compiled);
+        return read_and_compile(model, status, read, signature);
     }
     struct el_status *in_place = read_path(model->core, options->path, &read);
-    in_place = read_and_compile(model, settings, in_place, read, compiled);
+    in_place = read_and_compile(model, in_place, read, signature);
     if (in_place == NULL)
         return NULL;
     read = NULL;
     status = read_view(model, options, name, true, &read);
-    status = read_and_compile(model, settings, status, read, compiled);
+    status = read_and_compile(model, status, read, signature);
     struct el_status *const unwanted = status == NULL ? in_place : status;
     struct el_status *const told = status == NULL ? NULL : in_place;
     el_status_free(unwanted);
     return told;
 }
 
-static struct el_status *open_signature(struct ov_engine_model *model, const struct everlit_open_options *options,
-                                        const struct ov_settings *settings, struct ov_signature *signature)
+static bool is_by_tensor(const struct ov_engine_model *model)
+{
+    return model->model.format != EL_FORMAT_SAVED_MODEL;
+}
+
+const char *ov_input_name(const struct ov_engine_model *model, const struct everlit_tensor_info *info)
+{
+    return is_by_tensor(model) ? info->tensor_name : info->name;
+}
+
+struct el_status *ov_signature_finish(const struct ov_engine_model *model, struct ov_signature *signature)
+{
+    EL_TRY(allocate(signature, model->concurrency));
+    EL_TRY(map_inputs(signature->compiled, is_by_tensor(model), signature));
+    EL_TRY(map_outputs(signature->compiled, is_by_tensor(model), signature));
+    for (uint32_t i = 0; i < model->concurrency; i++)
+        EL_TRY(open_request(signature, &signature->requests[i]));
+    return NULL;
+}
+
+static struct el_status *open_signature(const struct ov_engine_model *model, const struct everlit_open_options *options,
+                                        struct ov_signature *signature)
 {
     const struct everlit_signature *declared = signature->declared;
     EL_TRY(check_types(declared->inputs, declared->input_count));
     EL_TRY(check_types(declared->outputs, declared->output_count));
-    EL_TRY(allocate(signature, model->concurrency));
-
-    const bool by_tensor = model->model.format != EL_FORMAT_SAVED_MODEL;
-    struct el_status *status = compile_model(model, options, settings, declared->name, &signature->compiled);
-    if (status == NULL)
-        status = map_inputs(signature->compiled, by_tensor, signature);
-    if (status == NULL)
-        status = map_outputs(signature->compiled, by_tensor, signature);
-    for (uint32_t i = 0; status == NULL && i < model->concurrency; i++)
-        status = open_request(signature, &signature->requests[i]);
-    return status;
+    EL_TRY(compile_model(model, options, signature));
+    return ov_signature_finish(model, signature);
 }
 
 struct el_status *ov_signature_open(struct ov_engine_model *model, const struct everlit_open_options *options,
-                                    const struct ov_settings *settings, uint32_t number)
+                                    uint32_t number)
 {
     struct ov_signature *signature = &model->signatures[number];
     signature->declared = &model->model.signatures[number];
-    struct el_status *status = open_signature(model, options, settings, signature);
+    struct el_status *status = open_signature(model, options, signature);
     if (status == NULL)
         return NULL;
     const struct everlit_signature *declared = signature->declared;

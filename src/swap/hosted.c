@@ -74,6 +74,7 @@ struct el_status *el_hosted_start(struct el_version *version, const char *engine
         .load_timeout_ms = update->load_timeout_ms,
         .hang_timeout_ms = update->hang_timeout_ms,
         .max_run_ms = update->max_run_ms,
+        .alone = strcmp(update->engine, "auto") != 0,
         .idle_priority = idle_priority,
     };
     struct el_status *status = el_worker_start(swap->options.workers, &options, on_worker_event, hosted,

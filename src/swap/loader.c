@@ -254,6 +254,7 @@ struct el_judged el_attempt_judged(const struct el_attempt *attempt)
 {
     struct el_judged result = { .signatures = el_worker_signatures(attempt->hosted->worker) };
     result.passes = el_probe_passes(attempt->probe, &result.pass_count);
+    result.partial = strcmp(attempt->load->engine, "auto") != 0 && strcmp(attempt->engine, TENSORFLOW) != 0;
     return result;
 }
 

@@ -129,10 +129,10 @@ static struct el_status *excuse(const struct el_judged *judged, const struct el_
                   (pass->batch > 1 && one != NULL && one->status == NULL);
     } else {
         /* Not the version's fault either: a signature beside the main one that this engine cannot run (strings, with
-         * OpenVINO), while others answer. Its clients are told so; with engine auto it makes TensorFlow the choice. */
-        excused = code == EL_UNIMPLEMENTED &&
-                  (!can_be_asked(signature) ||
-                   (strcmp(signature->name, MAIN_SIGNATURE) != 0 && answers_something(judged)));
+         * OpenVINO), while others answer. Its clients are told so; with engine auto it makes TensorFlow the choice. Who
+         * forces OpenVINO has it with the main one, too. */
+        const bool dispensable = judged->partial || strcmp(signature->name, MAIN_SIGNATURE) != 0;
+        excused = code == EL_UNIMPLEMENTED && (!can_be_asked(signature) || (dispensable && answers_something(judged)));
     }
     if (!excused)
         return el_status_prefix(el_status_copy(pass->status), "probe of signature \"%s\" with a batch of %lld",

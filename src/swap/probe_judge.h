@@ -17,6 +17,7 @@ struct el_judged {
     const struct el_signatures *signatures;
     const struct el_pass *passes;
     uint32_t pass_count;
+    bool partial; /* an engine was forced that need not run all of a model: what it runs of it is wanted */
 };
 
 /* True if some pass failed or is not finite: then the serving version should be asked the same before judging. */

@@ -184,6 +184,7 @@ static struct el_status *judge(const struct el_respawn *respawn, const struct el
     struct el_judged judged = { .signatures = &respawn->version->servable->signatures };
     const struct el_judged none = { 0 };
     struct el_buf warning = { 0 };
+    judged.partial = strcmp(respawn->version->engine, "tensorflow") != 0;
     judged.passes = el_probe_passes(probe, &judged.pass_count);
     if (el_probe_broken(probe) != NULL)
         return el_status_copy(el_probe_broken(probe));
@@ -197,8 +198,10 @@ static struct el_status *judge(const struct el_respawn *respawn, const struct el
         el_buf_free(&warning);
         return status;
     }
-    /* A model that refuses made-up inputs answered: that is all that is asked for here. */
-    if (judged.pass_count > 0 && el_status_code(judged.passes[0].status) != EL_INVALID_ARGUMENT)
+    /* A model that refuses made-up inputs answered, as one does whose first signature its engine cannot run: that is all that
+     * is asked for here. */
+    const enum el_code code = judged.pass_count > 0 ? el_status_code(judged.passes[0].status) : EL_OK;
+    if (code != EL_OK && code != EL_INVALID_ARGUMENT && code != EL_UNIMPLEMENTED)
         return el_status_copy(judged.passes[0].status);
     return NULL;
 }

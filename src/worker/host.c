@@ -66,6 +66,7 @@ static struct el_status *open_model(struct el_host *host)
         .precision = start->precision,
         .scratch_path = start->scratch_path,
         .prefer_tflite = start->prefer_tflite != 0,
+        .alone = start->alone != 0,
     };
     struct everlit_error error = { .text = "" };
     const int code = host->engine->open(&options, &host->model, &error);

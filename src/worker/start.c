@@ -72,6 +72,7 @@ static struct el_status *send_start(struct el_worker *worker)
         .inter_op_threads = options->inter_op_threads,
         .idle_priority = options->idle_priority,
         .prefer_tflite = worker->workers->prefer_tflite,
+        .alone = options->alone,
         .batching = worker->batching,
         .model = worker->model,
         .version = options->version,

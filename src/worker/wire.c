@@ -38,6 +38,7 @@ void el_packet_start(struct el_buf *buf, const struct el_start *start)
     el_packet_u32(buf, start->inter_op_threads);
     el_packet_u32(buf, start->idle_priority);
     el_packet_u32(buf, start->prefer_tflite);
+    el_packet_u32(buf, start->alone);
     el_packet_batching(buf, &start->batching);
     el_packet_text(buf, start->model);
     el_packet_u64(buf, (uint64_t)start->version);
@@ -153,6 +154,7 @@ bool el_packet_read_start(struct el_packet *packet, struct el_start *start)
     start->inter_op_threads = el_packet_read_u32(packet);
     start->idle_priority = el_packet_read_u32(packet);
     start->prefer_tflite = el_packet_read_u32(packet);
+    start->alone = el_packet_read_u32(packet);
     el_packet_read_batching(packet, &start->batching);
     start->model = el_packet_read_text(packet);
     start->version = (int64_t)el_packet_read_u64(packet);

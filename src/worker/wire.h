@@ -54,6 +54,7 @@ struct el_start {
     uint32_t inter_op_threads;
     uint32_t idle_priority;
     uint32_t prefer_tflite;
+    uint32_t alone;
     struct el_batching batching;
     const char *model; /* for messages */
     int64_t version;

@@ -110,6 +110,7 @@ struct el_worker_options {
     /* A run that goes on for so long after its deadline hangs: the worker is killed with DEADLINE_EXCEEDED. 0: it may hang. */
     uint32_t hang_timeout_ms;
     uint32_t max_run_ms;                /* what counts there as the deadline of a run that has none; 0: it has none */
+    bool alone;                         /* no other engine is asked: what can be run of the version is wanted */
     bool idle_priority;                 /* SCHED_IDLE and idle I/O until el_worker_promote() */
     const struct el_batching *batching; /* of calls with el_call_may_batch(); NULL: each is run by itself */
 };

@@ -92,3 +92,25 @@ def test_an_engine_that_does_not_read_the_form_says_so():
         server.wait_state("lite", 1, "quarantined")
         assert "engine tensorflow: does not read" in server.version("lite", 1)["reason"]
         assert "model.tflite" in server.version("lite", 1)["reason"]
+
+
+def test_openvino_when_forced_serves_what_it_can_and_in_other_shapes_than_declared():
+    """Its clients' bodies are TensorFlow Serving's example for half_plus_two, whose input is declared [?,1]."""
+    forced = Server("--engine=openvino", config=config("half", "pair"))
+    forced.put("half", 3, ROOT / "test/conformance/models/half/3")
+    forced.put("pair", 1, ROOT / "test/conformance/models/pair/1")
+    with forced:
+        forced.wait_state("half", 3, "serving")
+        for instances, rows in (([1.0, 2.0, 5.0], [4.5, 5.0, 6.5]), ([[2.0]], [[5.0]]), ([[1.0, 2.0]], [[4.5, 5.0]]),
+                                ([1.0], [4.5]), ([[[2.0]]], [[[5.0]]])):
+            status, body = forced.rest("POST", "/v1/models/half:predict", {"instances": instances})
+            assert (status, json.loads(body)) == (200, {"predictions": rows}), instances
+        forced.wait_state("pair", 1, "serving")
+        rows = [{"a": [1.0, 2.0], "b": 3.0}]
+        status, body = forced.rest("POST", "/v1/models/pair:predict", {"signature_name": "total", "instances": rows})
+        assert (status, json.loads(body)) == (200, {"predictions": [6.0]})
+        status, body = forced.rest("POST", "/v1/models/pair:predict", {"instances": rows})
+        assert status == 501 and "DT_STRING, which OpenVINO's C API does not take" in json.loads(body)["error"]
+        assert "could not be probed" in json.dumps(forced.status())
+        status, body = forced.rest("GET", "/v1/models/pair/metadata")
+        assert set(json.loads(body)["metadata"]["signature_def"]["signature_def"]) >= {"serving_default", "total"}

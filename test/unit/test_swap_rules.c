@@ -347,6 +347,12 @@ static void a_side_signature_may_be_beyond_an_engine(void **unused)
     both[0].name = default_name; /* the main one must be answered */
     answer.judged.pass_count = 2;
     expect_judgement(&answer, NULL, "strings", NULL);
+    static char other_name[] = "other";
+    both[1].name = other_name;
+    answer.judged.partial = true; /* ... unless the engine was forced */
+    expect_judgement(&answer, NULL, NULL, "signature \"serving_default\" could not be probed");
+    answer.judged.pass_count = 1;
+    expect_judgement(&answer, NULL, "strings", NULL);
     el_status_free(cannot);
 }
 

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EL_SCHEMA 1
+#define EL_SCHEMA "1"
 #define LOCK_FILE "lock"
 #define BUSY_MS 2000 /* for a reader that checkpoints, or a copy that is being taken */
 
@@ -153,8 +153,8 @@ static struct el_status *check(struct el_database *database, char *broken, size_
     char version[32] = "", found[256] = "";
     sqlite3_busy_timeout(sqlite, BUSY_MS);
     struct el_status *status = ask(sqlite, "PRAGMA user_version", version, sizeof version);
-    if (status == NULL && strcmp(version, "0") != 0 && atoi(version) != EL_SCHEMA) {
-        snprintf(broken, broken_size, "its schema has the number %s; expected %d", version, EL_SCHEMA);
+    if (status == NULL && strcmp(version, "0") != 0 && strcmp(version, EL_SCHEMA) != 0) {
+        snprintf(broken, broken_size, "its schema has the number %s; expected " EL_SCHEMA, version);
         return NULL;
     }
     if (status == NULL)
@@ -172,10 +172,8 @@ static struct el_status *check(struct el_database *database, char *broken, size_
         status = run(sqlite, "BEGIN IMMEDIATE", "making the tables");
         if (status == NULL)
             status = run(sqlite, schema, "making the tables");
-        char number[64];
-        snprintf(number, sizeof number, "PRAGMA user_version = %d; COMMIT", EL_SCHEMA);
         if (status == NULL)
-            status = run(sqlite, number, "making the tables");
+            status = run(sqlite, "PRAGMA user_version = " EL_SCHEMA "; COMMIT", "making the tables");
     }
     if (status == NULL)
         status = prepare_all(database); /* fails where the tables are not those of the schema */

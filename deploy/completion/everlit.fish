@@ -12,7 +12,7 @@ function __everlit_in
     __fish_seen_subcommand_from $argv
 end
 
-set -l commands status events history config rollback pin unpin load unload quarantine forgive retry inspect predict version help
+set -l commands status events history config rollback pin unpin load unload quarantine forgive retry inspect predict report version help
 
 complete -c everlit -f
 complete -c everlit -l socket -r -F -d 'socket of the server'
@@ -32,6 +32,7 @@ complete -c everlit -n "not __everlit_in $commands" -a retry -d 'try a refused v
 complete -c everlit -n "not __everlit_in $commands" -a config -d 'the config in force'
 complete -c everlit -n "not __everlit_in $commands" -a inspect -d 'what a model on disk is'
 complete -c everlit -n "not __everlit_in $commands" -a predict -d 'one request'
+complete -c everlit -n "not __everlit_in $commands" -a report -d 'what came of an attempt to bring a version in'
 complete -c everlit -n "not __everlit_in $commands" -a version -d 'of this command and of the server'
 complete -c everlit -n "not __everlit_in $commands" -a help -d 'of everlit or of one command'
 complete -c everlit -n '__everlit_in help' -a "$commands"
@@ -46,6 +47,9 @@ complete -c everlit -n '__everlit_in events' -l after -x -d 'only after this id'
 complete -c everlit -n '__everlit_in inspect' -l tags -x -d 'of the meta graph'
 complete -c everlit -n '__everlit_in inspect' -a '(__fish_complete_directories)'
 
+complete -c everlit -n '__everlit_in report' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in report' -l all -d 'all that are kept'
+complete -c everlit -n '__everlit_in report' -l json -d 'one JSON object a line'
 complete -c everlit -n '__everlit_in predict' -a '(__everlit_models)'
 complete -c everlit -n '__everlit_in predict' -l json -r -F -d 'a request'
 complete -c everlit -n '__everlit_in predict' -l npy -r -F -d 'a NumPy array'

@@ -291,6 +291,8 @@ bool el_api_admin(struct el_http_request *request, struct el_api *api)
     const char *target = el_http_target(request);
     if (strncmp(target, prefix, sizeof prefix - 1) != 0)
         return false;
+    if (el_api_admin_reports(request, api))
+        return true;
     const char *path = target + sizeof prefix - 1;
     if (answer_route(request, api, path, strcspn(path, "?")))
         return true;

@@ -50,6 +50,7 @@ struct el_hosted {
 struct el_wish;      /* wishes.h */
 struct el_load;      /* loader.h: from admission to a worker that was chosen and probed */
 struct el_respawn;   /* respawn.h */
+struct el_reports;   /* report.h */
 struct el_digesting; /* digest.h */
 
 /* One life of one version. */
@@ -150,6 +151,7 @@ struct el_swap {
     struct el_swap_options options;
     struct el_completions *completions; /* the swap thread's own, for probes */
     struct el_events events;
+    struct el_reports *reports; /* report.h */
     void (*on_event)(void *argument);
     void *on_event_argument;
 

@@ -7,6 +7,7 @@
 #include "swap/batching.h"
 #include "swap/labels.h"
 #include "swap/manager.h"
+#include "swap/report.h"
 #include "swap/settings.h"
 #include "swap/together.h"
 #include "swap/version.h"
@@ -139,13 +140,14 @@ static void tell(struct el_swap *swap, enum el_log_level level, const char *even
     else
         el_log(swap->options.log, level, event, el_str("model", name), el_str("reason", text));
     el_events_add(&swap->events, level, event, name, version != NULL ? version->number : -1, text);
+    const char *report = el_report_decided(swap->reports, event, by, version, text);
     const struct el_journal_event record = { .time_us = el_calendar_us(),
                                              .model = name,
                                              .version = version != NULL ? version->number : -1,
                                              .event = event,
                                              .by = by,
                                              .text = text,
-                                             .details = "" };
+                                             .details = report != NULL ? report : "" };
     el_journal_event(swap->options.journal, &record);
     if (swap->on_event != NULL)
         swap->on_event(swap->on_event_argument);
@@ -393,6 +395,7 @@ void el_swap_free(struct el_swap *swap)
     el_view_forget_order(swap);
     el_servable_sweep(&swap->lingering);
     el_events_free(&swap->events);
+    el_reports_free(swap->reports);
     close_own_journal(swap);
     pthread_mutex_destroy(&swap->loops_lock);
     free(swap);
@@ -451,6 +454,8 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     el_list_init(&swap->loops);
     pthread_mutex_init(&swap->loops_lock, NULL);
     struct el_status *status = el_events_init(&swap->events);
+    if (status == NULL)
+        status = el_reports_new(&swap->reports);
     if (status == NULL)
         status = own_journal(swap);
     if (status == NULL)

@@ -218,6 +218,10 @@ struct el_event {
 void el_swap_events(struct el_swap *swap, uint64_t after, void (*each)(const struct el_event *event, void *argument),
                     void *argument);
 
+/* Calls each for every swap report (report.h) that is kept of this model, newest first, under a lock; version -1: all. Any thread. */
+void el_swap_reports(struct el_swap *swap, const char *model, size_t model_size, int64_t version,
+                     void (*each)(const char *document, void *argument), void *argument);
+
 /* notify comes on the swap thread after each new event (for --follow); it may be called from inside other el_swap work, so
  * it only wakes somebody. One watcher; NULL: none. Swap thread. */
 void el_swap_on_event(struct el_swap *swap, void (*notify)(void *argument), void *argument);

@@ -309,3 +309,36 @@ def test_a_mistake_ends_the_start(tmp_path, text, said):
                            f"--model_base_path={tmp_path}", f"--alert_config_file={tmp_path}/alerts.config"],
                           capture_output=True, text=True, timeout=LIMIT_S)
     assert done.returncode == 255 and said in done.stdout, done.stdout + done.stderr
+
+
+def everlit(server, *arguments):
+    return subprocess.run([BUILD / "src/cmd/everlit", "--socket", server.socket, *arguments], capture_output=True, text=True,
+                          timeout=LIMIT_S)
+
+
+def test_each_attempt_has_a_report_in_the_journal_and_as_a_page():
+    with alert_server('receiver { name: "log" syslog { } }') as server:
+        server.wait_serving("digits", 1)
+        assert server.rest("POST", "/v1/models/digits:predict", {"instances": [[0.0] * 784]})[0] == 200
+        put_bad(server, 2)
+        reason = server.wait_state("digits", 2, "quarantined")["reason"]
+        server.put("digits", 3, GOOD[1])
+        server.wait_serving("digits", 3)
+        wait_for("the report of version 3", lambda: everlit(server, "report", "digits", "3").returncode == 0)
+        good, bad, first = [json.loads(line) for line in everlit(server, "report", "digits", "--json").stdout.splitlines()]
+        assert [r["decision"] for r in (good, bad, first)] == ["switched", "quarantined", "serving"]
+        assert (bad["version"], bad["why"], bad["old"]["version"], bad["old"]["requests"]) == (2, reason, 1, 1), bad
+        assert good["engine"] == "openvino" and good["old"]["version"] == 1 and good["new"]["resident_bytes"] > 1e6, good
+        assert len(good["digest"]) == 64 and good["bytes"] > 1000 and good["probe"] and good["by"] == "everlit", good
+        assert {"verifying", "loading", "probing"} <= set(good["phases_ms"]) and good["phases_ms"]["loading"] > 0, good
+        page = everlit(server, "report", "digits", "2").stdout
+        assert page.startswith("digits version 2: quarantined\n") and "SHA-256 " + bad["digest"] in " ".join(page.split())
+        words = " ".join(page.split())
+        assert reason in words and "old version 1, serving:" in words and "1 requests answered" in words, page
+        assert max(len(line) for line in page.splitlines() if " /" not in line and bad["digest"] not in line) <= 80, page
+        assert len(everlit(server, "report", "digits", "--all").stdout.split("\n\n")) == 3
+        assert everlit(server, "report", "digits", "77").returncode == 1 and everlit(server, "report").returncode == 2
+        with contextlib.closing(sqlite3.connect(f"file:{server.folder}/state/journal.db?mode=ro", uri=True)) as journal:
+            kept = wait_for("the journal to have them", lambda: (rows := journal.execute(
+                "SELECT details FROM event WHERE details != '' ORDER BY id").fetchall()) and len(rows) == 3 and rows)
+        assert [json.loads(row[0]) for row in kept] == [first, bad, good]

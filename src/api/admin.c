@@ -239,7 +239,7 @@ static struct el_status *no_such_route(const struct el_http_request *request)
     struct el_buf buf = { 0 };
     for (size_t i = 0; i < ROUTES; i++)
         el_buf_printf(&buf, "GET %s%s, ", prefix, routes[i].path);
-    el_buf_printf(&buf, "GET %s%sNAME%s", prefix, models, history);
+    el_buf_printf(&buf, "GET %s%sNAME%s, GET %s%sNAME/reports", prefix, models, history, prefix, models);
     for (int kind = 0; kind < EL_OPERATE_KINDS; kind++)
         el_buf_printf(&buf, ", POST %s%sNAME:%s", prefix, models, el_operation_name((enum el_operation_kind)kind));
     char *text = el_buf_take_text(&buf);

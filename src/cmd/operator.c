@@ -92,7 +92,7 @@ static void look_at(struct waiting *waiting)
         return;
     if (asked->wait_ms > 0)
         status = el_status_new(EL_DEADLINE_EXCEEDED,
-                               "not decided within %.0f s, and it goes on: %s; `everlit status` shows how far it is",
+                               "not decided within %g s, and it goes on: %s; `everlit status` shows how far it is",
                                (double)asked->wait_ms / 1000, asked->operation.text);
     conclude(waiting, false, status);
 }

@@ -27,13 +27,15 @@ static bool fail(const struct outcome *outcome, struct el_status *status)
 
 static bool refused(const struct outcome *outcome, const struct el_version *version)
 {
-    const char *reason = version->reason != NULL ? version->reason : "";
+    const bool pins = outcome->operation->kind == EL_OPERATE_ROLLBACK || outcome->operation->kind == EL_OPERATE_PIN;
+    char goes_on[64] = "";
     if (outcome->serving >= 0)
-        return fail(outcome, el_status_new(EL_FAILED_PRECONDITION,
-                                           "version %lld of %s was refused: %s; version %lld goes on answering",
-                                           (long long)version->number, outcome->name, reason, outcome->serving));
-    return fail(outcome, el_status_new(EL_FAILED_PRECONDITION, "version %lld of %s was refused: %s",
-                                       (long long)version->number, outcome->name, reason));
+        snprintf(goes_on, sizeof goes_on, "; version %lld goes on answering", outcome->serving);
+    return fail(outcome,
+                el_status_new(EL_FAILED_PRECONDITION, "version %lld of %s was refused: %s%s%s%s%s",
+                              (long long)version->number, outcome->name, version->reason != NULL ? version->reason : "",
+                              goes_on, pins ? "; the pin waits for it, `everlit unpin " : "", pins ? outcome->name : "",
+                              pins ? "` ends that" : ""));
 }
 
 static bool is_gone(const struct outcome *outcome, int64_t number)

@@ -10,7 +10,7 @@ _everlit_models() {
 }
 
 _everlit() {
-    local commands="status events history config rollback pin unpin load unload quarantine forgive retry inspect predict report version help"
+    local commands="status events history config rollback pin unpin load unload quarantine forgive retry golden inspect predict report version help"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command="" socket="" arguments=0 i
     COMPREPLY=()
@@ -51,6 +51,7 @@ _everlit() {
     status) options+=" --json --watch --model --all" ;;
     events) options+=" --follow --json --model --after" ;;
     config) options+=" --json" ;;
+    golden) options+=" --out --count --from --absolute --relative --agreement" ;;
     history) options+=" --limit --event --json" ;;
     rollback) options+=" --to --reason --wait --json" ;;
     pin | unpin | load | unload | quarantine | forgive | retry) options+=" --reason --wait --json" ;;

@@ -12,7 +12,7 @@ function __everlit_in
     __fish_seen_subcommand_from $argv
 end
 
-set -l commands status events history config rollback pin unpin load unload quarantine forgive retry inspect predict report version help
+set -l commands status events history config rollback pin unpin load unload quarantine forgive retry golden inspect predict report version help
 
 complete -c everlit -f
 complete -c everlit -l socket -r -F -d 'socket of the server'
@@ -20,6 +20,7 @@ complete -c everlit -l help -d 'how to use it'
 complete -c everlit -n "not __everlit_in $commands" -l version -d 'of this command'
 complete -c everlit -n "not __everlit_in $commands" -a status -d 'every version of every model'
 complete -c everlit -n "not __everlit_in $commands" -a events -d 'what happened and why'
+complete -c everlit -n "not __everlit_in $commands" -a golden -d 'records what the next versions must answer'
 complete -c everlit -n "not __everlit_in $commands" -a history -d 'what happened, and who did it'
 complete -c everlit -n "not __everlit_in $commands" -a rollback -d 'go back to an older version'
 complete -c everlit -n "not __everlit_in $commands" -a pin -d 'answer with this version'
@@ -66,3 +67,10 @@ complete -c everlit -n '__everlit_in history' -l event -x -d 'only these'
 complete -c everlit -n '__everlit_in rollback' -l to -x -d 'this version'
 complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l reason -x -d 'why'
 complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l wait -d 'until it is done'
+complete -c everlit -n '__everlit_in golden' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in golden' -l out -r -F -d 'the file to write'
+complete -c everlit -n '__everlit_in golden' -l from -r -F -d 'a request log'
+complete -c everlit -n '__everlit_in golden' -l count -x -d 'at most so many'
+complete -c everlit -n '__everlit_in golden' -l absolute -x -d 'how far a number may be off'
+complete -c everlit -n '__everlit_in golden' -l relative -x -d 'and, of the expected number, the part'
+complete -c everlit -n '__everlit_in golden' -l agreement -x -d 'share of rows with the same top-1'

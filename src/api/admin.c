@@ -228,6 +228,7 @@ static const struct {
     { "status", answer_status },
     { "events", answer_events },
     { "config", el_api_admin_config },
+    { "golden", el_api_admin_golden },
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 

@@ -17,6 +17,7 @@ uint64_t el_api_query_number(const char *target, const char *name);
 char *el_api_query_text(const char *target, const char *name);
 
 /* Each ends the request. name, of size bytes, is the model's as it stands in the path. */
+void el_api_admin_golden(struct el_http_request *request, struct el_api *api);
 void el_api_admin_config(struct el_http_request *request, struct el_api *api);
 void el_api_admin_operate(struct el_http_request *request, struct el_api *api, enum el_operation_kind kind,
                           const char *name, size_t size);

@@ -16,7 +16,7 @@ from everlit import BUILD, LIMIT_S, MODELS, ROOT, Server, np, wait_for  # noqa: 
 
 EVERLIT = str(BUILD / "src/cmd/everlit")
 COMMANDS = ["status", "events", "history", "config", "rollback", "pin", "unpin", "load", "unload", "quarantine", "forgive", "retry",
-            "inspect", "predict", "report", "version"]
+            "golden", "inspect", "predict", "report", "version"]
 CONFIG = """
 model_config_list {
   config { name: "digits" base_path: "$MODELS/digits" model_platform: "tensorflow" }

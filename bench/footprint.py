@@ -7,7 +7,7 @@ from daemon import Daemon
 from table import Row
 
 MIB = 2 ** 20
-SHORT_WARM = "keep_warm_ms: 100"
+SHORT_WARM = "keep_warm_ms: 100 guard_ms: 0"
 
 
 def settled_pss(daemon):

@@ -14,7 +14,7 @@ from messages import digits, predict_request
 from table import Row
 
 SETTINGS = 'update { engine: "openvino" isolation: "none" }'
-SWAP_SETTINGS = 'update { engine: "openvino" keep_warm_ms: 100 }'
+SWAP_SETTINGS = 'update { engine: "openvino" keep_warm_ms: 100 guard_ms: 0 }'
 
 
 def folders(daemon, name, source):

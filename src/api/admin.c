@@ -38,6 +38,8 @@ static json_t *version_json(const struct el_version_view *version, int64_t now_u
         "reason", version->reason, "load_ms", version->load_ms, "switch_ms", version->switch_ms, "memory_bytes",
         (json_int_t)memory.resident_bytes, "private_bytes", (json_int_t)memory.private_bytes);
     const struct el_version_stats *stats = version->stats;
+    if (json != NULL && version->guard_until_us > 0)
+        json_object_set_new(json, "guard_left_s", json_real((double)(version->guard_until_us - now_us) / 1e6));
     if (json == NULL || stats == NULL)
         return json;
     json_t *figures = json_pack(

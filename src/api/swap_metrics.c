@@ -8,6 +8,7 @@
 
 #define PHASE "everlit_swap_phase_seconds"
 #define PROBES "everlit_probes_total"
+#define ROLLBACKS "everlit_rollbacks_total"
 
 static void put_model(struct el_buf *out, const char *metric, const struct el_model_view *model)
 {
@@ -48,6 +49,18 @@ static void put_probes(struct el_buf *out, const struct el_view *view)
     }
 }
 
+static void put_rollbacks(struct el_buf *out, const struct el_view *view)
+{
+    el_metric_head(out, ROLLBACKS, "counter", "Versions that were taken back after they served, by what they did.");
+    for (size_t m = 0; m < view->model_count; m++) {
+        for (enum el_rollback_reason reason = 0; reason < EL_ROLLBACK_REASONS; reason++) {
+            put_model(out, ROLLBACKS, view->models[m]);
+            el_buf_printf(out, ",reason=\"%s\"} %" PRIu64 "\n", el_rollback_name(reason),
+                          view->models[m]->counts.rolled_back[reason]);
+        }
+    }
+}
+
 void el_api_put_swaps(struct el_buf *out, const struct el_view *view)
 {
     static const struct {
@@ -57,8 +70,6 @@ void el_api_put_swaps(struct el_buf *out, const struct el_view *view)
         { "everlit_switches_total", "Versions that began to serve.", offsetof(struct el_model_counts, switches) },
         { "everlit_quarantines_total", "Versions that were quarantined.",
           offsetof(struct el_model_counts, quarantined) },
-        { "everlit_rollbacks_total", "Versions that were taken back after they served.",
-          offsetof(struct el_model_counts, rolled_back) },
     };
     put_phases(out, view);
     put_probes(out, view);
@@ -71,4 +82,5 @@ void el_api_put_swaps(struct el_buf *out, const struct el_view *view)
             el_buf_printf(out, "} %" PRIu64 "\n", count);
         }
     }
+    put_rollbacks(out, view);
 }

@@ -26,7 +26,7 @@ static enum el_cli_colour colour_of(const char *event)
         { "switched", EL_CLI_GREEN },  { "serving", EL_CLI_GREEN },    { "quarantined", EL_CLI_RED },
         { "worker_died", EL_CLI_RED }, { "rolled_back", EL_CLI_RED },  { "respawn_failed", EL_CLI_RED },
         { "waiting", EL_CLI_YELLOW },  { "respawned", EL_CLI_YELLOW }, { "drained", EL_CLI_DIM },
-        { "ended", EL_CLI_DIM },
+        { "ended", EL_CLI_DIM },       { "guarded", EL_CLI_GREEN },    { "guard_helpless", EL_CLI_RED },
     };
     for (size_t i = 0; i < sizeof colours / sizeof colours[0]; i++) {
         if (strcmp(colours[i].event, event) == 0)

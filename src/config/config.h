@@ -61,6 +61,12 @@ struct el_update_config {
     uint64_t request_log_file_bytes;  /* size at which a file of the request log is followed by another [64 MiB] */
     uint64_t request_log_total_bytes; /* of all its files together; the oldest go [1 GiB] */
     struct el_probe_config probe;     /* what a version is checked for before it answers */
+    uint32_t guard_ms;                /* after a switch the new version is watched for so long [60,000; 0: it is not] */
+    uint32_t guard_max_crashes;       /* of its process, then [0] */
+    double guard_max_error_rate;      /* see swap/guard_judge.h; negative: not looked at, like those below [0.001] */
+    double guard_max_non_finite_rate; /* [0.001] */
+    double guard_max_latency_ratio;   /* against the old version's p99 [5] */
+    double guard_max_memory_ratio;    /* of its process against itself when it began to answer everybody [3] */
     struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 

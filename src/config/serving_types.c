@@ -27,6 +27,12 @@ static const struct el_text_field update_fields[] = {
     { FIELD("request_log_total_bytes", EL_UPDATE_REQUEST_LOG_TOTAL_BYTES, UINT64), .optional = true },
     { FIELD("batching", EL_UPDATE_BATCHING, MESSAGE), .message = &el_type_batching_parameters },
     { FIELD("probe", EL_UPDATE_PROBE, MESSAGE), .message = &el_type_probe },
+    { FIELD("guard_ms", EL_UPDATE_GUARD_MS, UINT32), .optional = true },
+    { FIELD("guard_max_crashes", EL_UPDATE_GUARD_MAX_CRASHES, UINT32), .optional = true },
+    { FIELD("guard_max_error_rate", EL_UPDATE_GUARD_MAX_ERROR_RATE, DOUBLE), .optional = true },
+    { FIELD("guard_max_non_finite_rate", EL_UPDATE_GUARD_MAX_NON_FINITE_RATE, DOUBLE), .optional = true },
+    { FIELD("guard_max_latency_ratio", EL_UPDATE_GUARD_MAX_LATENCY_RATIO, DOUBLE), .optional = true },
+    { FIELD("guard_max_memory_ratio", EL_UPDATE_GUARD_MAX_MEMORY_RATIO, DOUBLE), .optional = true },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define DAY_MS (24u * 60 * 60 * 1000)
+#define LEAST_RATE 1e-6 /* no evidence can be held against a rate of none */
+#define MOST_RATE 0.5
 #define AT(member) offsetof(struct el_update_config, member)
 
 struct word_row {
@@ -54,10 +56,17 @@ static const struct count_row counts[] = {
     { EL_UPDATE_QUIET_MS, AT(quiet_ms), .initial = 100, .least = 0, .most = DAY_MS },
     { EL_UPDATE_HANG_TIMEOUT_MS, AT(hang_timeout_ms), .initial = 10000, .least = 0, .most = DAY_MS },
     { EL_UPDATE_MAX_RUN_MS, AT(max_run_ms), .initial = 120000, .least = 0, .most = DAY_MS },
+    { EL_UPDATE_GUARD_MS, AT(guard_ms), .initial = 60000, .least = 0, .most = DAY_MS },
+    { EL_UPDATE_GUARD_MAX_CRASHES, AT(guard_max_crashes), .initial = 0, .least = 0, .most = 1000000 },
 };
 static const struct number_row numbers[] = {
     { EL_UPDATE_MAX_LATENCY_RATIO, AT(max_latency_ratio), .initial = 10, .least = 1, .most = 1e6, .negative = true },
     { EL_UPDATE_TOLERANCE, AT(tolerance), .initial = 1e-3, .least = 0, .most = 1 },
+    { EL_UPDATE_GUARD_MAX_ERROR_RATE, AT(guard_max_error_rate), 1e-3, LEAST_RATE, MOST_RATE, .negative = true },
+    { EL_UPDATE_GUARD_MAX_NON_FINITE_RATE, AT(guard_max_non_finite_rate), 1e-3, LEAST_RATE, MOST_RATE,
+      .negative = true },
+    { EL_UPDATE_GUARD_MAX_LATENCY_RATIO, AT(guard_max_latency_ratio), 5, .least = 1, .most = 1e6, .negative = true },
+    { EL_UPDATE_GUARD_MAX_MEMORY_RATIO, AT(guard_max_memory_ratio), 3, .least = 1, .most = 1e6, .negative = true },
 };
 /* Sizes: 0 where that means something, or at least this. Less was meant in other units: no engine starts in so little. */
 #define LEAST_MEMORY_BYTES (UINT64_C(1) << 20)

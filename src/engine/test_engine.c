@@ -14,6 +14,7 @@
  *     value=NUMBER        what the second column of prediction holds (default 1)
  *     run=picky           fails with INVALID_ARGUMENT where a row begins with a negative number
  *     run=short           gives one row less than it got
+ *     above=NUMBER        run is obeyed only where a row adds up to more: rows of clients, not those that the probe makes up
  *     gate=PATH           each run waits as long as that file is there
  *     rows=PATH           each run adds a line there when it begins: how many rows its input has
  *     reread=1            read the file again at each run
@@ -61,7 +62,7 @@ enum {
 struct orders {
     char open[32], signatures[32], run[32], start[32], tally[32], hang[32];
     char gate[96], rows[96];
-    double value;
+    double value, above;
     unsigned threads, memory_mib;
     bool reread;
 };
@@ -84,6 +85,7 @@ static void read_orders(const char *path, struct orders *orders)
 {
     memset(orders, 0, sizeof *orders);
     orders->value = 1;
+    orders->above = -HUGE_VAL;
     FILE *file = path == NULL ? NULL : fopen(path, "re");
     if (file == NULL)
         return;
@@ -109,6 +111,8 @@ static void read_orders(const char *path, struct orders *orders)
             snprintf(orders->rows, sizeof orders->rows, "%s", value);
         else if (strcmp(line, "value") == 0)
             orders->value = strtod(value, NULL);
+        else if (strcmp(line, "above") == 0)
+            orders->above = strtod(value, NULL);
         else if (strcmp(line, "threads") == 0)
             orders->threads = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(line, "memory") == 0)
@@ -486,6 +490,17 @@ static int slowly(struct model *model, const struct everlit_run *run, long ms, s
     return 0;
 }
 
+static bool applies(const struct orders *orders, const struct everlit_run *run)
+{
+    const struct everlit_tensor *input = &run->inputs[0];
+    if (isinf(orders->above))
+        return true;
+    if (run->input_count == 0 || input->dtype != DT_FLOAT || input->size < 4 * sizeof(float))
+        return false;
+    const float *row = input->data;
+    return (double)row[0] + (double)row[1] + (double)row[2] + (double)row[3] > orders->above;
+}
+
 static void count_run(const char *path)
 {
     FILE *file = fopen(path, "ae");
@@ -508,10 +523,16 @@ static int test_run(void *pointer, const struct everlit_run *run, struct everlit
 {
     struct model *model = pointer;
     struct orders reread;
+    struct orders spared;
     const struct orders *orders = &model->orders;
     if (orders->reread) {
         read_orders(model->path, &reread);
         orders = &reread;
+    }
+    if (!applies(orders, run)) {
+        spared = *orders;
+        spared.run[0] = '\0';
+        orders = &spared;
     }
     if (orders->tally[0] != '\0')
         count_run(orders->tally);

@@ -234,7 +234,7 @@ static bool comes_first(struct el_model *model, const struct el_candidate *whole
     if (el_remember_pin(model, number) && pin_can_be(model, whole, count, *number))
         return true;
     if (!model->from_start || model->has_served || model->settings.policy.type == EL_POLICY_SPECIFIC ||
-        el_model_aspires(model, *number) || !el_remember_last_good(model, number) || !can_be(whole, count, *number))
+        !el_remember_last_good(model, number) || el_model_aspires(model, *number) || !can_be(whole, count, *number))
         return false;
     const struct el_version *version = el_version_find(model, *number);
     if (version != NULL && version->digest_of == version->fingerprint && version->digest[0] != '\0' &&

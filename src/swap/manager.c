@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "swap/digest.h"
+#include "swap/guard.h"
 #include "swap/loader.h"
 #include "swap/memory.h"
 #include "swap/rcu.h"
@@ -177,8 +178,11 @@ static void free_model(void *argument)
 
 static void look_at(struct el_model *model, uint64_t now_ns)
 {
-    el_model_aspire(model, now_ns);
     struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        el_guard_tick(version, now_ns); /* first: what it takes back is not aspired any more */
+    }
+    el_model_aspire(model, now_ns);
     el_list_each (version, &model->versions, in_model) {
         el_load_tick(version, now_ns);
         el_respawn_tick(version, now_ns);

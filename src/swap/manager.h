@@ -40,7 +40,8 @@ void el_model_tell_routes(struct el_model *model);
  * Gives a SERVING version up for an older one, or for whatever the policy finds next. of_content: it is the files' own fault, and they
  * are not to answer again.
  */
-void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why, bool of_content);
+void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why,
+                        enum el_rollback_reason reason, bool of_content);
 
 bool el_model_has_warm(const struct el_model *model);
 bool el_model_has_other(const struct el_model *model, int64_t number); /* whole on disk and not quarantined */

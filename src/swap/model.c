@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "swap/guard.h"
 #include "swap/hosted.h"
 #include "swap/labels.h"
 #include "swap/loader.h"
@@ -202,7 +203,9 @@ static void route_to(struct el_version *version, uint64_t now_ns)
     version->trial_deaths = 0;
     version->hangs = 0;
     version->newly_routed = true;
+    version->unproven = !again;
     version->model->has_served = true;
+    el_guard_watch(version);
     if (again)
         el_version_set_reason(version, "");
 }
@@ -211,7 +214,7 @@ static void route_away(struct el_version *version, uint64_t now_ns)
 {
     if (!el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " "))
         return;
-    version->warm_until_ns = el_after_ns(now_ns, version->model->settings.update.keep_warm_ms * EL_NS_PER_MS);
+    version->warm_since_ns = now_ns;
     if (version->hosted == NULL)
         el_version_retire(version, "it is not wanted any more and has no worker");
 }
@@ -225,7 +228,7 @@ void el_model_tell_routes(struct el_model *model)
         if (!version->newly_routed)
             continue;
         version->newly_routed = false;
-        if (version == serving)
+        if (version == serving && version->guard == NULL)
             el_remember_good(version);
         if (version == serving && before >= 0 && before != now)
             el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
@@ -278,10 +281,14 @@ static void expire_warm(struct el_model *model, uint64_t now_ns)
     el_list_each (version, &model->versions, in_model) {
         if (version->state != EL_LIFE_WARM)
             continue;
-        if (now_ns >= version->warm_until_ns)
+        const uint64_t until_ns = el_after_ns(version->warm_since_ns,
+                                              model->settings.update.keep_warm_ms * EL_NS_PER_MS);
+        if (el_guard_keeps(version))
+            continue; /* the guard's end touches the model */
+        if (now_ns >= until_ns)
             el_version_retire(version, "another version serves, and it was kept warm long enough");
         else
-            el_model_alarm(model, version->warm_until_ns);
+            el_model_alarm(model, until_ns);
     }
 }
 
@@ -316,15 +323,19 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
             }
         }
     }
+    struct el_version *serving = el_model_serving(model);
+    if (serving != NULL && serving->newly_routed && serving->unproven)
+        el_guard_begin(serving, now_ns);
     set_hold(model);
     model->swap->routed = model->swap->routed || routed;
     expire_warm(model, now_ns);
 }
 
-void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why, bool of_content)
+void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why,
+                        enum el_rollback_reason reason, bool of_content)
 {
     el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
-    model->counts.rolled_back++;
+    model->counts.rolled_back[reason]++;
     el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
     if (of_content)
         el_remember_bad(version, why, "everlit");

@@ -10,12 +10,14 @@
  * A worker that dies under a request: the call that died still holds the inputs.
  * The request is led anew, to the respawned worker or to another version that
  * reads and writes the same, and the inputs are copied over. Once: a request
- * that kills two workers is answered with UNAVAILABLE.
+ * that kills two workers is answered with UNAVAILABLE. A version under guard that fails is treated alike (rerun.h).
  */
 #include "swap/request.h"
 
 #include "base/clock.h"
 #include "swap/rcu.h"
+#include "swap/rerun.h"
+#include "swap/signals.h"
 #include "swap/view.h"
 
 #include <stdlib.h>
@@ -46,14 +48,6 @@ static void unpin(struct el_request *request, struct el_servable **servable)
     if (*servable != NULL && el_servable_unpin(*servable))
         uv_async_send(&request->loop->swap->async);
     *servable = NULL;
-}
-
-static void drop_replay(struct el_request *request)
-{
-    if (request->replay_call != NULL)
-        el_call_end(request->replay_call);
-    request->replay_call = NULL;
-    unpin(request, &request->replay_from);
 }
 
 static void count(const struct el_request *request, const struct el_status *status)
@@ -90,58 +84,101 @@ void el_request_finish(struct el_request *request, struct el_status *status)
     el_status_free(status);
 }
 
-/* ---- replay ---- */
-
-/* True if inputs and outputs have the same names and dtypes in the same places, so that indexes mean the same. */
-static bool reads_the_same(const struct el_signature *a, const struct el_signature *b)
-{
-    if (a->input_count != b->input_count || a->output_count != b->output_count)
-        return false;
-    for (uint32_t i = 0; i < a->input_count; i++)
-        if (a->inputs[i].dtype != b->inputs[i].dtype || strcmp(a->inputs[i].name, b->inputs[i].name) != 0)
-            return false;
-    for (uint32_t i = 0; i < a->output_count; i++)
-        if (a->outputs[i].dtype != b->outputs[i].dtype || strcmp(a->outputs[i].name, b->outputs[i].name) != 0)
-            return false;
-    return true;
-}
-
-static struct el_status *copy_inputs(struct el_request *request)
-{
-    const struct el_tensor *tensors;
-    const uint32_t *indexes;
-    uint32_t input_count = el_call_inputs(request->replay_call, &tensors, &indexes);
-    for (uint32_t i = 0; i < input_count; i++) {
-        void *data;
-        EL_TRY(el_call_input(request->call, indexes[i], tensors[i].dtype, &tensors[i].shape, tensors[i].size, &data));
-        if (tensors[i].size > 0)
-            memcpy(data, tensors[i].data, tensors[i].size);
-    }
-    return NULL;
-}
-
-static void on_call_done(struct el_call *call, const struct el_status *status, void *argument)
-{
-    struct el_request *request = argument;
-    if (status == NULL || !el_call_worker_died(call) || request->tries > 0) {
-        end_with(request, status);
-        return;
-    }
-    request->tries = 1;
-    request->replay_call = call;
-    request->replay_from = request->servable;
-    request->call = NULL;
-    request->servable = NULL;
-    atomic_fetch_add_explicit(&request->replay_from->stats.replayed, 1, memory_order_relaxed);
-    el_request_run(request);
-}
-
-/* ---- choosing ---- */
+/* ---- what becomes of a call ---- */
 
 static bool may_go_elsewhere(const struct el_request *request)
 {
     return !request->has_version && request->label == NULL;
 }
+
+/* The swap thread hears of it at once. */
+static void blame(struct el_request *request, struct el_servable *servable, enum el_signal signal, bool confirmed)
+{
+    struct el_swap *swap = request->loop->swap;
+    el_signal_blame(servable, signal, confirmed);
+    if (signal == EL_SIGNAL_GOOD || !el_signal_watched(servable, EL_WATCH_ALL))
+        return;
+    atomic_store_explicit(&swap->guard_woken, true, memory_order_relaxed); /* ordered by the wake-up */
+    uv_async_send(&swap->async);
+}
+
+/* Nobody else could be asked, or nobody does better. */
+static void end_with_first(struct el_request *request, bool to_blame)
+{
+    const enum el_signal signal = request->signal;
+    const struct el_status *status = el_rerun_restore(request);
+    if (to_blame)
+        blame(request, request->servable, signal, false);
+    end_with(request, status);
+}
+
+static void end_with_second(struct el_request *request, const struct el_status *status)
+{
+    blame(request, request->replay_from, request->signal, true);
+    atomic_fetch_add_explicit(&request->replay_from->stats.again, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&request->replay_from->stats.replayed, 1, memory_order_relaxed);
+    el_rerun_drop(request);
+    end_with(request, status);
+}
+
+/* That the request cannot be answered; not that there was no time or room for it. */
+static bool is_opinion(const struct el_call *call, const struct el_status *status)
+{
+    const enum el_code code = el_status_code(status);
+    return code != EL_DEADLINE_EXCEEDED && code != EL_RESOURCE_EXHAUSTED && code != EL_UNAVAILABLE &&
+           (status == NULL || !el_call_worker_died(call));
+}
+
+/* The second opinion has come. */
+static void compare_answers(struct el_request *request, struct el_call *call, const struct el_status *status)
+{
+    if (request->tries == NO_MORE_TRIES) { /* cancelled */
+        el_rerun_drop(request);
+        end_with(request, status);
+    } else if (status == NULL && el_signal_of(request->servable, call, status, true) == EL_SIGNAL_GOOD) {
+        end_with_second(request, status);
+    } else {
+        end_with_first(request, !is_opinion(call, status));
+    }
+}
+
+static bool may_ask_another(const struct el_request *request)
+{
+    return request->tries == 0 && may_go_elsewhere(request) && !request->servable->keeps_state &&
+           el_signal_watched(request->servable, EL_WATCH_ALL);
+}
+
+static void on_call_done(struct el_call *call, const struct el_status *status, void *argument)
+{
+    struct el_request *request = argument;
+    if (el_rerun_is_second_opinion(request)) {
+        compare_answers(request, call, status);
+        return;
+    }
+    if (status != NULL && el_call_worker_died(call)) {
+        if (request->tries > 0) {
+            end_with(request, status);
+            return;
+        }
+        request->tries = 1;
+        el_rerun_begin(request, EL_SIGNAL_GOOD, NULL);
+        atomic_fetch_add_explicit(&request->replay_from->stats.replayed, 1, memory_order_relaxed);
+        el_request_run(request);
+        return;
+    }
+    const enum el_signal signal = el_signal_of(request->servable, call, status, false);
+    if (signal != EL_SIGNAL_GOOD && may_ask_another(request)) {
+        request->tries = 1;
+        el_rerun_begin(request, signal, status);
+        el_request_run(request);
+        return;
+    }
+    if (signal != EL_SIGNAL_GOOD)
+        blame(request, request->servable, signal, false);
+    end_with(request, status);
+}
+
+/* ---- choosing ---- */
 
 static const struct el_signature *find_signature(const struct el_request *request,
                                                  const struct el_version_view *version, uint32_t *index)
@@ -158,12 +195,18 @@ static bool takes_replay(const struct el_request *request, const struct el_versi
     if (request->replay_call == NULL || request->replay_from == version->servable)
         return true;
     const struct el_signature *signature = find_signature(request, version, NULL);
-    return signature != NULL && reads_the_same(request->signature, signature);
+    return signature != NULL && el_rerun_fits(request, signature);
 }
 
 static struct el_worker *worker_of(const struct el_version_view *version)
 {
     return atomic_load_explicit(&version->servable->worker, memory_order_acquire);
+}
+
+/* It is the version under guard that another opinion is wanted of. */
+static bool failed_there(const struct el_request *request, const struct el_version_view *version)
+{
+    return el_rerun_is_second_opinion(request) && request->replay_from == version->servable;
 }
 
 /* Another version that answers while the chosen one has no worker: the highest that can. */
@@ -172,8 +215,8 @@ static const struct el_version_view *last_good(const struct el_request *request,
 {
     for (size_t i = 0; i < model->version_count; i++) {
         const struct el_version_view *other = &model->versions[i];
-        if (other != chosen && el_view_answers(other) && worker_of(other) != NULL && takes_replay(request, other) &&
-            find_signature(request, other, NULL) != NULL)
+        if (other != chosen && el_view_answers(other) && !failed_there(request, other) && worker_of(other) != NULL &&
+            takes_replay(request, other) && find_signature(request, other, NULL) != NULL)
             return other;
     }
     return NULL;
@@ -244,17 +287,19 @@ static void look_at(struct el_request *request, struct look *look)
     if (look->status != NULL)
         return;
     if (version == NULL) {
-        look_wait(look, model, model->hold_ns);
+        if (!el_rerun_is_second_opinion(request))
+            look_wait(look, model, model->hold_ns);
         return;
     }
     request->logged = model->logging.prefix != NULL;
-    look_begin(request, version, look);
+    if (!failed_there(request, version))
+        look_begin(request, version, look);
     if (look->status != NULL || look->call != NULL)
         return;
     const struct el_version_view *other = may_go_elsewhere(request) ? last_good(request, model, version) : NULL;
     if (other != NULL)
         look_begin(request, other, look);
-    if (look->status == NULL && look->call == NULL)
+    if (look->status == NULL && look->call == NULL && !el_rerun_is_second_opinion(request))
         look_wait(look, model, RESPAWN_WAIT_NS);
 }
 
@@ -263,8 +308,9 @@ static void look_at(struct el_request *request, struct look *look)
 static struct el_status *decode(struct el_request *request)
 {
     if (request->replay_call != NULL) {
-        struct el_status *status = copy_inputs(request);
-        drop_replay(request);
+        struct el_status *status = el_rerun_copy(request);
+        if (!el_rerun_is_second_opinion(request))
+            el_rerun_drop(request);
         return status;
     }
     if (request->signature->output_count > sizeof request->few_outputs / sizeof request->few_outputs[0]) {
@@ -282,6 +328,11 @@ void el_request_run(struct el_request *request)
     look_at(request, &look);
     el_rcu_read_unlock(&request->loop->swap->rcu_mark);
 
+    if (look.call == NULL && el_rerun_is_second_opinion(request)) {
+        el_status_free(look.status);
+        end_with_first(request, true);
+        return;
+    }
     if (look.lobby != NULL) {
         uint64_t give_up_ns = request->deadline_ns != EL_NEVER_NS ? request->deadline_ns
                                                                   : el_after_ns(request->started_ns, look.wait_ns);
@@ -299,8 +350,14 @@ void el_request_run(struct el_request *request)
     if (status == NULL)
         status = el_call_submit(request->call, request->outputs, request->output_count, request->deadline_ns,
                                 on_call_done, request);
-    if (status != NULL)
-        el_request_finish(request, status);
+    if (status == NULL)
+        return;
+    if (el_rerun_is_second_opinion(request)) {
+        el_status_free(status);
+        end_with_first(request, true);
+        return;
+    }
+    el_request_finish(request, status);
 }
 
 void el_request_start(struct el_request *request)
@@ -311,6 +368,9 @@ void el_request_start(struct el_request *request)
     request->logged = false;
     request->servable = request->replay_from = NULL;
     request->replay_call = NULL;
+    request->replay_signature = NULL;
+    request->replay_status = NULL;
+    request->signal = EL_SIGNAL_GOOD;
     request->lobby = NULL;
     request->next = request->previous = NULL;
     request->outputs = request->few_outputs;
@@ -340,7 +400,7 @@ void el_request_cancel(struct el_request *request)
 
 void el_request_end(struct el_request *request)
 {
-    drop_replay(request);
+    el_rerun_drop(request);
     if (request->call != NULL)
         el_call_end(request->call);
     request->call = NULL;

@@ -2,6 +2,7 @@
 #include "swap/respawn.h"
 
 #include "base/clock.h"
+#include "swap/guard.h"
 #include "swap/hosted.h"
 #include "swap/manager.h"
 #include "swap/probe_judge.h"
@@ -94,6 +95,7 @@ static bool give_up(struct el_version *version, struct el_respawn *respawn, cons
                                      : trial ? version->trial_deaths
                                              : respawn->brief,
                                      el_status_text(why)),
+                       hung ? EL_ROLLBACK_HANGS : EL_ROLLBACK_CRASHES,
                        hung || !el_retry_may_help(why, false)); /* who is killed from outside is not to blame */
     return true;
 }
@@ -124,6 +126,8 @@ static void on_death(struct el_version *version, const struct el_status *why)
             el_version_quarantine(version, el_status_copy(why));
         return;
     }
+    if (el_guard_on_death(version, why))
+        return;
     struct el_respawn *respawn = respawn_of(version);
     if (respawn == NULL) {
         el_model_alarm(version->model, el_after_ns(el_now_ns(), FIRST_DELAY_NS)); /* no memory: the tick tries again */

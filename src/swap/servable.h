@@ -30,6 +30,7 @@ struct el_servable {
     struct el_list in_lingering; /* swap thread; owners is 0 and pins are left */
     bool has_signatures;         /* set before any request is led here */
     bool keeps_state;            /* likewise; only clients may run it while it serves */
+    _Atomic uint8_t watch; /* enum el_watch (signals.h): written by the swap thread, read by event loops, relaxed */
     struct el_signatures signatures;
     struct el_reservoir *reservoir; /* set before any request is led here; owned; NULL: none is kept */
     struct el_version_stats stats;

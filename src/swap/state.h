@@ -52,6 +52,7 @@ struct el_load;      /* loader.h: from admission to a worker that was chosen and
 struct el_respawn;   /* respawn.h */
 struct el_reports;   /* report.h */
 struct el_digesting; /* digest.h */
+struct el_guard;     /* guard.h */
 
 /* One life of one version. */
 struct el_version {
@@ -89,9 +90,11 @@ struct el_version {
     struct el_hosted *hosted; /* the worker that answers; NULL: none now */
     struct el_load *load;     /* LOADING, PROBING */
     struct el_respawn *respawn;
-    uint64_t served_ns;    /* when it became SERVING */
-    bool newly_routed;     /* SERVING, and not told yet */
-    unsigned trial_deaths; /* of its workers, since then */
+    struct el_guard *guard; /* NULL: it is not under guard */
+    uint64_t served_ns;     /* when it became SERVING */
+    bool newly_routed;      /* SERVING, and not told yet */
+    bool unproven;          /* and it did not serve before, in this life */
+    unsigned trial_deaths;  /* of its workers, since then */
     unsigned
         load_tries; /* loads of these files that failed for a reason that may pass by itself, in this life and those before */
     uint64_t retry_ns;    /* QUARANTINED: when it is loaded again; 0: when its files change */
@@ -99,7 +102,7 @@ struct el_version {
     uint64_t memory_ns;   /* and is asked about again then */
     unsigned hangs;       /* runs that never ended, each within HANG_MEMORY of the one before: see respawn.c */
     uint64_t hung_ns;     /* the last one */
-    uint64_t warm_until_ns;
+    uint64_t warm_since_ns;
     struct el_deferred deferred;
     bool deferring; /* deferred is in the swapper's list */
     uint64_t tell_ns,
@@ -172,14 +175,15 @@ struct el_swap {
     bool touched, unpublished;
     bool routed; /* requests are led elsewhere by this look */
     _Atomic uint64_t refused;
-    char rcu_mark; /* for el_rcu_read_unlock() and el_rcu_wait() */
+    _Atomic bool guard_woken; /* by event loops, with async: see el_guard_wake() */
+    char rcu_mark;            /* for el_rcu_read_unlock() and el_rcu_wait() */
 
     pthread_mutex_t loops_lock; /* guards loops */
     struct el_list loops;
 
     uv_prepare_t prepare;
     uv_timer_t alarm;
-    uv_async_t async; /* sent by event loops: a draining version has no request left */
+    uv_async_t async; /* sent by event loops: a draining version has no request left, or one under guard failed */
     uint64_t alarm_ns;
     unsigned open_handles;
     unsigned open_sources;

@@ -5,6 +5,7 @@
 #include "config/batching.h"
 #include "source/watch.h"
 #include "swap/batching.h"
+#include "swap/guard.h"
 #include "swap/labels.h"
 #include "swap/manager.h"
 #include "swap/report.h"
@@ -184,11 +185,12 @@ static void on_prepare(uv_prepare_t *prepare)
         finish_stop(swap);
 }
 
-/* A servable that nobody shows any more may have lost its last request. */
+/* A servable that nobody shows any more may have lost its last request; one under guard may have failed. */
 static void on_async(uv_async_t *async)
 {
     struct el_swap *swap = async->data;
     el_servable_sweep(&swap->lingering);
+    el_guard_wake(swap);
 }
 
 /* ---- configuration ---- */

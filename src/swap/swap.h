@@ -108,7 +108,11 @@ struct el_version_stats {
     _Atomic uint64_t requests;
     _Atomic uint64_t
         errors; /* answered with a status that is the server's or the model's fault (not INVALID_ARGUMENT, CANCELLED...) */
-    _Atomic uint64_t replayed; /* requests answered elsewhere after its worker died */
+    _Atomic uint64_t replayed; /* requests answered elsewhere after its worker died, or after it failed under guard */
+    _Atomic uint64_t again;    /* of them: it failed under guard, and they do not count among requests */
+    _Atomic uint64_t faults;   /* answers that failed by its own fault, again included: what the guard counts */
+    _Atomic uint64_t checked, non_finite; /* answers whose outputs were looked into, and held NaN or infinity */
+    _Atomic uint64_t confirmed;           /* of non_finite: another version's answer to the same was finite */
     _Atomic uint64_t worker_deaths;
     _Atomic uint64_t restarts;   /* workers that took the place of one that died */
     struct el_histogram latency; /* begin to done, successes */
@@ -133,6 +137,7 @@ struct el_version_view {
     pid_t pid;                              /* 0: no process, or none yet when this was published */
     double load_ms;                         /* 0 before */
     double switch_ms;                       /* complete on disk to first able to answer; 0 before */
+    int64_t guard_until_us;                 /* calendar time; 0: it is not under guard (any more) */
     const struct el_signatures *signatures; /* NULL before loaded */
     struct el_version_stats *stats;
     struct el_worker *worker;     /* for el_worker_memory() and el_worker_pid() only; NULL: none */
@@ -146,12 +151,26 @@ struct el_log_settings {
     uint64_t file_bytes, total_bytes;
 };
 
+/* Why a version that served was taken back. */
+enum el_rollback_reason {
+    EL_ROLLBACK_CRASHES,
+    EL_ROLLBACK_HANGS,
+    EL_ROLLBACK_ERRORS,
+    EL_ROLLBACK_NON_FINITE,
+    EL_ROLLBACK_LATENCY,
+    EL_ROLLBACK_MEMORY,
+    EL_ROLLBACK_REASONS
+};
+
+/* "non_finite", for metrics. Never NULL. */
+const char *el_rollback_name(enum el_rollback_reason reason);
+
 /* What came of a model's versions since it is in the config. */
 struct el_model_counts {
     uint64_t probes_passed, probes_failed;
-    uint64_t switches;    /* versions that began to serve, each time */
-    uint64_t quarantined; /* for whatever reason */
-    uint64_t rolled_back; /* of them: after they served */
+    uint64_t switches;                         /* versions that began to serve, each time */
+    uint64_t quarantined;                      /* for whatever reason */
+    uint64_t rolled_back[EL_ROLLBACK_REASONS]; /* of them: after they served */
 };
 
 /* An operator's word that one version and no other is to answer. */
@@ -283,8 +302,10 @@ struct el_request {
     /* The swapper's own. */
     struct el_servable *servable;    /* pinned; NULL before a version is chosen */
     struct el_servable *replay_from; /* pinned; where replay_call ran */
-    struct el_call *replay_call;     /* ended with its worker; holds the inputs until they are copied */
-    struct el_lobby *lobby;          /* counted there while waiting */
+    struct el_call *replay_call;     /* ended with its worker or failed; holds the inputs until they are copied */
+    const struct el_signature *replay_signature; /* asked again: what replay_call ran, */
+    const struct el_status *replay_status;       /* and came to; borrowed from it */
+    struct el_lobby *lobby;                      /* counted there while waiting */
     struct el_request *next, *previous;
     uint64_t started_ns;
     uint64_t give_up_ns; /* waiting: until then */
@@ -292,13 +313,16 @@ struct el_request {
     uint32_t few_outputs[4];
     uint32_t output_count;
     uint32_t signature_index;
+    uint32_t replay_index; /* the same of replay_signature */
     uint8_t tries;
     uint8_t state;
+    uint8_t signal; /* asked again: what was wrong with the first answer (signals.h); otherwise 0 */
 };
 
 /*
  * Chooses the version (texts and codes of tfserving.md 3.4 and 4.3), decodes, runs. A worker that dies under the request: it is
- * answered once by the respawned worker or, if it named no version, the last good version, within its deadline.
+ * answered once by the respawned worker or, if it named no version, the last good version, within its deadline. A version under
+ * guard that fails: the last good version is asked the same, and where that answers the client never hears of it.
  */
 void el_request_start(struct el_request *request);
 

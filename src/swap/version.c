@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bundle/saved_model.h"
 #include "swap/digest.h"
+#include "swap/guard.h"
 #include "swap/hosted.h"
 #include "swap/load_stats.h"
 #include "swap/loader.h"
@@ -82,6 +83,7 @@ void el_version_free(struct el_version *version)
     el_load_end(version->load);
     el_respawn_end(version->respawn);
     el_digest_abandon(version->digesting);
+    el_guard_free(version->guard);
     if (version->hosted != NULL)
         el_hosted_leave(version->hosted, swap->options.drain_grace_ms);
     el_servable_disown(version->servable, &swap->lingering);

@@ -11,6 +11,7 @@
 #include "swap/view.h"
 
 #include "base/clock.h"
+#include "swap/guard.h"
 #include "swap/labels.h"
 #include "swap/loader.h"
 #include "swap/rcu.h"
@@ -93,6 +94,7 @@ static void lay_version(struct layout *layout, const struct el_version *version,
         .pid = hosted != NULL ? el_worker_pid(hosted->worker) : 0,
         .load_ms = version->load_ms,
         .switch_ms = version->switch_ms,
+        .guard_until_us = el_guard_until_us(version),
         .signatures = version->servable->has_signatures ? &version->servable->signatures : NULL,
         .stats = &version->servable->stats,
         .worker = hosted != NULL ? hosted->worker : NULL,

@@ -159,7 +159,7 @@ def test_what_came_of_new_versions_is_counted(server):
     assert seen['everlit_probes_total{model="steps",result="failed"}'] == 1
     assert seen['everlit_switches_total{model="steps"}'] == 1
     assert seen['everlit_quarantines_total{model="steps"}'] == 1
-    assert seen['everlit_rollbacks_total{model="steps"}'] == 0
+    assert seen['everlit_rollbacks_total{model="steps",reason="errors"}'] == 0
     assert seen['everlit_worker_deaths_total{model="steps",version="1"}'] == 1
     assert seen['everlit_worker_restarts_total{model="steps",version="1"}'] == 1
     for phase in ("loading", "probing"):

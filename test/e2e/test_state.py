@@ -64,7 +64,7 @@ def test_bad_content_stays_out_after_a_kill_and_under_another_number():
 
 
 def test_it_begins_with_the_version_that_was_good():
-    with state_server() as server:
+    with state_server(more="guard_ms: 500") as server:
         server.wait_serving("digits", 1)
         server.wait("the journal to say so", lambda: journal(server, "SELECT good_version FROM model") == [(1,)])
         server.stop(signal.SIGKILL)

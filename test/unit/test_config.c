@@ -74,6 +74,11 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal(update->quiet_ms, 100);
     assert_int_equal(update->hang_timeout_ms, 10000);
     assert_int_equal(update->max_run_ms, 120000);
+    assert_int_equal(update->guard_ms, 60000);
+    assert_int_equal(update->guard_max_crashes, 0);
+    assert_true(update->guard_max_error_rate > 9e-4 && update->guard_max_error_rate < 2e-3);
+    assert_int_equal((int)update->guard_max_latency_ratio, 5);
+    assert_int_equal((int)update->guard_max_memory_ratio, 3);
     assert_int_equal(update->memory_need_bytes, 0);
     assert_int_equal(update->request_log_file_bytes, 67108864);
     assert_int_equal(update->request_log_total_bytes, 1073741824);
@@ -287,6 +292,11 @@ static void update_settings_have_ranges(void **unused)
           "model m: update.probe.golden is \"maybe\"; expected \"off\", \"warn\" or \"refuse\"" },
         { "probe{max_memory_ratio: 0.5 }", "model m: update.probe.max_memory_ratio is 0.5; expected 1 to 1e+06" },
         { "probe{replay_records: 5000 }", "model m: update.probe.replay_records is 5000; expected 0 to 4096" },
+        { "guard_ms: 86400001", "model m: update.guard_ms is 86400001; expected 0 to 86400000" },
+        { "guard_max_error_rate: 0",
+          "model m: update.guard_max_error_rate is 0; expected 1e-06 to 0.5, or -1 for no check" },
+        { "guard_max_memory_ratio: 0.5",
+          "model m: update.guard_max_memory_ratio is 0.5; expected 1 to 1e+06, or -1 for no check" },
         { "tolerance: 1.5", "model m: update.tolerance is 1.5; expected 0 to 1" },
         { "tolerance: -1", "model m: update.tolerance is -1; expected 0 to 1" },
         { "memory_limit_bytes: 512", "model m: update.memory_limit_bytes is 512; expected 0 for none, or at least "
@@ -468,6 +478,10 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->quiet_ms = (uint32_t)(next_random(state) % 86400001);
     update->hang_timeout_ms = (uint32_t)(next_random(state) % 86400001);
     update->max_run_ms = (uint32_t)(next_random(state) % 86400001);
+    update->guard_ms = (uint32_t)(next_random(state) % 86400001);
+    update->guard_max_crashes = (uint32_t)(next_random(state) % 1000001);
+    update->guard_max_error_rate = 1e-6 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 0.4;
+    update->guard_max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->memory_need_bytes = next_random(state) | 1048576;
     update->request_log_file_bytes = (next_random(state) >> 1) | 1048576;
     update->request_log_total_bytes = update->request_log_file_bytes + (next_random(state) >> 1);
@@ -518,6 +532,10 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.quiet_ms, b->update.quiet_ms);
     assert_int_equal(a->update.hang_timeout_ms, b->update.hang_timeout_ms);
     assert_int_equal(a->update.max_run_ms, b->update.max_run_ms);
+    assert_int_equal(a->update.guard_ms, b->update.guard_ms);
+    assert_int_equal(a->update.guard_max_crashes, b->update.guard_max_crashes);
+    assert_same_number(a->update.guard_max_error_rate, b->update.guard_max_error_rate);
+    assert_same_number(a->update.guard_max_latency_ratio, b->update.guard_max_latency_ratio);
     assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);
     assert_same_number(a->update.max_latency_ratio, b->update.max_latency_ratio);
     assert_same_number(a->update.tolerance, b->update.tolerance);

@@ -169,6 +169,8 @@ void stage_end_swap(struct stage *stage)
         assert_true(stage->stopped);
         el_swap_free(stage->swap);
     }
+    if (stage->journal != NULL)
+        el_journal_close(stage->journal);
     if (stage->workers != NULL)
         el_workers_free(stage->workers);
     stage->swap = NULL;

@@ -56,6 +56,7 @@ struct stage {
     struct el_workers *workers;
     struct el_swap *swap;
     struct el_swap_options options;
+    struct el_journal *journal; /* closed with the stage; NULL: none */
     struct el_update_config update;
     struct el_version_policy policy;
     uint32_t loops;

@@ -230,7 +230,10 @@ void el_model_tell_routes(struct el_model *model)
         version->newly_routed = false;
         if (version == serving && version->guard == NULL)
             el_remember_good(version);
-        if (version == serving && before >= 0 && before != now)
+        if (version == serving && before >= 0 && before != now && !version->unproven)
+            el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
+                    "from version %lld, back to what was kept warm", (long long)before);
+        else if (version == serving && before >= 0 && before != now)
             el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
                     "from version %lld; %.0f ms after its files were whole", (long long)before, version->switch_ms);
         else

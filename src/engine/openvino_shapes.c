@@ -23,28 +23,38 @@ static void read_ranks(const struct everlit_signature *declared, const struct ev
         ranks[run->inputs[i].index] = run->inputs[i].rank;
 }
 
+/* exact: with the sizes of that run; NULL: with any. */
 static struct el_status *reshape(const struct ov_engine_model *model, const struct ov_signature *signature,
-                                 const int32_t *ranks)
+                                 const int32_t *ranks, const struct everlit_run *exact)
 {
     const struct everlit_signature *declared = signature->declared;
     ov_dimension_t any[EVERLIT_MAX_RANK];
     for (size_t i = 0; i < EVERLIT_MAX_RANK; i++)
         any[i] = (ov_dimension_t){ .min = 0, .max = -1 };
+    ov_dimension_t(*sizes)[EVERLIT_MAX_RANK] = calloc(declared->input_count + 1, sizeof *sizes);
     const char **names = calloc(declared->input_count == 0 ? 1 : declared->input_count, sizeof *names);
     ov_partial_shape_t *shapes = calloc(declared->input_count == 0 ? 1 : declared->input_count, sizeof *shapes);
-    struct el_status *status = names == NULL || shapes == NULL ? el_status_no_memory() : NULL;
+    struct el_status *status = names == NULL || shapes == NULL || sizes == NULL ? el_status_no_memory() : NULL;
     size_t count = 0;
+    for (uint32_t i = 0; status == NULL && exact != NULL && i < exact->input_count; i++) {
+        const struct everlit_tensor *tensor = &exact->inputs[i];
+        for (int32_t d = 0; d < tensor->rank; d++)
+            sizes[tensor->index][d] = (ov_dimension_t){ .min = tensor->dims[d], .max = tensor->dims[d] };
+    }
     for (uint32_t i = 0; status == NULL && i < declared->input_count; i++) {
         if (!signature->inputs[i].used || ranks[i] < 0)
             continue;
         names[count] = ov_input_name(model, &declared->inputs[i]);
-        shapes[count++] = (ov_partial_shape_t){ .rank = { .min = ranks[i], .max = ranks[i] }, .dims = any };
+        shapes[count++] = (ov_partial_shape_t){ .rank = { .min = ranks[i], .max = ranks[i] },
+                                                .dims = exact != NULL ? sizes[i] : any };
     }
     if (status == NULL)
         status = ov_status(ov_model_reshape(signature->read, names, shapes, count), EL_UNIMPLEMENTED,
-                           "cannot be converted for other shapes");
+                           exact != NULL ? "the sizes of the inputs do not go together"
+                                         : "cannot be converted for other shapes");
     free(names);
     free(shapes);
+    free(sizes);
     return status;
 }
 
@@ -62,7 +72,7 @@ static struct el_status *make(struct ov_engine_model *model, struct ov_signature
     }
     memcpy(own, ranks, count * sizeof *own);
     one->declared = signature->declared;
-    struct el_status *status = reshape(model, signature, ranks);
+    struct el_status *status = reshape(model, signature, ranks, NULL);
     if (status == NULL)
         status = ov_signature_compile(model, signature->read, one);
     if (status == NULL)
@@ -116,14 +126,16 @@ struct el_status *ov_shapes_find(struct ov_engine_model *model, struct ov_signat
     if (ranks == NULL)
         return el_status_no_memory();
     read_ranks(signature->declared, run, ranks);
-    unsigned others;
-    struct ov_signature *one = look(model, signature, ranks, &others);
-    struct el_status *status = NULL;
-    if (one == NULL) {
-        pthread_mutex_lock(&model->shaping);
+    struct ov_signature *one = NULL;
+    /*
+     * What was compiled for any sizes does not look whether those of a run go together: it would read beyond what is there. So the
+     * sizes are put through the graph first, each time.
+     */
+    pthread_mutex_lock(&model->shaping);
+    struct el_status *status = reshape(model, signature, ranks, run);
+    if (status == NULL)
         status = find_or_make(model, signature, ranks, &one);
-        pthread_mutex_unlock(&model->shaping);
-    }
+    pthread_mutex_unlock(&model->shaping);
     free(ranks);
     if (status == NULL && one->compiled == NULL)
         status = el_status_new(EL_UNIMPLEMENTED, "%s", one->reason != NULL ? one->reason : "out of memory");

@@ -157,6 +157,7 @@ static void measure(const struct el_version *version, struct el_guard *guard, ui
     seen->errors = counts(now.requests - start->requests, now.faults - start->faults);
     seen->non_finite = counts(now.checked - start->checked, now.non_finite - start->non_finite);
     seen->confirmed = now.confirmed - start->confirmed;
+    seen->p99_ns = el_histogram_quantile(&version->servable->stats.latency, 0.99);
     look_at_window(version, guard, now_ns);
     look_at_memory(version, guard, now_ns);
 }
@@ -186,6 +187,7 @@ void el_guard_begin(struct el_version *version, uint64_t now_ns)
     guard->slow_ns = el_guard_slow_ns(&limits, guard->seen.old_p99_ns);
     begin_window(version, guard, now_ns);
     version->guard = guard;
+    version->on_trial = true;
     el_guard_watch(version);
     el_model_changed(model);
     el_model_alarm(model, now_ns + WINDOW_NS);
@@ -204,6 +206,7 @@ static void stand(struct el_version *version)
                 (unsigned long long)seen->errors.all, seen->seconds, (unsigned long long)seen->errors.bad,
                 (unsigned long long)seen->non_finite.bad, (long long)seen->old_version,
                 (unsigned long long)seen->old_errors.bad, (unsigned long long)seen->old_errors.all);
+    version->on_trial = false;
     el_remember_good(version);
     end(version);
 }
@@ -262,6 +265,9 @@ bool el_guard_on_death(struct el_version *version, const struct el_status *why)
     measure(version, guard, el_now_ns());
     if (++guard->crashes <= update_of(version)->guard_max_crashes)
         return false;
+    const struct el_version *back = way_back(version);
+    if (back != NULL && el_model_seen(version->model, back->number) == NULL)
+        return false; /* the same request may end that one, too, and it could not be started again */
     const bool hung = el_status_code(why) == EL_DEADLINE_EXCEEDED;
     return take_back(version,
                      el_status_new(EL_FAILED_PRECONDITION,

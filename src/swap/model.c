@@ -228,7 +228,7 @@ void el_model_tell_routes(struct el_model *model)
         if (!version->newly_routed)
             continue;
         version->newly_routed = false;
-        if (version == serving && version->guard == NULL)
+        if (version == serving && version->guard == NULL && !version->on_trial)
             el_remember_good(version);
         if (version == serving && before >= 0 && before != now && !version->unproven)
             el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
@@ -286,7 +286,7 @@ static void expire_warm(struct el_model *model, uint64_t now_ns)
             continue;
         const uint64_t until_ns = el_after_ns(version->warm_since_ns,
                                               model->settings.update.keep_warm_ms * EL_NS_PER_MS);
-        if (el_guard_keeps(version))
+        if (el_guard_keeps(version) || el_model_aspires(model, version->number))
             continue; /* the guard's end touches the model */
         if (now_ns >= until_ns)
             el_version_retire(version, "another version serves, and it was kept warm long enough");
@@ -345,4 +345,5 @@ void el_model_roll_back(struct el_model *model, struct el_version *version, stru
     el_version_quarantine(version, why);
     model->hold = el_model_has_other(model,
                                      version->number); /* no view may show neither a version nor the hope of one */
+    model->swap->routed = true; /* whoever answers instead is told, and is what the next one is held against */
 }

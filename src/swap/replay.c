@@ -87,8 +87,10 @@ static void compare(struct el_replay *replay, const struct el_tensor *outputs, u
 static void fail(struct el_replay *replay, const struct el_status *status)
 {
     replay->result.failed++;
-    if (replay->result.failure[0] == '\0')
+    if (replay->result.code == EL_OK) {
+        replay->result.code = el_status_code(status);
         snprintf(replay->result.failure, sizeof replay->result.failure, "%s", el_status_text(status));
+    }
 }
 
 static void proceed(struct el_replay *replay);
@@ -233,7 +235,7 @@ struct el_status *el_replay_judge(const struct el_replay_result *result, const s
 {
     const double share = el_agreement_share(&result->all), mean = el_agreement_mean(&result->worst);
     if (result->failed > 0)
-        return el_status_new(EL_FAILED_PRECONDITION,
+        return el_status_new(result->code != EL_OK ? result->code : EL_FAILED_PRECONDITION,
                              "%u of %u recent requests, which the serving version answered, failed: %s", result->failed,
                              result->asked, result->failure);
     if (result->all.other > 0)

@@ -18,6 +18,7 @@ struct el_replay_result {
     struct el_agreement all;
     struct el_agreement worst; /* of the output with the largest mean difference, or with other dtypes or shapes */
     char output[128];          /* its name */
+    enum el_code code;         /* of the first that failed */
     char failure[400];         /* of the first that failed */
 };
 

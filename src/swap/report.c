@@ -81,11 +81,14 @@ static void put_phases(struct el_buf *out, const struct el_version *version)
     el_buf_printf(out, "},\"load_ms\":%.3f,\"whole_to_able_ms\":%.3f", version->load_ms, version->switch_ms);
 }
 
-static void put_figures(struct el_buf *out, const char *name, const struct el_version *version)
+/* urgent: requests are led back meanwhile, and what takes long (the kernel walks through all pages) has to wait. */
+static void put_figures(struct el_buf *out, const char *name, const struct el_version *version, bool urgent)
 {
     const struct el_version_stats *stats = &version->servable->stats;
     struct el_worker_memory memory = { 0 };
-    if (version->hosted != NULL && version->hosted->worker != NULL)
+    if (version->hosted != NULL && version->hosted->worker != NULL && urgent)
+        memory.resident_bytes = el_worker_resident_bytes(version->hosted->worker);
+    else if (version->hosted != NULL && version->hosted->worker != NULL)
         el_worker_memory(version->hosted->worker, &memory);
     el_buf_printf(out,
                   ",\"%s\":{\"version\":%" PRId64 ",\"state\":\"%s\",\"resident_bytes\":%" PRIu64
@@ -131,10 +134,11 @@ static char *print(const char *event, const char *by, const struct el_version *v
     put_text(&out, "engine_reason", version->engine_reason);
     put_text(&out, "isolation", version->isolation);
     put_text(&out, "probe", version->probe);
-    put_figures(&out, "new", version);
+    const bool urgent = strcmp(event, "rolled_back") == 0 || strcmp(event, "quarantined") == 0;
+    put_figures(&out, "new", version, urgent);
     const struct el_version *other = other_of(version);
     if (other != NULL)
-        put_figures(&out, "old", other);
+        put_figures(&out, "old", other, urgent);
     el_buf_byte(&out, '}');
     return el_buf_take_text(&out);
 }

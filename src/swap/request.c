@@ -98,7 +98,7 @@ static void blame(struct el_request *request, struct el_servable *servable, enum
     el_signal_blame(servable, signal, confirmed);
     if (signal == EL_SIGNAL_GOOD || !el_signal_watched(servable, EL_WATCH_ALL))
         return;
-    atomic_store_explicit(&swap->guard_woken, true, memory_order_relaxed); /* ordered by the wake-up */
+    atomic_exchange(&swap->guard_woken, true); /* before libuv looks whether a wake-up is on its way already */
     uv_async_send(&swap->async);
 }
 
@@ -107,7 +107,7 @@ static void end_with_first(struct el_request *request, bool to_blame)
 {
     const enum el_signal signal = request->signal;
     const struct el_status *status = el_rerun_restore(request);
-    if (to_blame)
+    if (to_blame && el_signal_is_certain(signal, status))
         blame(request, request->servable, signal, false);
     end_with(request, status);
 }
@@ -135,7 +135,8 @@ static void compare_answers(struct el_request *request, struct el_call *call, co
     if (request->tries == NO_MORE_TRIES) { /* cancelled */
         el_rerun_drop(request);
         end_with(request, status);
-    } else if (status == NULL && el_signal_of(request->servable, call, status, true) == EL_SIGNAL_GOOD) {
+    } else if (status == NULL && (request->signal == EL_SIGNAL_FAULT || /* any answer is better than an error */
+                                  el_signal_of(request->servable, call, status, true) == EL_SIGNAL_GOOD)) {
         end_with_second(request, status);
     } else {
         end_with_first(request, !is_opinion(call, status));
@@ -173,7 +174,7 @@ static void on_call_done(struct el_call *call, const struct el_status *status, v
         el_request_run(request);
         return;
     }
-    if (signal != EL_SIGNAL_GOOD)
+    if (el_signal_is_certain(signal, status))
         blame(request, request->servable, signal, false);
     end_with(request, status);
 }

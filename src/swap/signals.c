@@ -44,6 +44,14 @@ enum el_signal el_signal_of(struct el_servable *servable, const struct el_call *
     return is_finite(call) ? EL_SIGNAL_GOOD : EL_SIGNAL_NON_FINITE;
 }
 
+bool el_signal_is_certain(enum el_signal signal, const struct el_status *status)
+{
+    if (signal != EL_SIGNAL_FAULT)
+        return signal == EL_SIGNAL_NON_FINITE;
+    const enum el_code code = el_status_code(status);
+    return code == EL_INTERNAL || code == EL_DATA_LOSS || code == EL_ABORTED;
+}
+
 void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed)
 {
     struct el_version_stats *stats = &servable->stats;

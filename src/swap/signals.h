@@ -24,6 +24,12 @@ enum el_signal { EL_SIGNAL_GOOD, EL_SIGNAL_FAULT, EL_SIGNAL_NON_FINITE };
 enum el_signal el_signal_of(struct el_servable *servable, const struct el_call *call, const struct el_status *status,
                             bool look);
 
+/*
+ * Whether a signal counts without another version's answer to the same: ops answer with the other codes for what a client sent, too
+ * (Cast of a text: UNIMPLEMENTED; a table without the key: FAILED_PRECONDITION).
+ */
+bool el_signal_is_certain(enum el_signal signal, const struct el_status *status);
+
 /* It is the version's own fault. confirmed: another version was asked the same, and did it well. */
 void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed);
 

@@ -93,6 +93,7 @@ struct el_version {
     struct el_guard *guard; /* NULL: it is not under guard */
     uint64_t served_ns;     /* when it became SERVING */
     bool newly_routed;      /* SERVING, and not told yet */
+    bool on_trial;          /* its guard began, and did not come to its end */
     bool unproven;          /* and it did not serve before, in this life */
     unsigned trial_deaths;  /* of its workers, since then */
     unsigned

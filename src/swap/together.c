@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "swap/manager.h"
+#include "swap/remember.h"
 #include "swap/view.h"
 
 /* True if waiting for it would bring nothing. */
@@ -86,6 +87,9 @@ void el_together_look(struct el_swap *swap, uint64_t now_ns)
 
 bool el_together_holds(const struct el_model *model)
 {
+    int64_t pin;
+    if (el_remember_pin(model, &pin) && el_model_aspires(model, pin))
+        return false; /* an operator's word waits for nobody */
     /* With nobody to answer its requests it waits for nobody (availability "resource", or what answered has died). */
     return model->swap->together_until_ns != 0 && model->together == EL_TOGETHER_CHANGES &&
            (!model->has_served || el_model_serving(model) != NULL);

@@ -289,9 +289,12 @@ def test_the_rules_for_prometheus_name_metrics_that_there_are():
         server.wait_serving("digits", 1)
         status, _ = server.rest("POST", "/v1/models/digits:predict", {"instances": [[0.0] * 784]})
         assert status == 200
-        status, page = server.rest("GET", "/metrics")
-        there = set(re.findall(r"^(everlit_\w+)[{ ]", page.decode(), re.M))
-        assert status == 200 and named <= there, named - there
+
+        def missing():
+            status, page = server.rest("GET", "/metrics")
+            assert status == 200
+            return named - set(re.findall(r"^(everlit_\w+)[{ ]", page.decode(), re.M))
+        wait_for(lambda: f"metrics that the rules name: {missing()}", lambda: not missing())  # a log begins a moment after its first record
 
 
 @pytest.mark.parametrize("text, said", [

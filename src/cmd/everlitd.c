@@ -303,11 +303,17 @@ int main(int count, char **arguments)
     if (status == NULL)
         status = el_tls_file_open(&daemon.rest_tls, "rest_api_ssl_config_file", daemon.flags.rest_api_ssl_config_file,
                                   &daemon.log);
-    if (status == NULL)
-        status = serve(&daemon, &config);
-    el_config_free(&config);
-    if (status != NULL)
+    if (status != NULL) {
+        el_config_free(&config);
         return failed(&daemon, status);
+    }
+    status = serve(&daemon, &config);
+    el_config_free(&config);
+    if (status != NULL) { /* its threads run: the process ends, and all that was begun with it */
+        const int exit_status = failed(&daemon, status);
+        el_journal_close(daemon.journal);
+        _exit(exit_status);
+    }
     uv_library_shutdown();
     return daemon.exit_status;
 }

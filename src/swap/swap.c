@@ -317,6 +317,8 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
     el_together_begin(swap);
     el_view_forget_order(swap);
     el_swap_touch(swap);
+    if (swap->started)
+        el_manager_run(swap); /* whoever is told that it is in force finds it so */
 out:
     for (size_t i = 0; i < config->model_count; i++)
         el_settings_free(&copies[i]);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bundle/cut_inputs.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_NAME ((size_t)64 << 10)
 
@@ -100,6 +98,18 @@ static struct el_status *replace_node(struct el_proto_file *file, const struct e
     return status;
 }
 
+/* The next field of a graph; in other what stands in its place, empty where it stays. False: the end, or *status. */
+static bool next_field(struct el_proto_file *file, struct el_proto_span *span, const struct el_signature *signature,
+                       struct el_proto_part *part, struct el_buf *other, struct el_status **status)
+{
+    if (!el_proto_file_next(file, span, part, status))
+        return false;
+    el_buf_clear(other);
+    if (part->number == GRAPH_NODE && part->wire == EL_PROTO_BYTES)
+        *status = replace_node(file, part, signature, other);
+    return *status == NULL;
+}
+
 struct el_status *el_cut_inputs_size(struct el_proto_file *file, struct el_proto_span span,
                                      const struct el_signature *signature, uint64_t *size, bool *changed)
 {
@@ -108,26 +118,12 @@ struct el_status *el_cut_inputs_size(struct el_proto_file *file, struct el_proto
     struct el_buf other = { 0 };
     *size = 0;
     *changed = false;
-    while (status == NULL && el_proto_file_next(file, &span, &part, &status)) {
-        el_buf_clear(&other);
-        if (part.number == GRAPH_NODE && part.wire == EL_PROTO_BYTES)
-            status = replace_node(file, &part, signature, &other);
+    while (next_field(file, &span, signature, &part, &other, &status)) {
         *changed = *changed || other.size > 0;
         *size += other.size > 0 ? other.size : span.at - part.start;
     }
     el_buf_free(&other);
     return status;
-}
-
-static struct el_status *write_all(int fd, const struct el_buf *buf)
-{
-    for (size_t done = 0; done < buf->size;) {
-        const ssize_t n = write(fd, buf->data + done, buf->size - done);
-        if (n < 0 && errno != EINTR)
-            return el_status_errno(errno, "a copy cannot be written");
-        done += n < 0 ? 0 : (size_t)n;
-    }
-    return NULL;
 }
 
 struct el_status *el_cut_inputs_copy(struct el_proto_file *file, struct el_proto_span span,
@@ -137,16 +133,13 @@ struct el_status *el_cut_inputs_copy(struct el_proto_file *file, struct el_proto
     struct el_proto_part part;
     struct el_status *status = NULL;
     struct el_buf other = { 0 };
-    while (status == NULL && el_proto_file_next(file, &span, &part, &status)) {
-        el_buf_clear(&other);
-        if (part.number == GRAPH_NODE && part.wire == EL_PROTO_BYTES)
-            status = replace_node(file, &part, signature, &other);
-        if (status != NULL || other.size == 0)
+    while (status == NULL && next_field(file, &span, signature, &part, &other, &status)) {
+        if (other.size == 0)
             continue;
         piece.end = part.start;
         status = el_proto_file_copy(file, piece, to);
         if (status == NULL)
-            status = write_all(to, &other);
+            status = el_proto_file_put(to, other.data, other.size);
         piece.at = span.at;
     }
     piece.end = span.end;

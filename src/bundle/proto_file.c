@@ -174,7 +174,7 @@ struct el_status *el_proto_file_read(struct el_proto_file *file, struct el_proto
     return NULL;
 }
 
-static struct el_status *write_full(int to, const uint8_t *bytes, size_t size)
+struct el_status *el_proto_file_put(int to, const uint8_t *bytes, size_t size)
 {
     while (size > 0) {
         ssize_t n = write(to, bytes, size);
@@ -194,7 +194,7 @@ struct el_status *el_proto_file_copy(struct el_proto_file *file, struct el_proto
         const size_t size = span.end - span.at < WINDOW_BYTES ? (size_t)(span.end - span.at) : WINDOW_BYTES;
         file->window_used = 0;
         EL_TRY(pread_full(file, file->window, size, span.at));
-        EL_TRY(write_full(to, file->window, size));
+        EL_TRY(el_proto_file_put(to, file->window, size));
         span.at += size;
     }
     return NULL;

@@ -62,6 +62,9 @@ struct el_status *el_proto_file_want_bytes(const struct el_proto_file *file, con
 struct el_status *el_proto_file_read(struct el_proto_file *file, struct el_proto_span span, size_t limit,
                                      struct el_buf *buf) EL_MUST_USE;
 
+/* Writes bytes to the file descriptor `to`, all of them. */
+struct el_status *el_proto_file_put(int to, const uint8_t *bytes, size_t size) EL_MUST_USE;
+
 /* Writes the bytes of span to the file descriptor `to`. */
 struct el_status *el_proto_file_copy(struct el_proto_file *file, struct el_proto_span span, int to) EL_MUST_USE;
 

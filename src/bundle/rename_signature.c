@@ -88,17 +88,6 @@ static struct el_status *rewrite_signature(struct el_proto_file *file, const str
     return status;
 }
 
-static struct el_status *write_all(int fd, const struct el_buf *buf)
-{
-    for (size_t done = 0; done < buf->size;) {
-        ssize_t n = write(fd, buf->data + done, buf->size - done);
-        if (n < 0 && errno != EINTR)
-            return el_status_errno(errno, "a copy cannot be written");
-        done += n < 0 ? 0 : (size_t)n;
-    }
-    return NULL;
-}
-
 /* What becomes of the inputs that lie inside the graph. */
 struct cut {
     const struct el_signature *signature; /* NULL: the model has none of that name */
@@ -138,7 +127,7 @@ static struct el_status *copy_graph(struct el_proto_file *file, const struct el_
     el_proto_put_varint(&head, bytes);
     struct el_status *status = el_buf_status(&head);
     if (status == NULL)
-        status = write_all(to, &head);
+        status = el_proto_file_put(to, head.data, head.size);
     el_buf_free(&head);
     return status != NULL ? status : el_cut_inputs_copy(file, part->span, cut->signature, to);
 }
@@ -214,7 +203,7 @@ static struct el_status *write_model(struct el_proto_file *file, const struct el
         status = el_buf_status(&head);
     }
     if (status == NULL)
-        status = write_all(to, &head);
+        status = el_proto_file_put(to, head.data, head.size);
     if (status == NULL)
         status = copy_kept(file, span, cut, to);
     el_buf_free(&rewritten);

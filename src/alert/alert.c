@@ -9,6 +9,7 @@
 #include "alert/message.h"
 #include "alert/receiver.h"
 #include "base/clock.h"
+#include "base/constant.h"
 #include "base/list.h"
 
 #include <curl/curl.h>
@@ -27,7 +28,7 @@
 struct told {
     struct cds_list_head in_alerts;
     const struct el_alert_kind *kind;
-    char *model, *text;
+    const char *model, *text;
     int64_t version, time_us, starts_us;
     bool resolved;     /* of a group: whether it is of ends */
     uint32_t repeats;  /* of a group: since it was told */
@@ -110,8 +111,8 @@ static void tell(struct el_alerts *alerts, const struct told *told, bool resolve
 static void told_free(struct told *told)
 {
     cds_list_del(&told->in_alerts);
-    free(told->model);
-    free(told->text);
+    el_free_constant(told->model);
+    el_free_constant(told->text);
     free(told);
 }
 
@@ -137,7 +138,7 @@ static void change(struct told *told, const struct told *to)
     told->time_us = to->time_us;
     if (text == NULL)
         return; /* the text before does too */
-    free(told->text);
+    el_free_constant(told->text);
     told->text = text;
 }
 
@@ -213,12 +214,8 @@ static void tell_or_group(struct el_alerts *alerts, const struct told *what)
 
 static void end_condition(struct el_alerts *alerts, struct told *condition, const char *text, int64_t time_us)
 {
-    union {
-        const char *constant;
-        char *text; /* copied where it is kept */
-    } same = { .constant = text };
     struct told over = *condition;
-    over.text = same.text;
+    over.text = text;
     over.time_us = time_us;
     over.resolved = true;
     tell_or_group(alerts, &over);
@@ -254,13 +251,9 @@ void el_alerts_event(struct el_alerts *alerts, enum el_log_level level, const ch
     if (alerts == NULL)
         return;
     look_for_ends(alerts, event, model, version, text, time_us);
-    union {
-        const char *constant;
-        char *text; /* copied where it is kept */
-    } name = { .constant = model }, why = { .constant = text };
     struct told what = { .kind = el_alert_kind(event, level),
-                         .model = name.text,
-                         .text = why.text,
+                         .model = model,
+                         .text = text,
                          .version = version,
                          .time_us = time_us,
                          .starts_us = time_us };

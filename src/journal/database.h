@@ -34,7 +34,7 @@ enum el_journal_statement {
 #define EL_JOURNAL_VALUES 8
 
 struct el_journal_value {
-    char *text; /* owned; NULL: number is meant */
+    const char *text; /* an entry's own; NULL: number is meant */
     int64_t number;
 };
 

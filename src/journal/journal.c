@@ -162,8 +162,7 @@ static struct el_journal_entry *entry_new(enum el_journal_statement statement, c
 
 static struct el_journal_value text(const char *value)
 {
-    return (
-        struct el_journal_value){ .text = (char *)(uintptr_t)(value != NULL ? value : "") }; /* copied by entry_new() */
+    return (struct el_journal_value){ .text = value != NULL ? value : "" }; /* copied by entry_new() */
 }
 
 static struct el_journal_value number(int64_t value)

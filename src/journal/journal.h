@@ -36,13 +36,13 @@ struct el_journal_options {
     uint32_t history_kept; /* events; 0: 100,000. The oldest go */
 };
 
-/* Content that is never to answer. Texts are owned. */
+/* Content that is never to answer. What is handed over is copied; what is found is the journal's. */
 struct el_journal_bad {
-    char *digest;    /* of the content: see el_version_digest() */
-    int64_t version; /* the number under which it was found */
+    const char *digest; /* of the content: see el_version_digest() */
+    int64_t version;    /* the number under which it was found */
     enum el_code code;
-    char *reason, *by; /* why, and who said so: "everlit" or a user */
-    int64_t since_us;  /* calendar */
+    const char *reason, *by; /* why, and who said so: "everlit" or a user */
+    int64_t since_us;        /* calendar */
 };
 
 /* A load that had begun and not ended when the server did. */
@@ -52,16 +52,16 @@ struct el_journal_broken_load {
     uint32_t times;       /* in a row */
 };
 
-/* What is known of a model. Texts are owned. */
+/* What is known of a model. */
 struct el_journal_model {
-    char *name;
+    const char *name;
     bool has_good;
     int64_t good_version;
-    char *good_digest;
+    const char *good_digest;
     int64_t good_since_us;
     bool pinned;
     int64_t pin_version;
-    char *pin_by, *pin_reason;
+    const char *pin_by, *pin_reason;
     int64_t pin_since_us;
     struct el_journal_bad *bad; /* oldest first */
     size_t bad_count;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "journal/known.h"
 
+#include "base/constant.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 /* Copies text to *copy; what was there is freed. */
-static struct el_status *put_text(char **copy, const char *text)
+static struct el_status *put_text(const char **copy, const char *text)
 {
     char *made = strdup(text != NULL ? text : "");
     if (made == NULL)
         return el_status_no_memory();
-    free(*copy);
+    el_free_constant(*copy);
     *copy = made;
     return NULL;
 }
@@ -77,9 +79,9 @@ void el_known_unpin(struct el_known *known, const char *name)
 
 static void free_bad(struct el_journal_bad *bad)
 {
-    free(bad->digest);
-    free(bad->reason);
-    free(bad->by);
+    el_free_constant(bad->digest);
+    el_free_constant(bad->reason);
+    el_free_constant(bad->by);
     *bad = (struct el_journal_bad){ 0 };
 }
 
@@ -150,8 +152,8 @@ struct el_status *el_known_note(struct el_known *known, const char *name, const 
             continue;
         if (!gone)
             return put_text(&known->notes[i].text, text);
-        free(known->notes[i].name);
-        free(known->notes[i].text);
+        el_free_constant(known->notes[i].name);
+        el_free_constant(known->notes[i].text);
         known->notes[i] = known->notes[--known->note_count];
         return NULL;
     }
@@ -166,7 +168,7 @@ struct el_status *el_known_note(struct el_known *known, const char *name, const 
     if (status == NULL)
         status = put_text(&made.text, text);
     if (status != NULL) {
-        free(made.name);
+        el_free_constant(made.name);
         return status;
     }
     all[known->note_count++] = made;
@@ -196,20 +198,14 @@ static struct el_status *read_bad(struct el_known *known, sqlite3_stmt *row)
 {
     const int64_t code = sqlite3_column_int64(row, 3);
     const struct el_journal_bad bad = {
-        .digest = strdup(text_of(row, 1)),
+        .digest = text_of(row, 1),
         .version = sqlite3_column_int64(row, 2),
         .code = code > 0 && code < EL_CODES ? (enum el_code)code : EL_UNKNOWN,
-        .reason = strdup(text_of(row, 4)),
-        .by = strdup(text_of(row, 5)),
+        .reason = text_of(row, 4),
+        .by = text_of(row, 5),
         .since_us = sqlite3_column_int64(row, 6),
     };
-    struct el_status *status = bad.digest == NULL || bad.reason == NULL || bad.by == NULL
-                                   ? el_status_no_memory()
-                                   : el_known_bad(known, text_of(row, 0), &bad);
-    free(bad.digest);
-    free(bad.reason);
-    free(bad.by);
-    return status;
+    return el_known_bad(known, text_of(row, 0), &bad);
 }
 
 static struct el_status *read_load(struct el_known *known, sqlite3_stmt *row)
@@ -280,15 +276,15 @@ void el_known_free(struct el_known *known)
             free_bad(&model->bad[k]);
         free(model->bad);
         free(model->broken);
-        free(model->good_digest);
-        free(model->pin_by);
-        free(model->pin_reason);
-        free(model->name);
+        el_free_constant(model->good_digest);
+        el_free_constant(model->pin_by);
+        el_free_constant(model->pin_reason);
+        el_free_constant(model->name);
         free(model);
     }
     for (size_t i = 0; i < known->note_count; i++) {
-        free(known->notes[i].name);
-        free(known->notes[i].text);
+        el_free_constant(known->notes[i].name);
+        el_free_constant(known->notes[i].text);
     }
     for (size_t i = 0; i < known->alert_count; i++) {
         free(known->alerts[i].receiver);

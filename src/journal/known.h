@@ -11,7 +11,7 @@
 #include "journal/database.h"
 
 struct el_journal_note {
-    char *name, *text;
+    const char *name, *text; /* owned */
 };
 
 /* As it was read; it stays until the journal is closed. */

@@ -2,6 +2,7 @@
 #include "journal/writer.h"
 
 #include "base/clock.h"
+#include "base/constant.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,7 +16,6 @@
 #define TRIM_EVERY 256 /* transactions */
 
 struct el_writer {
-    uv_loop_t *loop;
     const struct el_log *log;
     char *directory;
     uint32_t history_kept;
@@ -45,7 +45,7 @@ void el_journal_entry_free(struct el_journal_entry *entry)
     if (entry == NULL)
         return;
     for (size_t i = 0; i < EL_JOURNAL_VALUES; i++)
-        free(entry->values[i].text);
+        el_free_constant(entry->values[i].text);
     el_status_free(entry->status);
     free(entry);
 }
@@ -286,7 +286,6 @@ struct el_status *el_writer_start(uv_loop_t *loop, const struct el_log *log, con
         free(copy);
         return el_status_no_memory();
     }
-    writer->loop = loop;
     writer->log = log;
     writer->directory = copy;
     writer->history_kept = history_kept;

@@ -13,6 +13,7 @@
 #include "source/source.h"
 
 #include "base/clock.h"
+#include "base/constant.h"
 #include "source/scan.h"
 #include "source/watch.h"
 
@@ -184,12 +185,8 @@ static void finish_close(struct el_source *source)
     el_source_versions_free(source->versions, source->count);
     el_status_free(source->error);
     free(source->warning);
-    union {
-        const char *constant;
-        char *owned;
-    } model = { .constant = source->options.model }, base_path = { .constant = source->options.base_path };
-    free(model.owned);
-    free(base_path.owned);
+    el_free_constant(source->options.model);
+    el_free_constant(source->options.base_path);
     void (*closed)(void *) = source->closed;
     void *argument = source->closed_argument;
     free(source);

@@ -2,6 +2,7 @@
 #include "swap/events.h"
 
 #include "base/clock.h"
+#include "base/constant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,23 +16,13 @@ struct el_status *el_events_init(struct el_events *events)
     return NULL;
 }
 
-/* model and text are owned; struct el_event shows them as constants to its readers. */
-static void free_constant(const char *text)
-{
-    union {
-        const char *constant;
-        char *owned;
-    } same = { .constant = text };
-    free(same.owned);
-}
-
 void el_events_free(struct el_events *events)
 {
     if (events->ring == NULL)
         return;
     for (size_t i = 0; i < EL_EVENTS_KEPT; i++) {
-        free_constant(events->ring[i].model);
-        free_constant(events->ring[i].text);
+        el_free_constant(events->ring[i].model);
+        el_free_constant(events->ring[i].text);
     }
     free(events->ring);
     pthread_mutex_destroy(&events->lock);
@@ -44,8 +35,8 @@ void el_events_add(struct el_events *events, enum el_log_level level, const char
     const char *model_copy = strdup(model), *text_copy = strdup(text);
     pthread_mutex_lock(&events->lock);
     struct el_event *slot = &events->ring[events->last % EL_EVENTS_KEPT];
-    free_constant(slot->model);
-    free_constant(slot->text);
+    el_free_constant(slot->model);
+    el_free_constant(slot->text);
     *slot = (struct el_event){
         .id = ++events->last,
         .time_us = el_calendar_us(),

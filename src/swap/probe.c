@@ -2,6 +2,7 @@
 #include "swap/probe.h"
 
 #include "base/clock.h"
+#include "base/constant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -274,11 +275,7 @@ void el_probe_free(struct el_probe *probe)
     for (uint32_t i = 0; i < probe->count; i++) {
         struct el_pass *pass = &probe->passes[i];
         for (uint32_t o = 0; o < pass->output_count; o++) {
-            union {
-                const void *constant;
-                void *owned;
-            } data = { .constant = pass->outputs[o].data };
-            free(data.owned);
+            el_free_constant(pass->outputs[o].data);
         }
         free(pass->outputs);
         el_status_free(pass->status);

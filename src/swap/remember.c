@@ -51,16 +51,12 @@ void el_remember_bad(const struct el_version *version, const struct el_status *w
 {
     if (version->digest[0] == '\0' || version->digest_of != version->fingerprint)
         return; /* its files were never whole */
-    union {
-        const char *constant;
-        char *text; /* the journal copies */
-    } digest = { .constant = version->digest }, reason = { .constant = el_status_text(why) }, who = { .constant = by };
     const struct el_journal_bad bad = {
-        .digest = digest.text,
+        .digest = version->digest,
         .version = version->number,
         .code = el_status_code(why),
-        .reason = reason.text,
-        .by = who.text,
+        .reason = el_status_text(why),
+        .by = by,
         .since_us = el_calendar_us(),
     };
     const struct el_model *model = version->model;

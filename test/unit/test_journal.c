@@ -102,11 +102,11 @@ static void wait_told(struct fixture *fixture, int times)
 
 static struct el_journal_bad bad_of(const char *digest, int64_t version)
 {
-    return (struct el_journal_bad){ .digest = (char *)(uintptr_t)digest,
+    return (struct el_journal_bad){ .digest = digest,
                                     .version = version,
                                     .code = EL_DATA_LOSS,
-                                    .reason = (char *)(uintptr_t) "its outputs are NaN",
-                                    .by = (char *)(uintptr_t) "everlit",
+                                    .reason = "its outputs are NaN",
+                                    .by = "everlit",
                                     .since_us = 17 + version };
 }
 

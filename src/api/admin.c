@@ -234,15 +234,25 @@ static const struct {
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
-static const char prefix[] = "/admin/v1/";
-static const char models[] = "models/", history[] = "/history";
+/* Of one model: behind its name. */
+static const struct {
+    const char *tail;
+    void (*answer)(struct el_http_request *request, struct el_api *api, const char *name, size_t size);
+} model_routes[] = {
+    { "/history", el_api_admin_history },
+    { "/reports", el_api_admin_reports },
+};
+#define MODEL_ROUTES (sizeof model_routes / sizeof model_routes[0])
+
+static const char prefix[] = "/admin/v1/", models[] = "models/";
 
 static struct el_status *no_such_route(const struct el_http_request *request)
 {
     struct el_buf buf = { 0 };
     for (size_t i = 0; i < ROUTES; i++)
         el_buf_printf(&buf, "GET %s%s, ", prefix, routes[i].path);
-    el_buf_printf(&buf, "GET %s%sNAME%s, GET %s%sNAME/reports", prefix, models, history, prefix, models);
+    for (size_t i = 0; i < MODEL_ROUTES; i++)
+        el_buf_printf(&buf, "%sGET %s%sNAME%s", i > 0 ? ", " : "", prefix, models, model_routes[i].tail);
     for (int kind = 0; kind < EL_OPERATE_KINDS; kind++)
         el_buf_printf(&buf, ", POST %s%sNAME:%s", prefix, models, el_operation_name((enum el_operation_kind)kind));
     char *text = el_buf_take_text(&buf);
@@ -252,15 +262,20 @@ static struct el_status *no_such_route(const struct el_http_request *request)
     return status;
 }
 
-/* at, of size bytes, is what is behind "models/". True if it is a route and is answered. */
-static bool answer_model(struct el_http_request *request, struct el_api *api, const char *at, size_t size, bool post)
+static bool get_of_model(struct el_http_request *request, struct el_api *api, const char *at, size_t size)
 {
-    if (!post) {
-        if (size <= sizeof history - 1 || strncmp(at + size - (sizeof history - 1), history, sizeof history - 1) != 0)
-            return false;
-        el_api_admin_history(request, api, at, size - (sizeof history - 1));
+    for (size_t i = 0; i < MODEL_ROUTES; i++) {
+        const size_t tail = strlen(model_routes[i].tail);
+        if (size <= tail || memcmp(at + size - tail, model_routes[i].tail, tail) != 0)
+            continue;
+        model_routes[i].answer(request, api, at, size - tail);
         return true;
     }
+    return false;
+}
+
+static bool post_to_model(struct el_http_request *request, struct el_api *api, const char *at, size_t size)
+{
     const char *colon = memrchr(at, ':', size);
     if (colon == NULL || colon == at)
         return false;
@@ -275,6 +290,7 @@ static bool answer_model(struct el_http_request *request, struct el_api *api, co
     return false;
 }
 
+/* path, of size bytes, is what is behind "/admin/v1/". True if it is a route and is answered. */
 static bool answer_route(struct el_http_request *request, struct el_api *api, const char *path, size_t size)
 {
     const bool get = strcmp(el_http_method(request), "GET") == 0, post = strcmp(el_http_method(request), "POST") == 0;
@@ -285,8 +301,10 @@ static bool answer_route(struct el_http_request *request, struct el_api *api, co
         return true;
     }
     const size_t behind = sizeof models - 1;
-    return (get || post) && size > behind && strncmp(path, models, behind) == 0 &&
-           answer_model(request, api, path + behind, size - behind, post);
+    if ((!get && !post) || size <= behind || strncmp(path, models, behind) != 0)
+        return false;
+    return get ? get_of_model(request, api, path + behind, size - behind)
+               : post_to_model(request, api, path + behind, size - behind);
 }
 
 bool el_api_admin(struct el_http_request *request, struct el_api *api)
@@ -294,8 +312,6 @@ bool el_api_admin(struct el_http_request *request, struct el_api *api)
     const char *target = el_http_target(request);
     if (strncmp(target, prefix, sizeof prefix - 1) != 0)
         return false;
-    if (el_api_admin_reports(request, api))
-        return true;
     const char *path = target + sizeof prefix - 1;
     if (answer_route(request, api, path, strcspn(path, "?")))
         return true;

@@ -21,6 +21,7 @@ void el_api_admin_golden(struct el_http_request *request, struct el_api *api);
 void el_api_admin_config(struct el_http_request *request, struct el_api *api);
 void el_api_admin_operate(struct el_http_request *request, struct el_api *api, enum el_operation_kind kind,
                           const char *name, size_t size);
+void el_api_admin_reports(struct el_http_request *request, struct el_api *api, const char *name, size_t size);
 void el_api_admin_history(struct el_http_request *request, struct el_api *api, const char *name, size_t size);
 
 /* True if the request bears the token of the admin port; otherwise it is answered with 401. */

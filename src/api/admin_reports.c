@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /admin/v1/models/NAME/reports?version=V: the swap reports of a model, newest first, one JSON object a line. */
-#include "api/internal.h"
+#include "api/admin.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static void put_line(const char *document, void *argument)
 {
@@ -12,18 +11,19 @@ static void put_line(const char *document, void *argument)
     el_buf_byte(out, '\n');
 }
 
-bool el_api_admin_reports(struct el_http_request *request, struct el_api *api)
+void el_api_admin_reports(struct el_http_request *request, struct el_api *api, const char *name, size_t size)
 {
-    static const char prefix[] = "/admin/v1/models/", tail[] = "/reports";
-    const char *target = el_http_target(request);
-    const size_t head = sizeof prefix - 1, end = sizeof tail - 1, path = strcspn(target, "?");
-    if (path <= head + end || strncmp(target, prefix, head) != 0 || strncmp(target + path - end, tail, end) != 0 ||
-        strcmp(el_http_method(request), "GET") != 0)
-        return false;
-    const char *asked = strstr(target + path, "version=");
-    const int64_t version = asked != NULL ? strtoll(asked + strlen("version="), NULL, 10) : -1;
-    struct el_buf *out = el_http_reply_buf(request);
-    el_swap_reports(api->options.swap, target + head, path - head - end, version, put_line, out);
-    el_http_reply(request, 200, "application/x-ndjson");
-    return true;
+    size_t decoded;
+    char *model = el_api_percent_decode(name, size, &decoded);
+    char *asked = el_api_query_text(el_http_target(request), "version");
+    if (model == NULL) {
+        struct el_status *status = el_status_no_memory();
+        el_api_rest_fail(request, status);
+    } else {
+        el_swap_reports(api->options.swap, model, decoded, asked != NULL ? strtoll(asked, NULL, 10) : -1, put_line,
+                        el_http_reply_buf(request));
+        el_http_reply(request, 200, "application/x-ndjson");
+    }
+    free(model);
+    free(asked);
 }

@@ -63,9 +63,6 @@ struct el_api_watcher {
     struct el_api_watcher *next, *previous;
 };
 
-/* True if it is for swap reports, and answered (admin_reports.c). */
-bool el_api_admin_reports(struct el_http_request *request, struct el_api *api);
-
 void el_api_watch(struct el_api_loop *loop, struct el_api_watcher *watcher);
 void el_api_unwatch(struct el_api_loop *loop, struct el_api_watcher *watcher);
 

@@ -148,12 +148,17 @@ static int run(struct el_cli *cli, int count, char **arguments)
     const char *model = arguments[optind], *version = optind + 1 < count ? arguments[optind + 1] : "";
     if (strspn(version, "0123456789") != strlen(version))
         return el_cli_usage(cli, "\"%s\" is not a version; expected a number", version);
-    char path[1024];
-    if (snprintf(path, sizeof path, "/admin/v1/models/%s/reports%s%s", model, *version != '\0' ? "?version=" : "",
-                 version) >= (int)sizeof path)
-        return el_cli_usage(cli, "the name of the model is too long");
-    struct el_buf answer = { 0 };
-    result = el_cli_request(cli, path, NULL, 0, &answer);
+    struct el_buf target = { 0 }, answer = { 0 };
+    char *escaped = el_cli_escape(model);
+    el_buf_printf(&target, "/admin/v1/models/%s/reports%s%s", escaped != NULL ? escaped : "",
+                  *version != '\0' ? "?version=" : "", version);
+    char *path = el_buf_take_text(&target);
+    if (escaped == NULL || path == NULL)
+        result = el_cli_fail(cli, EL_CLI_REFUSED, el_status_no_memory());
+    else
+        result = el_cli_request(cli, path, NULL, 0, &answer);
+    free(escaped);
+    free(path);
     if (result == EL_CLI_OK && answer.size == 0)
         result = el_cli_fail(cli, EL_CLI_REFUSED,
                              el_status_new(EL_NOT_FOUND,

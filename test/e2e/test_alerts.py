@@ -334,6 +334,8 @@ def test_each_attempt_has_a_report_in_the_journal_and_as_a_page():
         assert good["engine"] == "openvino" and good["old"]["version"] == 1 and good["new"]["resident_bytes"] > 1e6, good
         assert len(good["digest"]) == 64 and good["bytes"] > 1000 and good["probe"] and good["by"] == "everlit", good
         assert {"verifying", "loading", "probing"} <= set(good["phases_ms"]) and good["phases_ms"]["loading"] > 0, good
+        escaped = server.admin("/admin/v1/models/dig%69ts/reports?version=2").splitlines()
+        assert [json.loads(line) for line in escaped] == [bad]
         page = everlit(server, "report", "digits", "2").stdout
         assert page.startswith("digits version 2: quarantined\n") and "SHA-256 " + bad["digest"] in " ".join(page.split())
         words = " ".join(page.split())

@@ -47,15 +47,8 @@ static void cancelled(struct el_grpc_call *call, void *user)
 
 void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, const struct el_model_spec *spec)
 {
-    const struct el_request request = {
-        .model = spec->name.data,
-        .model_size = spec->name.size,
-        .has_version = spec->has_version,
-        .version = spec->version,
-        .label = spec->has_label ? spec->label.data : NULL,
-        .label_size = spec->label.size,
-        .deadline_ns = el_grpc_deadline_ns(call),
-    };
+    struct el_request request = el_api_request_of(spec);
+    request.deadline_ns = el_grpc_deadline_ns(call);
     infer->owner = call;
     el_grpc_set_user(call, infer);
     el_grpc_on_cancel(call, cancelled);

@@ -108,12 +108,7 @@ void el_api_grpc_get_model_metadata(struct el_grpc_call *call, void *argument)
         return;
     }
     const struct el_model_spec *spec = &request.spec;
-    const struct el_request wanted = { .model = spec->name.data,
-                                       .model_size = spec->name.size,
-                                       .has_version = spec->has_version,
-                                       .version = spec->version,
-                                       .label = spec->has_label ? spec->label.data : NULL,
-                                       .label_size = spec->label.size };
+    const struct el_request wanted = el_api_request_of(spec);
     const struct el_view *view = el_view_get(api->options.swap);
     const struct el_version_view *version;
     status = el_view_resolve(api->options.swap, view, &wanted, &version);

@@ -99,12 +99,7 @@ static struct el_status *check(const struct message *message, struct el_model_sp
     struct el_swap *swap = message->infer->loop->api->options.swap;
     if (task_count(message) > 0)
         *spec = task_at(message, 0).spec;
-    const struct el_request wanted = { .model = spec->name.data,
-                                       .model_size = spec->name.size,
-                                       .has_version = spec->has_version,
-                                       .version = spec->version,
-                                       .label = spec->has_label ? spec->label.data : NULL,
-                                       .label_size = spec->label.size };
+    const struct el_request wanted = el_api_request_of(spec);
     const struct el_view *view = el_view_get(swap);
     const struct el_version_view *version;
     struct el_status *status = el_view_resolve(swap, view, &wanted, &version);

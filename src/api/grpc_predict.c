@@ -144,20 +144,13 @@ static void cancelled(struct el_grpc_call *call, void *user)
 static void start(struct predict *predict)
 {
     const struct el_model_spec *spec = &predict->message.spec;
-    predict->request = (struct el_request){
-        .loop = predict->loop->swap_loop,
-        .model = spec->name.data,
-        .model_size = spec->name.size,
-        .has_version = spec->has_version,
-        .version = spec->version,
-        .label = spec->has_label ? spec->label.data : NULL,
-        .label_size = spec->label.size,
-        .signature_name = spec->signature_name.data,
-        .signature_name_size = spec->signature_name.size,
-        .deadline_ns = el_grpc_deadline_ns(predict->call),
-        .fill = fill,
-        .done = done,
-    };
+    predict->request = el_api_request_of(spec);
+    predict->request.loop = predict->loop->swap_loop;
+    predict->request.signature_name = spec->signature_name.data;
+    predict->request.signature_name_size = spec->signature_name.size;
+    predict->request.deadline_ns = el_grpc_deadline_ns(predict->call);
+    predict->request.fill = fill;
+    predict->request.done = done;
     el_grpc_set_user(predict->call, predict);
     el_grpc_on_cancel(predict->call, cancelled);
     el_request_start(&predict->request);

@@ -224,21 +224,14 @@ static void start(struct session *session, struct el_api_loop *loop)
     const struct el_model_spec *spec = &session->message.spec;
     const bool by_alias = session->message.by_alias;
     session->loop = loop;
-    session->request = (struct el_request){
-        .loop = loop->swap_loop,
-        .model = spec->name.data,
-        .model_size = spec->name.size,
-        .has_version = spec->has_version,
-        .version = spec->version,
-        .label = spec->has_label ? spec->label.data : NULL,
-        .label_size = spec->label.size,
-        .signature_name = spec->signature_name.data,
-        .signature_name_size = spec->signature_name.size,
-        .tensors = by_alias ? NULL : &session->tensors,
-        .deadline_ns = deadline_of(session),
-        .fill = fill,
-        .done = done,
-    };
+    session->request = el_api_request_of(spec);
+    session->request.loop = loop->swap_loop;
+    session->request.signature_name = spec->signature_name.data;
+    session->request.signature_name_size = spec->signature_name.size;
+    session->request.tensors = by_alias ? NULL : &session->tensors;
+    session->request.deadline_ns = deadline_of(session);
+    session->request.fill = fill;
+    session->request.done = done;
     el_grpc_set_user(session->call, session);
     el_grpc_on_cancel(session->call, cancelled);
     el_request_start(&session->request);

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "api/counts.h"
 
+#include "tensor/predict_proto.h"
 #include "tensor/wire.h"
 
 #include <pthread.h>
@@ -80,6 +81,19 @@ static inline struct el_api_loop *el_api_http_loop(struct el_http_request *reque
 static inline uint64_t el_api_count(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* A request to what spec names; the rest of it is zero. spec's texts stay whose they are. */
+static inline struct el_request el_api_request_of(const struct el_model_spec *spec)
+{
+    return (struct el_request){
+        .model = spec->name.data,
+        .model_size = spec->name.size,
+        .has_version = spec->has_version,
+        .version = spec->version,
+        .label = spec->has_label ? spec->label.data : NULL,
+        .label_size = spec->label.size,
+    };
 }
 
 /* For json_dump_callback(): appends to the el_buf; what is lost shows there. */

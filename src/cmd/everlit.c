@@ -82,6 +82,14 @@ int el_cli_fail(const struct el_cli *cli, int code, struct el_status *status)
     return code;
 }
 
+int64_t el_cli_number(const char *text)
+{
+    char *end;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    return errno != 0 || end == text || *end != '\0' || number < 0 ? -1 : number;
+}
+
 int el_cli_option(struct el_cli *cli, int count, char **arguments, const struct option *options, int *exit_code)
 {
     opterr = 0;

@@ -15,6 +15,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* The exit statuses, as `everlit help` documents them. */
@@ -48,6 +49,9 @@ int el_cli_usage(const struct el_cli *cli, const char *format, ...) __attribute_
 
 /* Says "everlit NAME: <text>" on standard error, takes status over and returns code. */
 int el_cli_fail(const struct el_cli *cli, int code, struct el_status *status);
+
+/* The whole number from 0 on that text is (a version, an event's id), or -1 when it is none. */
+int64_t el_cli_number(const char *text);
 
 /*
  * The next option, as getopt_long gives it; --help and --socket are dealt with here, and so is an option that does not

@@ -2,7 +2,6 @@
 #include "cmd/everlit_client.h"
 #include "cmd/everlit_table.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -92,15 +91,6 @@ static void on_line(const char *line, size_t size, void *argument)
     json_decref(event);
 }
 
-/* The number in text, or a negative one when it is none. */
-static int64_t read_id(const char *text)
-{
-    char *end;
-    errno = 0;
-    const long long id = strtoll(text, &end, 10);
-    return errno != 0 || end == text || *end != '\0' ? -1 : id;
-}
-
 static int run(struct el_cli *cli, int count, char **arguments)
 {
     static const struct option options[] = { { "json", no_argument, NULL, 'j' },
@@ -120,7 +110,7 @@ static int run(struct el_cli *cli, int count, char **arguments)
         if (option == 'm')
             reader.model = optarg;
         if (option == 'a')
-            after = read_id(optarg);
+            after = el_cli_number(optarg);
     }
     if (optind < count)
         return el_cli_usage(cli, "\"%s\" is one argument too many; for one model: --model %s", arguments[optind],

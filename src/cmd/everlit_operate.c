@@ -5,7 +5,6 @@
 #include "cmd/everlit_client.h"
 #include "cmd/everlit_table.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +18,6 @@ struct asked {
     int64_t version; /* -1: none */
     const char *model, *reason;
 };
-
-/* The number in text, or -1 when it is none. */
-static int64_t read_version(const char *text)
-{
-    char *end;
-    errno = 0;
-    const long long number = strtoll(text, &end, 10);
-    return errno != 0 || end == text || *end != '\0' || number < 0 ? -1 : number;
-}
 
 static bool is(const struct el_cli *cli, const char *name)
 {
@@ -71,7 +61,7 @@ static int read_arguments(struct el_cli *cli, int count, char **arguments, struc
     if (optind < count)
         return el_cli_usage(cli, "\"%s\" is one argument too many%s", arguments[optind],
                             is(cli, "rollback") ? "; for a version: --to VERSION" : "");
-    asked->version = version != NULL ? read_version(version) : -1;
+    asked->version = version != NULL ? el_cli_number(version) : -1;
     if (version != NULL && asked->version < 0)
         return el_cli_usage(cli, "\"%s\" is no version: expected a number from 0 on", version);
     return -1;

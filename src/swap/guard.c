@@ -135,6 +135,7 @@ static void look_at_window(const struct el_version *version, struct el_guard *gu
     const uint64_t answers = value(&latency->count), fast = el_histogram_at_most(latency, guard->slow_ns);
     const uint64_t slow = answers > fast ? answers - fast : 0;
     const uint64_t more = slow > guard->slow ? slow - guard->slow : 0;
+    guard->seen.p99_ns = el_histogram_quantile(latency, 0.99);
     if (el_guard_window(&guard->seen.windows, answers - guard->answers, more))
         begin_window(version, guard, now_ns);
 }
@@ -157,7 +158,6 @@ static void measure(const struct el_version *version, struct el_guard *guard, ui
     seen->errors = counts(now.requests - start->requests, now.faults - start->faults);
     seen->non_finite = counts(now.checked - start->checked, now.non_finite - start->non_finite);
     seen->confirmed = now.confirmed - start->confirmed;
-    seen->p99_ns = el_histogram_quantile(&version->servable->stats.latency, 0.99);
     look_at_window(version, guard, now_ns);
     look_at_memory(version, guard, now_ns);
 }

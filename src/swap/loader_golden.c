@@ -22,18 +22,9 @@ static void on_done(struct el_warmup *warmup, void *argument)
 
 static struct el_status *start(struct el_load *load)
 {
-    const struct el_warmup_options options = {
-        .model = load->version->model,
-        .worker = load->chosen->hosted->worker,
-        .signatures = el_worker_signatures(load->chosen->hosted->worker),
-        .path = load->version->path,
-        .timeout_ms = load->version->model->settings.update.load_timeout_ms,
-        .iterations = 1,
-        .done = on_done,
-        .argument = load,
-        .file = EL_GOLDEN_FILE,
-        .answered = on_answered,
-    };
+    struct el_warmup_options options = el_load_records(load, on_done);
+    options.file = EL_GOLDEN_FILE;
+    options.answered = on_answered;
     return el_warmup_start(&options, &load->golden_run);
 }
 

@@ -103,6 +103,9 @@ void el_attempt_start(struct el_load *load, struct el_attempt *attempt, const ch
  */
 bool el_load_warm(struct el_load *load, uint64_t now_ns);
 
+/* For a run of the version's own records on the chosen worker (warm-up, golden): once, one after the other; done gets load. */
+struct el_warmup_options el_load_records(struct el_load *load, void (*done)(struct el_warmup *warmup, void *argument));
+
 /* The steps GOLDEN and REPLAYING (loader_golden.c, loader_replay.c); they return as those below. */
 bool el_load_check_golden(struct el_load *load, uint64_t now_ns);
 bool el_load_replay(struct el_load *load, uint64_t now_ns);

@@ -22,20 +22,26 @@ static void on_warm(struct el_warmup *warmup, void *argument)
     el_model_touch(load->version->model);
 }
 
+struct el_warmup_options el_load_records(struct el_load *load, void (*done)(struct el_warmup *warmup, void *argument))
+{
+    const struct el_version *version = load->version;
+    return (struct el_warmup_options){
+        .model = version->model,
+        .worker = load->chosen->hosted->worker,
+        .signatures = el_worker_signatures(load->chosen->hosted->worker),
+        .path = version->path,
+        .timeout_ms = version->model->settings.update.load_timeout_ms,
+        .done = done,
+        .argument = load,
+    };
+}
+
 static struct el_status *start(struct el_load *load)
 {
     const struct el_swap_options *settings = &swap_of(load)->options;
-    const struct el_warmup_options options = {
-        .model = load->version->model,
-        .worker = load->chosen->hosted->worker,
-        .signatures = el_worker_signatures(load->chosen->hosted->worker),
-        .path = load->version->path,
-        .timeout_ms = load->version->model->settings.update.load_timeout_ms,
-        .iterations = settings->warmup_iterations,
-        .threads = settings->warmup_threads,
-        .done = on_warm,
-        .argument = load,
-    };
+    struct el_warmup_options options = el_load_records(load, on_warm);
+    options.iterations = settings->warmup_iterations;
+    options.threads = settings->warmup_threads;
     return el_warmup_start(&options, &load->warmup);
 }
 

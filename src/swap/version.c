@@ -36,6 +36,19 @@ static void insert(struct el_model *model, struct el_version *version)
     el_list_add_before(&version->in_model, &other->in_model);
 }
 
+/* What the life before of the same number leaves behind; it is freed. */
+static void inherit(struct el_version *version, struct el_version *ended)
+{
+    if (ended->fingerprint == version->fingerprint)
+        version->load_tries = ended->load_tries;
+    if (ended->digest_of == version->fingerprint) {
+        memcpy(version->digest, ended->digest, sizeof version->digest);
+        version->digest_of = ended->digest_of;
+    }
+    el_load_stats_inherit(version, ended);
+    el_version_free(ended);
+}
+
 struct el_version *el_version_new(struct el_model *model, const struct el_source_version *seen)
 {
     struct el_version *version = calloc(1, sizeof *version);
@@ -54,22 +67,13 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     version->fingerprint = seen->fingerprint;
     version->whole_since_ns = seen->whole_since_ns;
     version->bytes = seen->bytes;
-    const struct el_version *before = el_version_find(model, seen->version);
-    if (before != NULL && before->fingerprint == seen->fingerprint)
-        version->load_tries = before->load_tries;
-    if (before != NULL && before->digest_of == seen->fingerprint) {
-        memcpy(version->digest, before->digest, sizeof version->digest);
-        version->digest_of = before->digest_of;
-    }
+    struct el_version *ended = el_version_find(model, seen->version);
+    if (ended != NULL)
+        inherit(version, ended);
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
     version->moved_ns = el_now_ns();
     version->isolation = strcmp(model->settings.update.isolation, "none") == 0 ? "none" : "process";
-    struct el_version *ended = el_version_find(model, seen->version);
-    if (ended != NULL) {
-        el_load_stats_inherit(version, ended);
-        el_version_free(ended);
-    }
     insert(model, version);
     el_model_changed(model);
     el_tell(model->swap, EL_LOG_INFO, "version_seen", model, version, "%s", version->path);

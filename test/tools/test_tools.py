@@ -44,6 +44,20 @@ class Tree(unittest.TestCase):
         return os.path.join(self.root, *parts)
 
 
+class Registered(unittest.TestCase):
+    """A file of tests that no meson.build names would never run, and look as if it passed."""
+
+    def test_each_file_of_tests_is_run(self):
+        folder = os.path.join(ROOT, "test")
+        with open(os.path.join(folder, "meson.build"), encoding="utf-8") as text:
+            named = text.read()
+        for room in ("unit", "e2e"):
+            for file in sorted(os.listdir(os.path.join(folder, room))):
+                stem, kind = os.path.splitext(file)
+                if stem.startswith("test_") and kind in (".c", ".py"):
+                    self.assertTrue(f"'{stem[5:]}'" in named or f"{room}/{file}" in named or f"'{file}'" in named, file)
+
+
 class Includes(Tree):
     """tools/check-includes"""
 

@@ -2,16 +2,11 @@
 #include "swap/swap.h"
 
 #include "base/clock.h"
-#include "config/batching.h"
 #include "source/watch.h"
-#include "swap/batching.h"
 #include "swap/guard.h"
-#include "swap/labels.h"
 #include "swap/manager.h"
+#include "swap/reconfigure.h"
 #include "swap/report.h"
-#include "swap/settings.h"
-#include "swap/together.h"
-#include "swap/version.h"
 #include "swap/view.h"
 
 #include <stdio.h>
@@ -81,101 +76,6 @@ void el_swap_alarm(struct el_swap *swap, uint64_t at_ns)
     uv_timer_start(&swap->alarm, on_alarm, at_ns <= now ? 0 : (at_ns - now + EL_NS_PER_MS - 1) / EL_NS_PER_MS, 0);
 }
 
-/* What TensorFlow Serving's log says of the same: operators look for these texts. */
-static const struct {
-    const char *event, *format; /* %s: the name, %lld: the version, %m: the reason */
-} their_texts[] = {
-    { "loading", "Successfully reserved resources to load servable {name: %s version: %lld}; "
-                 "Approving load for servable version {name: %s version: %lld}; "
-                 "Loading servable version {name: %s version: %lld}" },
-    { "probed", "Successfully loaded servable version {name: %s version: %lld}" },
-    { "retired", "Quiescing servable version {name: %s version: %lld}" },
-    { "ended", "Done quiescing servable version {name: %s version: %lld}; "
-               "Unloading just-loaded servable version {name: %s version: %lld}; "
-               "Done unloading servable version {name: %s version: %lld}" },
-    { "quarantined", "Encountered an error for servable version {name: %s version: %lld}: %m" },
-};
-
-/* A text that does not fit is cut. */
-static void put_their_text(const char *event, const char *name, long long version, const char *reason, char *to,
-                           size_t room)
-{
-    const char *format = NULL;
-    for (size_t i = 0; i < sizeof their_texts / sizeof their_texts[0]; i++)
-        if (strcmp(their_texts[i].event, event) == 0)
-            format = their_texts[i].format;
-    size_t at = 0;
-    to[0] = '\0';
-    while (format != NULL && *format != '\0' && at + 1 < room) {
-        int n = 1;
-        if (strncmp(format, "%s", 2) == 0) {
-            n = snprintf(to + at, room - at, "%s", name);
-            format += 2;
-        } else if (strncmp(format, "%m", 2) == 0) {
-            n = snprintf(to + at, room - at, "%s", reason);
-            format += 2;
-        } else if (strncmp(format, "%lld", 4) == 0) {
-            n = snprintf(to + at, room - at, "%lld", version);
-            format += 4;
-        } else {
-            to[at] = *format++;
-            to[at + 1] = '\0';
-        }
-        at = (size_t)n < room - at ? at + (size_t)n : room - 1;
-    }
-}
-
-static void tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
-                 const struct el_version *version, const char *by, const char *text)
-{
-    const char *name = model != NULL ? model->settings.name : "";
-    char theirs[1024] = "";
-    if (version != NULL)
-        put_their_text(event, name, (long long)version->number, text, theirs, sizeof theirs);
-    if (theirs[0] != '\0')
-        el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
-               el_str("state", el_life_name(version->state)), el_str("reason", text), el_str("message", theirs));
-    else if (version != NULL)
-        el_log(swap->options.log, level, event, el_str("model", name), el_int("version", version->number),
-               el_str("state", el_life_name(version->state)), el_str("reason", text));
-    else
-        el_log(swap->options.log, level, event, el_str("model", name), el_str("reason", text));
-    el_events_add(&swap->events, level, event, name, version != NULL ? version->number : -1, text);
-    const char *report = el_report_decided(swap->reports, event, by, version, text);
-    const struct el_journal_event record = { .time_us = el_calendar_us(),
-                                             .model = name,
-                                             .version = version != NULL ? version->number : -1,
-                                             .event = event,
-                                             .by = by,
-                                             .text = text,
-                                             .details = report != NULL ? report : "" };
-    el_journal_event(swap->options.journal, &record);
-    if (swap->on_event != NULL)
-        swap->on_event(swap->on_event_argument);
-}
-
-void el_tell(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
-             const struct el_version *version, const char *format, ...)
-{
-    char text[3072];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    tell(swap, level, event, model, version, "everlit", text);
-}
-
-void el_tell_by(struct el_swap *swap, enum el_log_level level, const char *event, const struct el_model *model,
-                const struct el_version *version, const char *by, const char *format, ...)
-{
-    char text[3072];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    tell(swap, level, event, model, version, by, text);
-}
-
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct el_swap *swap = prepare->data;
@@ -191,139 +91,6 @@ static void on_async(uv_async_t *async)
     struct el_swap *swap = async->data;
     el_servable_sweep(&swap->lingering);
     el_guard_wake(swap);
-}
-
-/* ---- configuration ---- */
-
-static struct el_status *add_model(struct el_swap *swap, struct el_model_config *settings, struct el_list *models)
-{
-    struct el_model *model;
-    EL_TRY(el_model_new(swap, settings, &model));
-    el_list_add_before(&model->in_swap, models);
-    if (swap->started)
-        model->together = EL_TOGETHER_CHANGES;
-    char theirs[1024];
-    snprintf(theirs, sizeof theirs, "(Re-)adding model: %s", model->settings.name);
-    el_log(swap->options.log, EL_LOG_INFO, "model", el_str("model", model->settings.name),
-           el_str("base_path", model->settings.base_path), el_str("message", theirs));
-    return swap->started ? el_model_open_source(model) : NULL;
-}
-
-static void drop_models(struct el_list *models)
-{
-    struct el_model *model, *next;
-    el_list_each_safe(model, next, models, in_swap)
-    {
-        el_list_remove(&model->in_swap);
-        el_model_close_source(model);
-        el_model_free(model);
-    }
-}
-
-/* Everything that can fail, aside: copies of all settings, and the models that are new with their sources. */
-static struct el_status *prepare_models(struct el_swap *swap, const struct el_config *config,
-                                        struct el_model_config *copies, struct el_list *fresh)
-{
-    for (size_t i = 0; i < config->model_count; i++) {
-        EL_TRY(el_settings_copy(&config->models[i], &copies[i]));
-        if (el_model_find(swap, copies[i].name) == NULL)
-            EL_TRY(add_model(swap, &copies[i], fresh));
-    }
-    return NULL;
-}
-
-/* A base path that moved: the old one's versions stay loaded until the new one's serve. */
-static void apply_settings(struct el_model *model, struct el_model_config *settings)
-{
-    bool same_source = el_settings_same_source(&model->settings, settings);
-    if (model->together == EL_TOGETHER_LEAVES)
-        model->together = EL_TOGETHER_NOT;
-    if (model->swap->started && (!same_source || !el_settings_same_choice(&model->settings, settings)))
-        model->together = EL_TOGETHER_CHANGES;
-    model->looked_at = false;
-    if (!el_settings_same_worker(&model->settings, settings))
-        el_tell(model->swap, EL_LOG_INFO, "reconfigured", model, NULL,
-                "what concerns workers holds for versions that are loaded from now on");
-    el_labels_move(model, settings);
-    struct el_model_config old = model->settings;
-    model->settings = *settings;
-    *settings = (struct el_model_config){ 0 };
-    if (!el_batching_same(old.update.batching, model->settings.update.batching))
-        el_batching_changed(model->swap, model);
-    el_settings_free(&old);
-    struct el_version *version;
-    el_list_each (version, &model->versions, in_model) {
-        if (model->settings.update.probe.replay_records == 0) /* no request of a client is to be kept any more */
-            el_reservoir_stop(version->servable->reservoir);
-    }
-    if (same_source || !model->swap->started)
-        return;
-    el_model_close_source(model);
-    struct el_status *status = el_model_open_source(model);
-    if (status != NULL)
-        el_tell(model->swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
-    el_status_free(status);
-}
-
-static void move_model(struct el_model *model, struct el_list *to)
-{
-    el_list_remove(&model->in_swap);
-    el_list_add_before(&model->in_swap, to);
-}
-
-/* What answers goes on until what is new does. */
-static void leave(struct el_model *model)
-{
-    if (model->swap->started && el_model_serving(model) != NULL)
-        model->together = EL_TOGETHER_LEAVES;
-    else
-        el_model_remove(model);
-}
-
-struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_config *config)
-{
-    struct el_model_config *copies = calloc(config->model_count + 1, sizeof *copies);
-    if (copies == NULL)
-        return el_status_no_memory();
-    struct el_list fresh;
-    el_list_init(&fresh);
-    struct el_list before;
-    el_list_init(&before);
-    struct el_status *status = prepare_models(swap, config, copies, &fresh);
-    if (status != NULL) {
-        drop_models(&fresh);
-        goto out;
-    }
-    el_list_move_all(&swap->models, &before);
-    el_list_init(&swap->models);
-    struct el_model *model;
-    for (size_t i = 0; i < config->model_count; i++) {
-        const char *name = config->models[i].name;
-        if ((model = el_model_in(&before, name)) != NULL) {
-            move_model(model, &swap->models);
-            apply_settings(model, &copies[i]);
-            el_model_changed(model);
-            el_model_touch(model);
-        } else if ((model = el_model_in(&fresh, name)) != NULL) {
-            move_model(model, &swap->models);
-        }
-    }
-    while (!el_list_empty(&before)) {
-        model = EL_CONTAINER(before.next, struct el_model, in_swap);
-        move_model(model, &swap->models);
-        if (!model->removed)
-            leave(model);
-    }
-    el_together_begin(swap);
-    el_view_forget_order(swap);
-    el_swap_touch(swap);
-    if (swap->started)
-        el_manager_run(swap); /* whoever is told that it is in force finds it so */
-out:
-    for (size_t i = 0; i < config->model_count; i++)
-        el_settings_free(&copies[i]);
-    free(copies);
-    return status;
 }
 
 /* ---- from new to free ---- */
@@ -475,7 +242,7 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
             el_completions_close(swap->completions, NULL, NULL);
     }
     if (status != NULL) {
-        drop_models(&swap->models);
+        el_models_drop(&swap->models);
         el_swap_free(swap);
         return status;
     }

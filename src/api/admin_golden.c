@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct el_status *put(struct el_http_request *request, const struct el_view *view, const char *name,
-                             uint32_t most)
+/* Inside the read section: it only takes hold of what is encoded later. */
+static struct el_status *take(const struct el_view *view, const char *name, struct el_swap_samples *samples)
 {
     const struct el_model_view *model = el_view_model(view, name, strlen(name));
     if (model == NULL)
@@ -15,7 +15,8 @@ static struct el_status *put(struct el_http_request *request, const struct el_vi
     for (size_t i = 0; i < model->version_count; i++) {
         if (model->versions[i].version != model->serving)
             continue;
-        if (el_swap_put_samples(model, &model->versions[i], most, el_http_reply_buf(request)) > 0)
+        el_swap_take_samples(&model->versions[i], samples);
+        if (samples->count > 0)
             return NULL;
         return el_status_new(EL_FAILED_PRECONDITION,
                              "model %s version %lld: no request of clients is kept: it has had none, its runs change "
@@ -35,8 +36,13 @@ void el_api_admin_golden(struct el_http_request *request, struct el_api *api)
         status = el_status_new(EL_INVALID_ARGUMENT, "%s: expected ?model=NAME", target);
     } else {
         const struct el_view *view = el_view_get(api->options.swap);
-        status = put(request, view, name, count == 0 || count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+        struct el_swap_samples samples = { 0 };
+        status = take(view, name, &samples);
         el_view_put(api->options.swap, view);
+        if (samples.servable != NULL)
+            el_swap_put_samples(api->options.swap, &samples, name,
+                                count == 0 || count > UINT32_MAX ? UINT32_MAX : (uint32_t)count,
+                                el_http_reply_buf(request));
     }
     free(name);
     if (status == NULL)

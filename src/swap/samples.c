@@ -2,7 +2,7 @@
 /* The requests that a version's reservoir holds, with their answers, as records that golden files are made of. */
 #include "bundle/prediction_log.h"
 #include "bundle/tfrecord.h"
-#include "swap/servable.h"
+#include "swap/state.h"
 
 #include <stdlib.h>
 
@@ -60,18 +60,23 @@ static void put_sample(struct el_buf *out, const char *model, const struct el_se
     el_buf_free(&record);
 }
 
-uint32_t el_swap_put_samples(const struct el_model_view *model, const struct el_version_view *version, uint32_t most,
-                             struct el_buf *out)
+void el_swap_take_samples(const struct el_version_view *version, struct el_swap_samples *samples)
 {
-    uint32_t count, put = 0;
-    struct el_sample **samples = el_reservoir_get(version->servable->reservoir, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (put < most) {
-            put_sample(out, model->name, version->servable, samples[i]);
-            put++;
-        }
-        el_sample_disown(samples[i]);
+    *samples = (struct el_swap_samples){ .servable = version->servable };
+    samples->list = el_reservoir_get(version->servable->reservoir, &samples->count);
+    el_servable_pin(version->servable); /* its signatures name the tensors */
+}
+
+void el_swap_put_samples(struct el_swap *swap, struct el_swap_samples *samples, const char *model, uint32_t most,
+                         struct el_buf *out)
+{
+    for (uint32_t i = 0; i < samples->count; i++) {
+        if (i < most)
+            put_sample(out, model, samples->servable, samples->list[i]);
+        el_sample_disown(samples->list[i]);
     }
-    free(samples);
-    return put;
+    free(samples->list);
+    if (el_servable_unpin(samples->servable))
+        uv_async_send(&swap->async);
+    *samples = (struct el_swap_samples){ 0 };
 }

@@ -217,10 +217,20 @@ const struct el_model_view *el_view_model(const struct el_view *view, const char
 const struct el_version_view *el_view_status(const struct el_view *view, const char *name, size_t name_size,
                                              const struct el_version_view *version);
 
-/* Appends at most so many of the recent requests of a version that are kept (probe.replay_records), with their answers, as
- * TFRecords of PredictionLogs; returns how many. The view stays pinned. Any thread. */
-uint32_t el_swap_put_samples(const struct el_model_view *model, const struct el_version_view *version, uint32_t most,
-                             struct el_buf *out);
+/* The recent requests of a version that are kept (probe.replay_records), with their answers. */
+struct el_sample;
+struct el_swap_samples {
+    struct el_servable *servable; /* pinned */
+    struct el_sample **list;      /* owned, and each once */
+    uint32_t count;
+};
+
+/* Takes hold of them. The view is pinned; any thread. What is taken is given back by el_swap_put_samples(), once. */
+void el_swap_take_samples(const struct el_version_view *version, struct el_swap_samples *samples);
+
+/* Appends the first ones, at most so many, as TFRecords of PredictionLogs. The view was given back: this takes its time. */
+void el_swap_put_samples(struct el_swap *swap, struct el_swap_samples *samples, const char *model, uint32_t most,
+                         struct el_buf *out);
 
 /* Requests to models that do not exist or do not answer, for metrics. */
 uint64_t el_swap_refused(const struct el_swap *swap);

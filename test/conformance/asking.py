@@ -211,8 +211,15 @@ def listens(port):
         return False
 
 
+GIVEN = set()  # ports that this process named once: another server may be about to listen there
+
+
 def free_ports():
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+        ports = one.getsockname()[1], other.getsockname()[1]
+    if GIVEN & set(ports):
+        return free_ports()
+    GIVEN.update(ports)
+    return ports

@@ -15,12 +15,14 @@ Ends with `N of M agree`; exit status 0 if every difference is a named one. EVER
 import argparse
 import base64
 import collections
+import concurrent.futures
 import http.client
 import json
 import os
 import pathlib
 import re
 import sys
+import time
 
 from google.protobuf import json_format
 
@@ -122,6 +124,7 @@ def replay(server, place, records, wanted):
 
 def run_config(name, config, records, rules, wanted, options):
     """id -> (record, difference or None), for every record that is wanted."""
+    started = time.monotonic()
     results = {record["id"]: (record, "not asked") for record in records if record["kind"] != "action" and wanted(record)}
     if not results:
         return results
@@ -142,6 +145,8 @@ def run_config(name, config, records, rules, wanted, options):
             if server is not None:
                 server.stop()
             place.clear()
+    print(f"{name}: {sum(why is None for _, why in results.values())} of {len(results)} agree, in "
+          f"{time.monotonic() - started:.0f} s", flush=True)
     return results
 
 
@@ -152,6 +157,7 @@ def main():
     parser.add_argument("--topic", default="", help="only topics in which this regular expression is found")
     parser.add_argument("--engine", default="tensorflow", help="everlitd's --engine (tensorflow)")
     parser.add_argument("--timeout", type=float, default=30, help="seconds for one answer (30)")
+    parser.add_argument("--jobs", type=int, default=4, help="configs at a time, each with a server of its own (4)")
     parser.add_argument("--verbose", action="store_true", help="also show the differences that are named")
     parser.add_argument("--update", action="store_true", help="write differences.tsv anew")
     options = parser.parse_args()
@@ -168,10 +174,11 @@ def main():
     rules = {} if options.only or options.topic or options.engine != "tensorflow" else read_rules()
     options.broken_rules = []
     results = {}
-    for name in options.config or sorted(by_config):
-        found = run_config(name, configs[name], by_config[name], rules.get(name, []), wanted, options)
-        print(f"{name}: {sum(why is None for _, why in found.values())} of {len(found)} agree", flush=True)
-        results.update(found)
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:  # most of the time goes in waits; "timeout", the longest, is small
+        running = {name: pool.submit(run_config, name, configs[name], by_config[name], rules.get(name, []), wanted, options)
+                   for name in sorted(options.config or by_config, key=lambda name: len(by_config[name]))}
+        for _, future in sorted(running.items()):
+            results.update(future.result())
 
     topics, unexpected, stale, agree = collections.Counter(), 0, [], 0
     for identity, (record, why) in results.items():
@@ -185,7 +192,7 @@ def main():
             unexpected += 1
         if identity not in named or options.verbose:
             print(f"{'named' if identity in named else 'DIFFERS'} {identity}: {why}")
-    for identity, why in options.broken_rules:
+    for identity, why in sorted(options.broken_rules):
         print(f"DIFFERS {identity}: {why}")
     for identity in stale:
         print(f"agrees now, though differences.tsv names it: {identity}")

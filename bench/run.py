@@ -83,7 +83,7 @@ def sections(bench, parts):
     if "speed" in parts:
         yield "requests", [lambda: speed.against_bare_server(bench),
                            lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
-                           lambda: speed.over_the_engine(bench, "tensorflow", "TF", None),
+                           lambda: speed.over_the_engine(bench, "tensorflow", "TF", 100),
                            lambda: speed.round_trip(bench)]
     if "batching" in parts:
         yield "batching", [lambda: batching.with_and_without(bench, 16), lambda: batching.with_and_without(bench, 64)]

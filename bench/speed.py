@@ -48,31 +48,37 @@ def against_bare_server(bench):
             Row("rest_per_second", "  REST predict", "/s", rest)]
 
 
-def engine_direct(bench, engine, seconds):
-    """p50 in µs of the engine's own call, through its plug-in, in a process of its own."""
+def engine_direct(bench, engine, seconds, period_us):
+    """p50 in µs of the engine's own call, through its plug-in, in a process of its own: back to back, and once each period."""
     with tempfile.TemporaryDirectory(prefix="everlit-bench-") as scratch:
         done = subprocess.run([str(bench.program("engine_direct")), str(bench.build / "src/engine" / f"engine_{engine}.so"),
-                               str(bench.good[0]), scratch, str(bench.floats), str(seconds)],
+                               str(bench.good[0]), scratch, str(bench.floats), str(seconds), str(period_us)],
                               check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["p50_us"]
+    figures = json.loads(done.stdout)
+    return figures["back_to_back"]["p50_us"], figures["paced"]["p50_us"]
 
 
 def over_the_engine(bench, engine, name, limit):
     """One connection, one request at a time: what Predict takes more than the engine alone."""
-    more, predict, direct = [], [], []
+    predict, direct, paced = [], [], []
     with Daemon(bench.build, {"digits": f'update {{ engine: "{engine}" }}'}) as daemon:
         daemon.put("digits", 1, bench.good[0])
         daemon.wait_serving("digits", 1)
         client = bench.client(daemon, "grpc", connections=1)
         client.measure(0.5)
         for _ in range(bench.rounds):
-            direct.append(engine_direct(bench, engine, bench.seconds(2)))
             predict.append(client.measure(bench.seconds(2))["p50_us"])
-            more.append(predict[-1] - direct[-1])
-    return [Row(f"predict_over_{engine}", f"Predict p50 − engine's, {name}", "µs", more, limit=limit,
-                note="one connection, one request at a time; the engine through its plug-in, in a process of its own"),
+            alone = engine_direct(bench, engine, bench.seconds(1), predict[-1])
+            direct.append(alone[0])
+            paced.append(alone[1])
+    more = [[whole - part for whole, part in zip(predict, parts)] for parts in (direct, paced)]
+    return [Row(f"predict_over_{engine}", f"Predict p50 − engine's, {name}", "µs", more[0], limit=limit,
+                note="one connection, one request at a time; the engine through its plug-in, in a process of its own, called back to back"),
+            Row(f"predict_over_paced_{engine}", "  − engine's at the same pace", "µs", more[1],
+                note="the same, but the engine called as often as Predict was, its thread asleep between two calls"),
             Row(f"predict_p50_{engine}", "  Predict p50, 1 connection", "µs", predict),
-            Row(f"direct_p50_{engine}", "  the engine alone, p50", "µs", direct)]
+            Row(f"direct_p50_{engine}", "  engine alone, back to back", "µs", direct),
+            Row(f"direct_paced_p50_{engine}", "  engine alone, at that pace", "µs", paced)]
 
 
 def round_trip(bench):

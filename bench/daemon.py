@@ -119,10 +119,7 @@ class Daemon:
     def __enter__(self):
         self.grpc_port, self.rest_port = free_port(), free_port()
         self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(
-            [str(self.build / "src/cmd/everlitd"), f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}",
-             f"--admin_socket={self.socket}", f"--model_config_file={self.folder / 'models.config'}", *self.flags],
-            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        self.spawn()
         try:
             end = time.monotonic() + self.limit_s
             while not self.listens():
@@ -136,6 +133,12 @@ class Daemon:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def spawn(self):
+        self.process = subprocess.Popen(
+            [str(self.build / "src/cmd/everlitd"), f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}",
+             f"--admin_socket={self.socket}", f"--model_config_file={self.folder / 'models.config'}", *self.flags],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
 
     def listens(self):
         with contextlib.suppress(OSError):

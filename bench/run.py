@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures what docs/benchmarks.md explains, prints the table, writes build/bench/results.json and draws the picture.
 
-    bench/run.py BUILD_FOLDER [--quick] [--only PART[,PART]]
+    bench/run.py BUILD_FOLDER [--quick] [--only PART[,PART]] [--show]
 
     --quick   about a minute: fewer and shorter rounds, for a look; the README's picture stays as it is
-    --only    some parts: swap, load, speed, batching, footprint, models, picture; and soak, which is in no other run: ten models swap
-              every second for five minutes
+    --only    some parts: swap, load, speed, batching, safety, footprint, models, picture; and soak, which is in no other run: ten models swap
+              every second for five minutes. The results of the other parts stay in the file as they are
+    --show    measures nothing: the table of all parts in the file, each with when it was measured
 
 Figures are figures, no tests: a target that is missed is said in its row, and the exit status is 0 all the same. It is 1
 when something could not be measured at all.
@@ -24,6 +25,7 @@ import footprint
 import many
 import messages
 import resnet
+import safety
 import speed
 import swapping
 import table
@@ -32,8 +34,9 @@ from daemon import Failed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
+RESULTS = OUT / "results.json"
 README_PICTURE = ROOT / "docs" / "images" / "swap-latency.svg"
-PARTS = ("swap", "load", "speed", "batching", "footprint", "models", "picture")
+PARTS = ("swap", "load", "speed", "batching", "safety", "footprint", "models", "picture")
 LONG_PARTS = ("soak",)
 
 
@@ -69,32 +72,34 @@ class Bench:
         return Client(self, daemon, kind, connections, rate, port)
 
 
-def sections(bench, parts):
-    """(title, functions that give a row or rows each) in the order of the table."""
-    if "swap" in parts:
-        yield "a version comes", [lambda: swapping.first_answer(bench, "openvino", "OpenVINO", 250),
-                                  lambda: swapping.first_answer(bench, "tensorflow", "TensorFlow", 400),
-                                  lambda: swapping.first_answer(bench, "auto", "auto", None),
-                                  lambda: swapping.the_switch(bench)]
-    if "load" in parts:
-        yield "others, while a ResNet50 loads", [
-            lambda: swapping.while_a_large_model_loads(bench, "tensorflow", "TF"),
-            lambda: swapping.while_a_large_model_loads(bench, "openvino", "OV")]
-    if "speed" in parts:
-        yield "requests", [lambda: speed.against_bare_server(bench),
-                           lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
-                           lambda: speed.over_the_engine(bench, "tensorflow", "TF", 100),
-                           lambda: speed.round_trip(bench)]
-    if "batching" in parts:
-        yield "batching", [lambda: batching.with_and_without(bench, 16), lambda: batching.with_and_without(bench, 64)]
-    if "footprint" in parts:
-        yield "memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
-                                  lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),
-                                  lambda: footprint.front_memory_and_idle(bench)]
-    if "models" in parts:
-        yield "many models", [lambda: many.many_models(bench)]
-    if "soak" in parts:
-        yield "ten models swap every second", [lambda: many.swapping_models(bench)]
+def sections(bench):
+    """Part to (title, functions that give a row or rows each), in the order of the table."""
+    return {
+        "swap": ("a version comes", [lambda: swapping.first_answer(bench, "openvino", "OpenVINO", 250),
+                                     lambda: swapping.first_answer(bench, "tensorflow", "TensorFlow", 400),
+                                     lambda: swapping.first_answer(bench, "auto", "auto", None),
+                                     lambda: swapping.the_switch(bench)]),
+        "load": ("others, while a ResNet50 loads", [lambda: swapping.while_a_large_model_loads(bench, "tensorflow", "TF"),
+                                                    lambda: swapping.while_a_large_model_loads(bench, "openvino", "OV")]),
+        "speed": ("requests", [lambda: speed.against_bare_server(bench),
+                               lambda: speed.over_the_engine(bench, "openvino", "OV", 100),
+                               lambda: speed.over_the_engine(bench, "tensorflow", "TF", 100),
+                               lambda: speed.round_trip(bench)]),
+        "batching": ("batching", [lambda: batching.with_and_without(bench, 16), lambda: batching.with_and_without(bench, 64)]),
+        "safety": ("a bad version, and the way back", [lambda: safety.taken_back(bench, "fail", "all answers fail"),
+                                                       lambda: safety.taken_back(bench, "nan", "all are NaN"),
+                                                       lambda: safety.by_hand(bench),
+                                                       lambda: safety.probing(bench, "openvino", "OV"),
+                                                       lambda: safety.probing(bench, "tensorflow", "TF"),
+                                                       lambda: safety.after_a_kill(bench),
+                                                       lambda: safety.hot_path(bench)]),
+        "footprint": ("memory and rest", [lambda: footprint.memory_after_swaps(bench, "auto", "auto"),
+                                          lambda: footprint.memory_after_swaps(bench, "tensorflow", "TF"),
+                                          lambda: footprint.front_memory_and_idle(bench)]),
+        "models": ("many models", [lambda: many.many_models(bench)]),
+        "picture": ("the picture", []),
+        "soak": ("ten models swap every second", [lambda: many.swapping_models(bench)]),
+    }
 
 
 def draw(bench):
@@ -105,9 +110,46 @@ def draw(bench):
         README_PICTURE.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, README_PICTURE)
     shown = path if bench.quick else README_PICTURE
-    print(f"\npicture: {shown.relative_to(ROOT)}: {figures['requests']:,} requests, {figures['failed']} failed, "
+    print(f"{shown.relative_to(ROOT)}: {figures['requests']:,} requests, {figures['failed']} failed, "
           f"{figures['swaps']} swaps")
     return figures
+
+
+def measure(bench, part, title, measurements):
+    """Prints the part's rows as they come. What is written of it."""
+    start, rows, failed, out = time.monotonic(), [], [], {}
+    facts = {name: value for name, value in table.machine().items() if name in ("time", "load_before")}
+    print(table.section(title), flush=True)
+    for one in measurements:
+        try:
+            measured = one()
+        except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
+            failed.append(str(error))
+            print(f"not measured: {error}", flush=True)
+            continue
+        for row in measured if isinstance(measured, list) else [measured]:
+            rows.append(row.data())
+            print(row.line(), flush=True)
+    if part == "picture":
+        try:
+            out["picture"] = draw(bench)
+        except (Failed, OSError, ValueError) as error:
+            failed.append(str(error))
+            print(f"no picture: {error}")
+    return {**facts, "quick": bench.quick, "took_s": round(time.monotonic() - start), "rows": rows, "not_measured": failed, **out}
+
+
+def show(results):
+    """The table of all that was measured, whenever that was."""
+    print(f"{table.machine_line(results['machine'])}\n\n{table.head()}")
+    for part, (title, _) in sections(None).items():
+        if part in results["parts"]:
+            done = results["parts"][part]
+            print(table.section(f"{title} ({done['time']}, {done['took_s']} s{', quick' if done['quick'] else ''})"))
+            for data in done["rows"]:
+                print(table.row_of(data).line())
+            for why in done["not_measured"]:
+                print(f"not measured: {why}")
 
 
 def main():
@@ -115,43 +157,32 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--show", action="store_true")
     options = parser.parse_args()
     parts = options.only.split(",")
     if not set(parts) <= {*PARTS, *LONG_PARTS}:
         parser.error(f"--only knows {', '.join(PARTS + LONG_PARTS)}")
-    build = options.build.resolve()
-    OUT.mkdir(parents=True, exist_ok=True)
-    facts = table.machine()
-    start, rows, failed, more = time.monotonic(), [], [], {}
+    results = table.read_json(RESULTS)
+    if options.show:
+        if not results["parts"]:
+            parser.error("nothing was measured yet")
+        return show(results)
+    start = time.monotonic()
+    results["machine"] = table.machine()
     with tempfile.TemporaryDirectory(prefix="everlit-bench-") as folder:
-        bench = Bench(build, options.quick, pathlib.Path(folder))
-        bench.machine_line = table.machine_line(facts)
+        bench = Bench(options.build.resolve(), options.quick, pathlib.Path(folder))
+        bench.machine_line = table.machine_line(results["machine"])
         if {"load", "picture"} & set(parts):
             bench.resnet = resnet.make()
         print(f"{bench.machine_line}\n{'a quick look; ' if options.quick else ''}"
-              f"{'load of the machine before: ' + str(facts['load_before'])}\n\n{table.head()}", flush=True)
-        for title, measurements in sections(bench, parts):
-            print(table.section(title), flush=True)
-            for measure in measurements:
-                try:
-                    measured = measure()
-                except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
-                    failed.append(f"{title}: {error}")
-                    print(f"not measured: {error}", flush=True)
-                    continue
-                for row in measured if isinstance(measured, list) else [measured]:
-                    rows.append(row)
-                    print(row.line(), flush=True)
-        if "picture" in parts:
-            try:
-                more["picture"] = draw(bench)
-            except (Failed, OSError, ValueError) as error:
-                failed.append(f"picture: {error}")
-                print(f"\nno picture: {error}")
-    table.write_json(OUT / "results.json", {**facts, "quick": options.quick}, rows, {**more, "not_measured": failed})
-    print(f"\nTargets are met or missed by the median. Rounds and notes: {(OUT / 'results.json').relative_to(ROOT)}. "
+              f"{'load of the machine before: ' + str(results['machine']['load_before'])}\n\n{table.head()}", flush=True)
+        for part, (title, measurements) in sections(bench).items():
+            if part in parts:
+                results["parts"][part] = measure(bench, part, title, measurements)
+                table.write_json(RESULTS, results)
+    print(f"\nTargets are met or missed by the median. Rounds and notes: {RESULTS.relative_to(ROOT)}. "
           f"{time.monotonic() - start:.0f} s")
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if any(results["parts"][part]["not_measured"] for part in parts) else 0)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Row:
 
     def data(self):
         out = {"key": self.key, "name": self.name, "unit": self.unit, "median": self.median, "min": min(self.rounds),
-               "max": max(self.rounds), "rounds": self.rounds, "note": self.note}
+               "max": max(self.rounds), "rounds": self.rounds, "note": self.note, "digits": self.digits}
         if self.met() is not None:
             out.update(target={"at_most": self.limit} if self.limit is not None else {"at_least": self.least}, met=self.met())
         return out
@@ -92,8 +92,21 @@ def machine_line(facts):
     return f"{facts['cpu']}, {cores}, {facts['memory_gib']:g} GiB, Linux {facts['kernel']}"
 
 
-def write_json(path, facts, rows, more):
+def row_of(data):
+    """The row that data() told of."""
+    target = data.get("target", {})
+    return Row(data["key"], data["name"], data["unit"], data["rounds"], target.get("at_most"), target.get("at_least"), data["note"],
+               data["digits"])
+
+
+def read_json(path):
+    """What write_json() wrote; nothing where nobody has, or an earlier bench that knew no parts."""
+    results = json.loads(path.read_text()) if path.exists() else {}
+    return results if "parts" in results else {"parts": {}}
+
+
+def write_json(path, results):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"machine": facts, "rows": [row.data() for row in rows], **more}, indent=1, ensure_ascii=False) + "\n")
+    partial.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     partial.rename(path)

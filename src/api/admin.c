@@ -60,14 +60,29 @@ static json_t *pin_json(const struct el_pin_view *pin)
                      "since_us", (json_int_t)pin->since_us);
 }
 
+static json_t *generations_json(const struct el_model_view *model)
+{
+    json_t *generations = json_array();
+    for (size_t i = 0; i < model->generation_count; i++)
+        json_array_append_new(generations,
+                              json_pack("{s:I, s:I}", "generation", (json_int_t)model->generations[i].number, "version",
+                                        (json_int_t)model->generations[i].version));
+    return generations;
+}
+
 static json_t *model_json(const struct el_model_view *model, int64_t now_us)
 {
     json_t *versions = json_array();
     for (size_t i = 0; i < model->version_count; i++)
         json_array_append_new(versions, version_json(&model->versions[i], now_us));
-    return json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "name", model->name, "base_path", model->base_path,
-                     "source_error", model->source_error, "serving", (json_int_t)model->serving, "pin",
-                     pin_json(&model->pin), "versions", versions);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "name", model->name, "base_path", model->base_path,
+                             "source_error", model->source_error, "serving", (json_int_t)model->serving, "pin",
+                             pin_json(&model->pin), "versions", versions);
+    if (model->group[0] != '\0') {
+        json_object_set_new(json, "group", json_string(model->group));
+        json_object_set_new(json, "generations", generations_json(model));
+    }
+    return json;
 }
 
 static json_t *server_json(struct el_api *api, bool ready)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PredictionService.Classify and .Regress: one task on one model. */
 #include "api/grpc_infer.h"
+#include "api/generation.h"
 #include "api/log_records.h"
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@ static void reply(struct el_infer *infer, const struct el_status *status)
     if (status == NULL && failure == NULL)
         el_log_grpc(infer->loop, request,
                     infer->tasks[0].method == EL_CLASSIFY ? EL_PREDICTION_CLASSIFY : EL_PREDICTION_REGRESS, call);
+    el_api_put_grpc_generation(call, request);
     if (status == NULL && failure == NULL)
         el_grpc_reply(call);
     else
@@ -45,22 +47,28 @@ static void cancelled(struct el_grpc_call *call, void *user)
     el_infer_cancel(user);
 }
 
-void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, const struct el_model_spec *spec)
-{
-    struct el_request request = el_api_request_of(spec);
-    request.deadline_ns = el_grpc_deadline_ns(call);
-    infer->owner = call;
-    el_grpc_set_user(call, infer);
-    el_grpc_on_cancel(call, cancelled);
-    el_infer_start(infer, &request);
-}
-
 void el_grpc_infer_refuse(struct el_infer *infer, struct el_grpc_call *call, struct el_status *status)
 {
     el_grpc_fail(call, status);
     el_status_free(status);
     if (infer != NULL)
         el_infer_free(infer);
+}
+
+void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, const struct el_model_spec *spec)
+{
+    struct el_request request = el_api_request_of(spec);
+    struct el_status *status = el_api_read_generation(el_grpc_metadata(call, EL_GENERATION_HEADER),
+                                                      &request.wanted_generation);
+    if (status != NULL) {
+        el_grpc_infer_refuse(infer, call, status);
+        return;
+    }
+    request.deadline_ns = el_grpc_deadline_ns(call);
+    infer->owner = call;
+    el_grpc_set_user(call, infer);
+    el_grpc_on_cancel(call, cancelled);
+    el_infer_start(infer, &request);
 }
 
 static void infer_one(struct el_grpc_call *call, enum el_infer_method method)

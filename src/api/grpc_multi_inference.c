@@ -5,6 +5,7 @@
  * run of its own, all at the same time. The version is chosen once, by the first
  * task's model spec, and the others are held to its number.
  */
+#include "api/generation.h"
 #include "api/grpc_infer.h"
 #include "api/log_records.h"
 
@@ -94,12 +95,13 @@ static struct el_status *make_tasks(const struct message *message)
 }
 
 /* Chooses the version, checks every task; spec is then what all are to be led to. */
-static struct el_status *check(const struct message *message, struct el_model_spec *spec)
+static struct el_status *check(const struct message *message, const char *generation, struct el_model_spec *spec)
 {
     struct el_swap *swap = message->infer->loop->api->options.swap;
     if (task_count(message) > 0)
         *spec = task_at(message, 0).spec;
-    const struct el_request wanted = el_api_request_of(spec);
+    struct el_request wanted = el_api_request_of(spec);
+    EL_TRY(el_api_read_generation(generation, &wanted.wanted_generation));
     const struct el_view *view = el_view_get(swap);
     const struct el_version_view *version;
     struct el_status *status = el_view_resolve(swap, view, &wanted, &version);
@@ -107,7 +109,7 @@ static struct el_status *check(const struct message *message, struct el_model_sp
         status = make_tasks(message);
     for (size_t i = 0; status == NULL && i < message->infer->task_count; i++)
         status = check_task(message, i, version->signatures);
-    if (status == NULL) {
+    if (status == NULL && wanted.wanted_generation == 0) { /* a generation holds them to one as well */
         spec->has_label = false;
         spec->has_version = true;
         spec->version = version->version;
@@ -160,6 +162,8 @@ static void done(struct el_infer *infer, const struct el_status *status)
             count(infer);
             el_log_grpc(infer->loop, &infer->tasks[0].request, EL_PREDICTION_MULTI_INFERENCE, call);
         }
+        if (infer->task_count > 0)
+            el_api_put_grpc_generation(call, &infer->tasks[0].request);
         if (status == NULL && failure == NULL)
             el_grpc_reply(call);
         else
@@ -186,7 +190,7 @@ void el_api_grpc_multi_inference(struct el_grpc_call *call, void *api)
                      ? el_status_no_memory()
                      : el_status_new(EL_INTERNAL, "%s", ""); /* what gRPC's own parser answers */
     if (status == NULL)
-        status = check(&message, &spec);
+        status = check(&message, el_grpc_metadata(call, EL_GENERATION_HEADER), &spec);
     el_buf_free(&message.tasks);
     if (status != NULL) {
         el_grpc_infer_refuse(message.infer, call, status);

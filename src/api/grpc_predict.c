@@ -6,6 +6,7 @@
  * arena, outputs straight from there into the connection's buffer. Memory: one
  * struct per call, kept for the next call of the loop.
  */
+#include "api/generation.h"
 #include "api/internal.h"
 #include "api/log_records.h"
 #include "api/predict.h"
@@ -115,6 +116,7 @@ static void answer(struct predict *predict, const struct el_status *status)
     count_request(predict, status, ran_ns); /* the name lies in the message, which goes with the answer */
     if (status == NULL)
         el_log_grpc(predict->loop, &predict->request, EL_PREDICTION_PREDICT, predict->call);
+    el_api_put_grpc_generation(predict->call, &predict->request);
     if (status == NULL)
         el_grpc_reply(predict->call);
     else
@@ -141,10 +143,11 @@ static void cancelled(struct el_grpc_call *call, void *user)
     el_request_cancel(&predict->request);
 }
 
-static void start(struct predict *predict)
+static void start(struct predict *predict, uint64_t generation)
 {
     const struct el_model_spec *spec = &predict->message.spec;
     predict->request = el_api_request_of(spec);
+    predict->request.wanted_generation = generation;
     predict->request.loop = predict->loop->swap_loop;
     predict->request.signature_name = spec->signature_name.data;
     predict->request.signature_name_size = spec->signature_name.size;
@@ -173,8 +176,11 @@ void el_api_grpc_predict(struct el_grpc_call *call, void *api)
     struct el_status *status = el_predict_request_parse(bytes, size, &predict->message);
     if (status == NULL && !predict->message.spec.present)
         status = el_status_new(EL_INVALID_ARGUMENT, "Missing ModelSpec");
+    uint64_t generation = 0;
+    if (status == NULL)
+        status = el_api_read_generation(el_grpc_metadata(call, EL_GENERATION_HEADER), &generation);
     if (status == NULL) {
-        start(predict);
+        start(predict, generation);
         return;
     }
     if (el_status_code(status) == EL_INVALID_ARGUMENT) /* what is no message is not counted, as there */

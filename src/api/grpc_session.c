@@ -7,6 +7,7 @@
  * The message is read in place; what names mean is the engine's to know (TensorFlow's only), so all texts about them are its own.
  */
 #include "api/grpc_session.h"
+#include "api/generation.h"
 
 #include "api/log_records.h"
 #include "api/predict.h"
@@ -188,6 +189,7 @@ static void done(struct el_request *request, const struct el_status *status)
     struct session *session = (struct session *)request;
     if (session->call != NULL) {
         struct el_status *failure = status == NULL ? write_response(session) : NULL;
+        el_api_put_grpc_generation(session->call, request);
         if (status == NULL && failure == NULL) {
             el_log_grpc(session->loop, request, EL_PREDICTION_SESSION_RUN, session->call);
             el_grpc_reply(session->call);
@@ -219,12 +221,13 @@ static uint64_t deadline_of(const struct session *session)
     return own_ns < client_ns ? own_ns : client_ns;
 }
 
-static void start(struct session *session, struct el_api_loop *loop)
+static void start(struct session *session, struct el_api_loop *loop, uint64_t generation)
 {
     const struct el_model_spec *spec = &session->message.spec;
     const bool by_alias = session->message.by_alias;
     session->loop = loop;
     session->request = el_api_request_of(spec);
+    session->request.wanted_generation = generation;
     session->request.loop = loop->swap_loop;
     session->request.signature_name = spec->signature_name.data;
     session->request.signature_name_size = spec->signature_name.size;
@@ -259,8 +262,11 @@ void el_api_grpc_session_run(struct el_grpc_call *call, void *api)
         session->call = call;
         status = prepare(session);
     }
+    uint64_t generation = 0;
+    if (status == NULL)
+        status = el_api_read_generation(el_grpc_metadata(call, EL_GENERATION_HEADER), &generation);
     if (status == NULL) {
-        start(session, el_api_grpc_loop(call));
+        start(session, el_api_grpc_loop(call), generation);
         return;
     }
     el_grpc_fail(call, status);

@@ -174,6 +174,7 @@ bool el_api_ready(struct el_http_request *request, struct el_api *api, const cha
 
 /* Answers {"error": "..."} with the HTTP status of status's code. Ends the request; status stays the caller's. */
 void el_api_rest_fail(struct el_http_request *request, const struct el_status *status);
+void el_api_rest_fail_as(struct el_http_request *request, unsigned http_code, const struct el_status *status);
 unsigned el_api_http_code(enum el_code code);
 
 /* A copy of text with %XX replaced; a `%` that starts none stays; a zero byte behind it. NULL without memory. */

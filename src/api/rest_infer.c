@@ -3,6 +3,7 @@
  * POST :classify and :regress. As with :predict, the body is checked before the
  * model is looked up.
  */
+#include "api/generation.h"
 #include "api/infer.h"
 #include "api/log_records.h"
 
@@ -53,10 +54,11 @@ static void reply(struct rest_infer *rest, const struct el_status *status)
     count(rest, status != NULL ? status : failure, ran_ns);
     if (status == NULL && failure == NULL)
         el_log_rest_infer(el_api_http_loop(rest->http), &rest->infer->tasks[0], &result);
+    el_api_put_http_generation(rest->http, &rest->infer->tasks[0].request);
     if (status == NULL && failure == NULL)
         el_http_reply(rest->http, 200, JSON);
     else
-        el_api_rest_fail(rest->http, status != NULL ? status : failure);
+        el_api_fail_http_generation(rest->http, &rest->infer->tasks[0].request, status != NULL ? status : failure);
     el_status_free(failure);
 }
 
@@ -75,7 +77,7 @@ static void cancelled(struct el_http_request *http, void *user)
     el_infer_cancel(rest->infer);
 }
 
-static void start(struct rest_infer *rest, const struct el_api *api, enum el_infer_method method)
+static void start(struct rest_infer *rest, const struct el_api *api, enum el_infer_method method, uint64_t generation)
 {
     const struct el_rest_target *target = &rest->target;
     const uint32_t timeout_ms = api->options.rest_timeout_ms;
@@ -86,6 +88,7 @@ static void start(struct rest_infer *rest, const struct el_api *api, enum el_inf
         .version = target->version,
         .label = target->label,
         .label_size = target->label_size,
+        .wanted_generation = generation,
         .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
     };
     rest->infer->tasks[0].method = method;
@@ -119,8 +122,11 @@ void el_api_rest_infer(struct el_http_request *request, struct el_api *api, stru
         status = rest->infer == NULL ? el_status_no_memory()
                                      : el_examples_read_json(&rest->infer->examples, &rest->json.json);
     }
+    uint64_t generation = 0;
+    if (status == NULL)
+        status = el_api_read_generation(el_http_header(request, EL_GENERATION_HEADER), &generation);
     if (status == NULL) {
-        start(rest, api, regress ? EL_REGRESS : EL_CLASSIFY);
+        start(rest, api, regress ? EL_REGRESS : EL_CLASSIFY, generation);
         return;
     }
     count(rest, status, 0);

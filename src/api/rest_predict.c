@@ -4,6 +4,7 @@
  * TensorFlow Serving does; its numbers go straight into the worker's arena. Bodies
  * and answers that are arrays of NumPy: rest_npy.c.
  */
+#include "api/generation.h"
 #include "api/internal.h"
 #include "api/log_records.h"
 #include "api/predict.h"
@@ -25,12 +26,17 @@ struct rest_predict {
     struct el_rest_npy npy;
 };
 
-void el_api_rest_fail(struct el_http_request *request, const struct el_status *status)
+void el_api_rest_fail_as(struct el_http_request *request, unsigned http_code, const struct el_status *status)
 {
     struct el_buf *buf = el_http_reply_buf(request);
     el_buf_clear(buf);
     el_json_put_error(buf, el_status_text(status));
-    el_http_reply(request, el_api_http_code(el_status_code(status)), JSON);
+    el_http_reply(request, http_code, JSON);
+}
+
+void el_api_rest_fail(struct el_http_request *request, const struct el_status *status)
+{
+    el_api_rest_fail_as(request, el_api_http_code(el_status_code(status)), status);
 }
 
 static void release(struct rest_predict *predict)
@@ -129,10 +135,11 @@ static void done(struct el_request *request, const struct el_status *status)
         count(predict, status != NULL ? status : failure, ran_ns);
         if (status == NULL && failure == NULL)
             el_log_rest_predict(el_api_http_loop(predict->http), request, predict->http, &predict->npy);
+        el_api_put_http_generation(predict->http, request);
         if (status == NULL && failure == NULL)
             el_http_reply(predict->http, 200, predict->npy.answer ? EL_NPY_CONTENT_TYPE : JSON);
         else
-            el_api_rest_fail(predict->http, status != NULL ? status : failure);
+            el_api_fail_http_generation(predict->http, request, status != NULL ? status : failure);
         el_status_free(failure);
     }
     el_request_end(request);
@@ -147,7 +154,7 @@ static void cancelled(struct el_http_request *http, void *user)
     el_request_cancel(&predict->request);
 }
 
-static void start(struct rest_predict *predict, struct el_api_loop *loop)
+static void start(struct rest_predict *predict, struct el_api_loop *loop, uint64_t generation)
 {
     const struct el_rest_target *target = &predict->target;
     const struct el_span signature = predict->npy.signature_name != NULL ? el_span_text(predict->npy.signature_name)
@@ -161,6 +168,7 @@ static void start(struct rest_predict *predict, struct el_api_loop *loop)
         .version = target->version,
         .label = target->label,
         .label_size = target->label_size,
+        .wanted_generation = generation,
         .signature_name = signature.data,
         .signature_name_size = signature.size,
         .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
@@ -201,8 +209,11 @@ void el_api_rest_predict(struct el_http_request *request, struct el_api *api, st
     struct el_status *status = el_rest_npy_read(request, &predict->npy);
     if (status == NULL)
         status = open_json(predict);
+    uint64_t generation = 0;
+    if (status == NULL)
+        status = el_api_read_generation(el_http_header(request, EL_GENERATION_HEADER), &generation);
     if (status == NULL) {
-        start(predict, el_api_http_loop(request));
+        start(predict, el_api_http_loop(request), generation);
         return;
     }
     count(predict, status, 0);

@@ -140,6 +140,23 @@ static void put_pin(const json_t *model, const struct el_cli_style *style, struc
     free(line);
 }
 
+/* "ranker: generation 6 of group ranking". */
+static void put_group(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
+{
+    const char *group = text_of(model, "group");
+    const json_t *now = json_array_get(json_object_get(model, "generations"), 0);
+    if (*group == '\0')
+        return;
+    el_buf_printf(out, "\n%s", el_cli_colour(style, EL_CLI_CYAN));
+    el_cli_clean(text_of(model, "name"), out);
+    el_buf_text(out, ": ");
+    if (now != NULL)
+        el_buf_printf(out, "generation %" PRId64 " of ", (int64_t)number_of(now, "generation"));
+    el_buf_text(out, "group ");
+    el_cli_clean(group, out);
+    el_buf_printf(out, "%s\n", el_cli_colour(style, EL_CLI_PLAIN));
+}
+
 /* A model of which nothing answers, with what is known of why. */
 static void put_silence(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
 {
@@ -241,6 +258,7 @@ static struct el_status *put_models(const json_t *models, const struct el_status
     el_table_free(&table);
     for (size_t i = 0; i < choice->count && status == NULL; i++) {
         const json_t *model = choice->list[i], *versions = json_object_get(model, "versions");
+        put_group(model, style, out);
         put_pin(model, style, out);
         put_silence(model, style, out);
         for (size_t j = 0; j < json_array_size(versions); j++)

@@ -67,6 +67,9 @@ struct el_update_config {
     double guard_max_non_finite_rate; /* [0.001] */
     double guard_max_latency_ratio;   /* against the old version's p99 [5] */
     double guard_max_memory_ratio;    /* of its process against itself when it began to answer everybody [3] */
+    char *group;                      /* of models that change together; "": none [""] */
+    uint32_t
+        group_wait_ms; /* for how long a version that is ready waits for new ones of the others to appear [10,000] */
     struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 

@@ -33,6 +33,8 @@ static const struct el_text_field update_fields[] = {
     { FIELD("guard_max_non_finite_rate", EL_UPDATE_GUARD_MAX_NON_FINITE_RATE, DOUBLE), .optional = true },
     { FIELD("guard_max_latency_ratio", EL_UPDATE_GUARD_MAX_LATENCY_RATIO, DOUBLE), .optional = true },
     { FIELD("guard_max_memory_ratio", EL_UPDATE_GUARD_MAX_MEMORY_RATIO, DOUBLE), .optional = true },
+    { FIELD("group", EL_UPDATE_GROUP, STRING), .optional = true },
+    { FIELD("group_wait_ms", EL_UPDATE_GROUP_WAIT_MS, UINT32), .optional = true },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

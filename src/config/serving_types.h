@@ -54,6 +54,8 @@ enum {
     EL_UPDATE_GUARD_MAX_NON_FINITE_RATE = 33,
     EL_UPDATE_GUARD_MAX_LATENCY_RATIO = 34,
     EL_UPDATE_GUARD_MAX_MEMORY_RATIO = 35,
+    EL_UPDATE_GROUP = 40,
+    EL_UPDATE_GROUP_WAIT_MS = 41,
 };
 
 extern const struct el_text_type el_type_model_server_config;

@@ -21,7 +21,8 @@ struct word_row {
     int32_t number;
     size_t at;
     const char *const *words; /* ends with NULL; the first is the default */
-    bool others;              /* a word of one's own is allowed too */
+    const char *others;       /* what else is allowed; NULL: nothing */
+    bool is_name;             /* and that may be longer, with A-Z, - and . */
 };
 
 struct count_row {
@@ -42,11 +43,14 @@ static const char *const isolations[] = { "process", "none", NULL };
 static const char *const precisions[] = { "f32", "bf16", "f16", NULL };
 static const char *const availabilities[] = { "availability", "resource", NULL };
 
+static const char *const groups[] = { "", NULL };
+
 static const struct word_row words[] = {
-    { EL_UPDATE_ENGINE, AT(engine), engines, .others = true },
-    { EL_UPDATE_ISOLATION, AT(isolation), isolations, .others = false },
-    { EL_UPDATE_PRECISION, AT(precision), precisions, .others = false },
-    { EL_UPDATE_AVAILABILITY, AT(availability), availabilities, .others = false },
+    { EL_UPDATE_ENGINE, AT(engine), engines, "the name of a plug-in (a-z, 0-9 and _, at most 32)", false },
+    { EL_UPDATE_ISOLATION, AT(isolation), isolations, NULL, false },
+    { EL_UPDATE_PRECISION, AT(precision), precisions, NULL, false },
+    { EL_UPDATE_AVAILABILITY, AT(availability), availabilities, NULL, false },
+    { EL_UPDATE_GROUP, AT(group), groups, "a name (a-z, A-Z, 0-9, _, - and ., at most 64)", true },
 };
 static const struct count_row counts[] = {
     { EL_UPDATE_CONCURRENCY, AT(concurrency), .initial = 0, .least = 0, .most = 1024 },
@@ -58,6 +62,7 @@ static const struct count_row counts[] = {
     { EL_UPDATE_MAX_RUN_MS, AT(max_run_ms), .initial = 120000, .least = 0, .most = DAY_MS },
     { EL_UPDATE_GUARD_MS, AT(guard_ms), .initial = 60000, .least = 0, .most = DAY_MS },
     { EL_UPDATE_GUARD_MAX_CRASHES, AT(guard_max_crashes), .initial = 0, .least = 0, .most = 1000000 },
+    { EL_UPDATE_GROUP_WAIT_MS, AT(group_wait_ms), .initial = 10000, .least = 0, .most = DAY_MS },
 };
 static const struct number_row numbers[] = {
     { EL_UPDATE_MAX_LATENCY_RATIO, AT(max_latency_ratio), .initial = 10, .least = 1, .most = 1e6, .negative = true },
@@ -154,15 +159,16 @@ struct el_status *el_update_defaults(struct el_update_config *update)
     return NULL;
 }
 
-/* A plug-in's name becomes part of a file's name. */
-static bool is_plain_word(const struct el_text_string *text)
+/* A plug-in's name becomes part of a file's name, a group's part of a note's. */
+static bool is_plain_word(const struct el_text_string *text, bool is_name)
 {
     for (size_t i = 0; i < text->size; i++) {
         const char c = text->data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
+        const bool more = is_name && ((c >= 'A' && c <= 'Z') || c == '-' || c == '.');
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || more))
             return false;
     }
-    return text->size > 0 && text->size <= 32;
+    return text->size > 0 && text->size <= (is_name ? 64 : 32);
 }
 
 static bool is_allowed(const struct word_row *row, const struct el_text_string *text)
@@ -171,7 +177,7 @@ static bool is_allowed(const struct word_row *row, const struct el_text_string *
         if (strlen(row->words[i]) == text->size && memcmp(row->words[i], text->data, text->size) == 0)
             return true;
     }
-    return row->others && is_plain_word(text);
+    return row->others != NULL && is_plain_word(text, row->is_name);
 }
 
 static struct el_status *word_error(const char *file, const char *model, const struct word_row *row,
@@ -179,11 +185,11 @@ static struct el_status *word_error(const char *file, const char *model, const s
 {
     struct el_buf expected = { 0 };
     for (size_t i = 0; row->words[i] != NULL; i++) {
-        const char *between = i == 0 ? "" : row->words[i + 1] != NULL || row->others ? ", " : " or ";
+        const char *between = i == 0 ? "" : row->words[i + 1] != NULL || row->others != NULL ? ", " : " or ";
         el_buf_printf(&expected, "%s\"%s\"", between, row->words[i]);
     }
-    if (row->others)
-        el_buf_text(&expected, " or the name of a plug-in (a-z, 0-9 and _, at most 32)");
+    if (row->others != NULL)
+        el_buf_printf(&expected, " or %s", row->others);
     char *text = el_buf_take_text(&expected);
     struct el_status *status = text == NULL ? el_status_no_memory()
                                             : el_status_new(EL_INVALID_ARGUMENT,
@@ -287,6 +293,19 @@ static struct el_status *read_batching(const char *file, const char *model, cons
     return NULL;
 }
 
+/* Old versions that leave first could not be what the group goes back to, nor wait for the others' new ones. */
+static struct el_status *check_group(const char *file, const char *model, const struct el_text_message *message,
+                                     const struct el_update_config *update)
+{
+    const struct el_text_value *group = el_text_get(message, EL_UPDATE_GROUP);
+    if (group == NULL || update->group[0] == '\0' || strcmp(update->availability, "availability") == 0)
+        return NULL;
+    return el_status_new(EL_INVALID_ARGUMENT,
+                         "%s:%u:%u: model %s: update.group is \"%s\" and update.availability \"%s\"; expected "
+                         "\"availability\": models of a group are loaded beside what answers",
+                         file, group->line, group->column, model, update->group, update->availability);
+}
+
 struct el_status *el_update_read(const char *file, const char *model, const struct el_text_message *message,
                                  struct el_update_config *update)
 {
@@ -294,6 +313,7 @@ struct el_status *el_update_read(const char *file, const char *model, const stru
     EL_TRY(read_counts(file, model, message, update));
     EL_TRY(read_numbers(file, model, message, update));
     EL_TRY(read_sizes(file, model, message, update));
+    EL_TRY(check_group(file, model, message, update));
     const struct el_text_value *probe = el_text_get(message, EL_UPDATE_PROBE);
     if (probe != NULL)
         EL_TRY(el_probe_config_read(file, model, probe->as.message, &update->probe));

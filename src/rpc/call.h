@@ -65,8 +65,10 @@ struct el_grpc_call {
     struct el_buf message;
 
     /* The answer. */
-    bool response_begun; /* the headers are submitted, data follows */
-    bool finished;       /* no more data follows: trailers after it */
+    bool response_begun;       /* the headers are submitted, data follows */
+    bool finished;             /* no more data follows: trailers after it */
+    const char *metadata_name; /* of the answer, beside what gRPC has; NULL: none */
+    char metadata_value[32];
     uint8_t code;
     enum el_call_encoding reply_encoding; /* of a unary answer */
     uint8_t out_head[5];                  /* prefix of a unary answer */

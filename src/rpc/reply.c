@@ -11,6 +11,7 @@
 #include "rpc/texts.h"
 #include "rpc/zip.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MIN_ZIPPED_BYTES ((size_t)1024)
@@ -41,6 +42,21 @@ static size_t put_status(struct el_grpc_call *call, nghttp2_nv *headers)
     return 2;
 }
 
+void el_grpc_add_metadata(struct el_grpc_call *call, const char *name, const char *value)
+{
+    call->metadata_name = name;
+    snprintf(call->metadata_value, sizeof call->metadata_value, "%s", value);
+}
+
+static size_t put_metadata(struct el_grpc_call *call, nghttp2_nv *header)
+{
+    if (call->metadata_name == NULL)
+        return 0;
+    *header = (nghttp2_nv){ (uint8_t *)(uintptr_t)call->metadata_name, (uint8_t *)call->metadata_value,
+                            strlen(call->metadata_name), strlen(call->metadata_value), NGHTTP2_NV_FLAG_NO_COPY_NAME };
+    return 1;
+}
+
 /* A frame that cannot even be queued: the stream has no future. */
 static void check_submitted(struct el_grpc_call *call, int error)
 {
@@ -58,19 +74,27 @@ static void submit_headers(struct el_grpc_call *call)
                                           FIXED("grpc-encoding", "deflate") };
     const bool is_plain = call->reply_encoding == EL_ENCODING_IDENTITY;
     const nghttp2_nv *headers = is_plain ? plain : call->reply_encoding == EL_ENCODING_GZIP ? gzip : deflate;
+    const size_t fixed = is_plain ? 3 : 4;
+    nghttp2_nv with[5];
+    if (call->metadata_name != NULL) {
+        memcpy(with, headers, fixed * sizeof *headers);
+        put_metadata(call, &with[fixed]);
+        headers = with;
+    }
     nghttp2_data_provider data = { .source.ptr = call, .read_callback = el_call_read };
     call->response_begun = true;
-    check_submitted(call,
-                    nghttp2_submit_response(call->h2->session, call->stream_id, headers, is_plain ? 3 : 4, &data));
+    check_submitted(
+        call, nghttp2_submit_response(call->h2->session, call->stream_id, headers, fixed + (headers == with), &data));
 }
 
 static void submit_trailers_only(struct el_grpc_call *call)
 {
     static const nghttp2_nv accepted = ACCEPTED;
-    nghttp2_nv headers[5] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc") };
+    nghttp2_nv headers[6] = { FIXED(":status", "200"), FIXED("content-type", "application/grpc") };
     size_t count = 2 + put_status(call, headers + 2);
     if (call->encoding == EL_ENCODING_UNKNOWN)
         headers[count++] = accepted;
+    count += put_metadata(call, &headers[count]);
     check_submitted(call, nghttp2_submit_response(call->h2->session, call->stream_id, headers, count, NULL));
 }
 

@@ -72,6 +72,9 @@ uint64_t el_grpc_deadline_ns(const struct el_grpc_call *call);
 /* The value of a request header (lower-case name), or NULL. */
 const char *el_grpc_metadata(const struct el_grpc_call *call, const char *name);
 
+/* Metadata of the answer, before it: name is a constant in lower case, value is copied (its first 31 bytes). One per call; the last counts. */
+void el_grpc_add_metadata(struct el_grpc_call *call, const char *name, const char *value);
+
 /* What the handler keeps with the call. */
 void el_grpc_set_user(struct el_grpc_call *call, void *user);
 void *el_grpc_user(const struct el_grpc_call *call);

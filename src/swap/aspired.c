@@ -8,6 +8,7 @@
  * still being copied is visible and takes nothing away.
  */
 #include "base/clock.h"
+#include "swap/group.h"
 #include "swap/loader.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
@@ -225,6 +226,22 @@ static bool pin_can_be(const struct el_model *model, const struct el_candidate *
     return can_be(whole, count, number) || (version != NULL && is_loaded(version));
 }
 
+/* What is known of a version that was good, with its group or by itself. */
+static bool last_good(const struct el_model *model, int64_t *number)
+{
+    const char *digest;
+    return el_group_last_good(model, number, &digest) || el_remember_last_good(model, number);
+}
+
+static bool is_last_good(const struct el_version *version)
+{
+    int64_t number;
+    const char *digest;
+    if (el_group_last_good(version->model, &number, &digest))
+        return number == version->number && strcmp(digest, version->digest) == 0;
+    return el_remember_is_last_good(version);
+}
+
 /*
  * What comes before the policy, of those that are whole: a pin; and at the start the version that was good when the server ended
  * last, so that the model answers at once, and looks for newer ones from there. A policy that names its versions is meant as it stands.
@@ -234,11 +251,11 @@ static bool comes_first(struct el_model *model, const struct el_candidate *whole
     if (el_remember_pin(model, number) && pin_can_be(model, whole, count, *number))
         return true;
     if (!model->from_start || model->has_served || model->settings.policy.type == EL_POLICY_SPECIFIC ||
-        !el_remember_last_good(model, number) || el_model_aspires(model, *number) || !can_be(whole, count, *number))
+        !last_good(model, number) || el_model_aspires(model, *number) || !can_be(whole, count, *number))
         return false;
     const struct el_version *version = el_version_find(model, *number);
     if (version != NULL && version->digest_of == version->fingerprint && version->digest[0] != '\0' &&
-        !el_remember_is_last_good(version))
+        !is_last_good(version))
         return false; /* the same number, but other content */
     model->resumed = true;
     return true;

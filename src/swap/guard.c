@@ -2,6 +2,7 @@
 #include "swap/guard.h"
 
 #include "base/clock.h"
+#include "swap/group.h"
 #include "swap/guard_judge.h"
 #include "swap/manager.h"
 #include "swap/remember.h"
@@ -207,8 +208,8 @@ static void stand(struct el_version *version)
                 (unsigned long long)seen->non_finite.bad, (long long)seen->old_version,
                 (unsigned long long)seen->old_errors.bad, (unsigned long long)seen->old_errors.all);
     version->on_trial = false;
-    el_remember_good(version);
     end(version);
+    el_group_remember_good(version);
 }
 
 /* True if it was taken back. why is taken over. */

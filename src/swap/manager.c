@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "swap/digest.h"
+#include "swap/group.h"
 #include "swap/guard.h"
 #include "swap/loader.h"
 #include "swap/memory.h"
@@ -226,16 +227,19 @@ static void look(struct el_swap *swap)
     struct el_model *model;
     bool some_removed = false;
     el_together_look(swap, now_ns);
+    el_groups_look(swap, now_ns);
     el_list_move_all(&swap->looks, &looks);
     el_list_each (model, &looks, in_looks) {
         model->touched = false;
         look_at(model, now_ns);
         some_removed = some_removed || model->removed;
     }
+    el_groups_settle(swap);
     if (swap->routed && el_view_publish(swap)) {
         el_list_each (model, &looks, in_looks) {
             el_model_tell_routes(model);
         }
+        el_groups_tell(swap);
     }
     swap->routed = false;
     admit(swap, false);

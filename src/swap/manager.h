@@ -43,6 +43,9 @@ void el_model_tell_routes(struct el_model *model);
 void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why,
                         enum el_rollback_reason reason, bool of_content);
 
+/* from (NULL: none answers) gives way to `to`, with the next publication, whatever the policy says. */
+void el_model_lead(struct el_version *from, struct el_version *to, uint64_t now_ns);
+
 bool el_model_has_warm(const struct el_model *model);
 bool el_model_has_other(const struct el_model *model, int64_t number); /* whole on disk and not quarantined */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "swap/group.h"
 #include "swap/guard.h"
 #include "swap/hosted.h"
 #include "swap/labels.h"
@@ -219,6 +220,14 @@ static void route_away(struct el_version *version, uint64_t now_ns)
         el_version_retire(version, "it is not wanted any more and has no worker");
 }
 
+void el_model_lead(struct el_version *from, struct el_version *to, uint64_t now_ns)
+{
+    if (from != NULL)
+        route_away(from, now_ns);
+    route_to(to, now_ns);
+    to->model->swap->routed = true;
+}
+
 void el_model_tell_routes(struct el_model *model)
 {
     const struct el_version *serving = el_model_serving(model);
@@ -229,7 +238,7 @@ void el_model_tell_routes(struct el_model *model)
             continue;
         version->newly_routed = false;
         if (version == serving && version->guard == NULL && !version->on_trial)
-            el_remember_good(version);
+            el_group_remember_good(version);
         if (version == serving && before >= 0 && before != now && !version->unproven)
             el_tell(model->swap, EL_LOG_INFO, "switched", model, version,
                     "from version %lld, back to what was kept warm", (long long)before);
@@ -286,7 +295,7 @@ static void expire_warm(struct el_model *model, uint64_t now_ns)
             continue;
         const uint64_t until_ns = el_after_ns(version->warm_since_ns,
                                               model->settings.update.keep_warm_ms * EL_NS_PER_MS);
-        if (el_guard_keeps(version) || el_model_aspires(model, version->number))
+        if (el_guard_keeps(version) || el_group_keeps(version) || el_model_aspires(model, version->number))
             continue; /* the guard's end touches the model */
         if (now_ns >= until_ns)
             el_version_retire(version, "another version serves, and it was kept warm long enough");
@@ -301,7 +310,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         retire_all(model, now_ns);
         return;
     }
-    const bool held = el_together_holds(model);
+    const bool held = el_together_holds(model) || el_group_holds(model);
     struct el_version *version, *warm = NULL;
     bool routed = false;
     el_list_each (version, &model->versions, in_model) {
@@ -346,4 +355,5 @@ void el_model_roll_back(struct el_model *model, struct el_version *version, stru
     model->hold = el_model_has_other(model,
                                      version->number); /* no view may show neither a version nor the hope of one */
     model->swap->routed = true; /* whoever answers instead is told, and is what the next one is held against */
+    el_group_take_back(model, version, el_now_ns());
 }

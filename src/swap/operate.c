@@ -7,6 +7,7 @@
 #include "swap/operate.h"
 
 #include "base/clock.h"
+#include "swap/group_operate.h"
 #include "swap/manager.h"
 #include "swap/operate_rules.h"
 #include "swap/remember.h"
@@ -46,6 +47,12 @@ static void say(struct el_operation *operation, const char *format, ...)
     va_end(args);
 }
 
+static void append(struct el_operation *operation, const char *more)
+{
+    const size_t at = strlen(operation->text);
+    snprintf(operation->text + at, sizeof operation->text - at, "%s", more);
+}
+
 static const char *colon(const char *reason)
 {
     return reason[0] != '\0' ? ": " : "";
@@ -73,8 +80,10 @@ static struct el_status *pin(struct el_model *model, struct el_operation *operat
 {
     const struct el_wish *wish = el_wish_find(model, version);
     const bool rollback = operation->kind == EL_OPERATE_ROLLBACK;
-    char reason[512];
-    snprintf(reason, sizeof reason, "%s%s%s%s", rollback ? "rolled back by " : "", rollback ? operation->by : "",
+    char reason[512], others[192] = "";
+    if (rollback)
+        EL_TRY(el_group_pin_others(model, operation, version, others, sizeof others));
+    snprintf(reason, sizeof reason, "%s%s%s%s", rollback ? EL_ROLLED_BACK_BY : "", rollback ? operation->by : "",
              rollback ? colon(operation->reason) : "", operation->reason);
     EL_TRY(
         el_journal_pin(model->swap->options.journal, model->settings.name, version, operation->by, reason, NULL, NULL));
@@ -91,6 +100,7 @@ static struct el_status *pin(struct el_model *model, struct el_operation *operat
     if (operation->from == version)
         say(operation, "%s stays at version %lld until `everlit unpin %s`", model->settings.name, (long long)version,
             model->settings.name);
+    append(operation, others);
     tell(model, operation, event, version);
     return NULL;
 }
@@ -125,7 +135,7 @@ static struct el_status *operate_rollback(struct el_model *model, struct el_oper
     if (to < 0 && operation->from >= 0 && el_remember_pin(model, &pinned) && pinned < operation->from &&
         el_model_aspires(model, pinned))
         to = pinned; /* it is on its way there, and does not go further back for being asked twice */
-    if (to < 0)
+    if (to < 0 && !el_group_rollback_version(model, operation->from, &to))
         EL_TRY(el_rule_last_good_before(model, operation->from, &to));
     if (is_pinned(model, operation, to))
         return NULL;
@@ -142,7 +152,9 @@ static struct el_status *operate_unpin(struct el_model *model, struct el_operati
         say(operation, "%s is not pinned", model->settings.name);
         return NULL;
     }
+    char others[192];
     EL_TRY(el_journal_unpin(model->swap->options.journal, model->settings.name, NULL, NULL));
+    EL_TRY(el_group_unpin_others(model, operation, others, sizeof others));
     aspire(model, operation);
     operation->soon = el_rule_answers_at_once(model, operation->to);
     if (operation->to == operation->from || operation->to < 0)
@@ -152,6 +164,7 @@ static struct el_status *operate_unpin(struct el_model *model, struct el_operati
         say(operation,
             "%s is not pinned to version %lld any more: by the version policy it goes from version %lld to version %lld",
             model->settings.name, (long long)pinned, (long long)operation->from, (long long)operation->to);
+    append(operation, others);
     tell(model, operation, "unpinned", pinned);
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include "config/batching.h"
 #include "swap/batching.h"
+#include "swap/group.h"
 #include "swap/labels.h"
 #include "swap/manager.h"
 #include "swap/settings.h"
@@ -131,6 +132,7 @@ struct el_status *el_swap_reconfigure(struct el_swap *swap, const struct el_conf
         if (!model->removed)
             leave(model);
     }
+    el_groups_arrange(swap);
     el_together_begin(swap);
     el_view_forget_order(swap);
     el_swap_touch(swap);

@@ -232,6 +232,7 @@ void el_request_run(struct el_request *request)
 void el_request_start(struct el_request *request)
 {
     request->served_version = -1;
+    request->generation = 0;
     request->signature = NULL;
     request->call = NULL;
     request->logged = false;

@@ -98,6 +98,31 @@ static void look_begin(struct el_request *request, const struct el_version_view 
     request->signature_index = index;
 }
 
+/* Under which number its group's other models answer alike: the one that answers now, or the last that did. */
+static uint64_t generation_of(const struct el_request *request, const struct el_model_view *model)
+{
+    for (size_t i = 0; i < model->generation_count; i++)
+        if (model->generations[i].version == request->served_version &&
+            (request->wanted_generation == 0 || request->wanted_generation == model->generations[i].number))
+            return model->generations[i].number;
+    return 0;
+}
+
+static void look_at_model(struct el_request *request, const struct el_model_view *model,
+                          const struct el_version_view *version, struct el_look *look)
+{
+    if (!failed_there(request, version))
+        look_begin(request, version, look);
+    if (look->status != NULL || look->call != NULL)
+        return;
+    const struct el_version_view *other = el_request_may_go_elsewhere(request) ? last_good(request, model, version)
+                                                                               : NULL;
+    if (other != NULL)
+        look_begin(request, other, look);
+    if (look->status == NULL && look->call == NULL && !el_rerun_is_second_opinion(request))
+        look_wait(look, model, RESPAWN_WAIT_NS);
+}
+
 void el_request_look(struct el_request *request, struct el_look *look)
 {
     const struct el_view *view = atomic_load_explicit(&request->loop->swap->view, memory_order_acquire);
@@ -112,14 +137,7 @@ void el_request_look(struct el_request *request, struct el_look *look)
         return;
     }
     request->logged = model->logging.prefix != NULL;
-    if (!failed_there(request, version))
-        look_begin(request, version, look);
-    if (look->status != NULL || look->call != NULL)
-        return;
-    const struct el_version_view *other = el_request_may_go_elsewhere(request) ? last_good(request, model, version)
-                                                                               : NULL;
-    if (other != NULL)
-        look_begin(request, other, look);
-    if (look->status == NULL && look->call == NULL && !el_rerun_is_second_opinion(request))
-        look_wait(look, model, RESPAWN_WAIT_NS);
+    look_at_model(request, model, version, look);
+    if (look->call != NULL)
+        request->generation = generation_of(request, model);
 }

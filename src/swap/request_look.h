@@ -21,10 +21,10 @@ struct el_look {
 /* Inside the read section: from its end on the call keeps the worker alive, and the pin the servable. */
 void el_request_look(struct el_request *request, struct el_look *look);
 
-/* Its client names no version: another one may answer. */
+/* Its client names no version and no generation: another one may answer. */
 static inline bool el_request_may_go_elsewhere(const struct el_request *request)
 {
-    return !request->has_version && request->label == NULL;
+    return !request->has_version && request->label == NULL && request->wanted_generation == 0;
 }
 
 #endif

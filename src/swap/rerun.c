@@ -9,6 +9,7 @@ void el_rerun_begin(struct el_request *request, enum el_signal signal, const str
     request->replay_from = request->servable;
     request->replay_signature = request->signature;
     request->replay_index = request->signature_index;
+    request->replay_generation = request->generation;
     request->replay_status = status;
     request->signal = (uint8_t)signal;
     request->call = NULL;
@@ -43,6 +44,7 @@ const struct el_status *el_rerun_restore(struct el_request *request)
     request->served_version = request->servable->version;
     request->signature = request->replay_signature;
     request->signature_index = request->replay_index;
+    request->generation = request->replay_generation;
     request->replay_call = NULL;
     request->replay_from = NULL;
     request->replay_status = NULL;

@@ -45,6 +45,32 @@ static struct el_status *choose_number(const struct el_model_view *model, const 
                          spec->model, (long long)number);
 }
 
+/* The versions of a generation answer whoever names it, also while another one answers everybody else. */
+static struct el_status *choose_generation(const struct el_model_view *model, const struct el_request *spec,
+                                           const struct el_version_view **version)
+{
+    const unsigned long long wanted = spec->wanted_generation;
+    if (spec->has_version || spec->label != NULL)
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "The request names generation %llu and a version of %s; expected one of them", wanted,
+                             model->name);
+    if (model->group[0] == '\0')
+        return el_status_new(EL_FAILED_PRECONDITION,
+                             "The request names generation %llu, and %s belongs to no group of models", wanted,
+                             model->name);
+    for (size_t i = 0; i < model->generation_count && *version == NULL; i++)
+        if (model->generations[i].number == wanted)
+            *version = el_view_version(model, model->generations[i].version);
+    if (*version != NULL && el_view_answers(*version))
+        return NULL;
+    *version = NULL;
+    const unsigned long long now = model->generation_count > 0 ? model->generations[0].number : 0;
+    return el_status_new(EL_FAILED_PRECONDITION,
+                         "Generation %llu of group %s is not there (any more): %s answers with generation %llu; begin "
+                         "again with an answer of now",
+                         wanted, model->group, model->name, now);
+}
+
 struct el_status *el_route_choose(const struct el_view *view, const struct el_request *spec,
                                   const struct el_model_view **model_out, const struct el_version_view **version)
 {
@@ -54,6 +80,8 @@ struct el_status *el_route_choose(const struct el_view *view, const struct el_re
         return el_status_new(EL_INVALID_ARGUMENT, "ModelSpec has no name specified.");
     const struct el_model_view *model = view != NULL ? el_view_model(view, spec->model, spec->model_size) : NULL;
     *model_out = model;
+    if (spec->wanted_generation != 0 && model != NULL)
+        return choose_generation(model, spec, version);
     if (spec->label != NULL) {
         const struct el_version_label *label = model != NULL ? find_label(model, spec->label, spec->label_size) : NULL;
         if (label == NULL)

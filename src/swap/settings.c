@@ -63,11 +63,11 @@ static bool copy_batching(const struct el_batching_params *from, struct el_batch
 static bool copy_update(const struct el_update_config *from, struct el_update_config *to)
 {
     *to = *from;
-    to->engine = to->isolation = to->precision = to->availability = NULL;
+    to->engine = to->isolation = to->precision = to->availability = to->group = NULL;
     to->batching = NULL;
     return copy_batching(from->batching, &to->batching) && copy_text(from->engine, "auto", &to->engine) &&
            copy_text(from->isolation, "process", &to->isolation) && copy_text(from->precision, "f32", &to->precision) &&
-           copy_text(from->availability, "availability", &to->availability);
+           copy_text(from->availability, "availability", &to->availability) && copy_text(from->group, "", &to->group);
 }
 
 struct el_status *el_settings_copy(const struct el_model_config *from, struct el_model_config *to)
@@ -95,6 +95,7 @@ void el_settings_free(struct el_model_config *settings)
     free(settings->update.isolation);
     free(settings->update.precision);
     free(settings->update.availability);
+    free(settings->update.group);
     if (settings->update.batching != NULL)
         el_batching_free(settings->update.batching);
     free(settings->update.batching);

@@ -53,6 +53,7 @@ struct el_respawn;   /* respawn.h */
 struct el_reports;   /* report.h */
 struct el_digesting; /* digest.h */
 struct el_guard;     /* guard.h */
+struct el_group;     /* group.h */
 
 /* One life of one version. */
 struct el_version {
@@ -136,12 +137,13 @@ struct el_model {
     size_t aspired_count;
     bool looked_at; /* aspired is that of the settings as they are, and of a scan of their base path */
     enum el_together together;
-    bool hold;       /* availability "resource": requests wait for the version that is on its way */
-    bool has_served; /* some version has: from then on requests are rather held than refused */
-    bool removed;    /* not in the config any more: everything is being retired */
-    bool buried;     /* and nothing is left but what the status says of its versions */
-    bool from_start; /* it was there when the swapper started */
-    bool resumed;    /* it began with the version that was good when the server ended last, and goes on from there */
+    struct el_group *group; /* the models that it changes with; NULL: by itself */
+    bool hold;              /* availability "resource": requests wait for the version that is on its way */
+    bool has_served;        /* some version has: from then on requests are rather held than refused */
+    bool removed;           /* not in the config any more: everything is being retired */
+    bool buried;            /* and nothing is left but what the status says of its versions */
+    bool from_start;        /* it was there when the swapper started */
+    bool resumed; /* it began with the version that was good when the server ended last, and goes on from there */
     char source_error[512]; /* what was last told about the source */
     char source_warning[512];
     struct el_deferred deferred; /* removed: it is freed after a grace period */
@@ -160,6 +162,7 @@ struct el_swap {
     void *on_event_argument;
 
     struct el_list models;
+    struct el_list groups;            /* of models that change together (group.h) */
     struct el_list looks;             /* models that are touched */
     struct el_list changes;           /* models that are to be shown anew */
     struct el_model **by_name;        /* those of the config, sorted: NULL after each change of the set */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "source/watch.h"
+#include "swap/group.h"
 #include "swap/guard.h"
 #include "swap/manager.h"
 #include "swap/reconfigure.h"
@@ -43,6 +44,8 @@ void el_model_changed(struct el_model *model)
 {
     struct el_swap *swap = model->swap;
     swap->unpublished = true;
+    if (model->group != NULL)
+        model->group->changed = true;
     if (model->changed)
         return;
     model->changed = true;
@@ -162,6 +165,7 @@ void el_swap_free(struct el_swap *swap)
 {
     if (swap == NULL)
         return;
+    el_groups_free(swap);
     el_view_drop(swap);
     el_view_forget_order(swap);
     el_servable_sweep(&swap->lingering);
@@ -218,6 +222,7 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
     fill_defaults(&swap->options);
     swap->alarm_ns = EL_NEVER_NS;
     el_list_init(&swap->models);
+    el_list_init(&swap->groups);
     el_list_init(&swap->looks);
     el_list_init(&swap->changes);
     el_list_init(&swap->hosted);

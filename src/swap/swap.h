@@ -173,6 +173,12 @@ struct el_model_counts {
     uint64_t rolled_back[EL_ROLLBACK_REASONS]; /* of them: after they served */
 };
 
+/* The versions that a group's models answer with together, as one of them has it; see group.h. */
+struct el_generation_view {
+    uint64_t number;
+    int64_t version; /* of this model */
+};
+
 /* An operator's word that one version and no other is to answer. */
 struct el_pin_view {
     int64_t version; /* -1: there is none */
@@ -192,6 +198,9 @@ struct el_model_view {
     size_t label_count;
     struct el_log_settings logging;
     struct el_model_counts counts;
+    const char *group;                            /* of models that change together; "" */
+    const struct el_generation_view *generations; /* of it that can be asked for; the one that answers others first */
+    size_t generation_count;
     struct el_lobby *lobby; /* the swapper's own: how many requests wait */
     bool hold;              /* the swapper's own: requests wait for the version that is on its way */
     uint64_t hold_ns;       /* the swapper's own: and this long at most */
@@ -295,6 +304,7 @@ struct el_request {
     int64_t version;
     const char *label; /* NULL: none */
     size_t label_size;
+    uint64_t wanted_generation; /* of its model's group: no other may answer; 0: any */
     const char *signature_name; /* "" or NULL: serving_default */
     size_t signature_name_size;
     const struct el_call_tensors *tensors; /* NULL: a signature is run. Stays the caller's until el_request_end() */
@@ -305,6 +315,7 @@ struct el_request {
 
     /* Filled by the swapper; valid in fill and done, until el_request_end(). */
     int64_t served_version;
+    uint64_t generation; /* of its model's group; 0: none */
     const struct el_signature *signature;
     struct el_call *call;
     bool logged; /* its model has a request log, or had one when it began */
@@ -324,6 +335,7 @@ struct el_request {
     uint32_t output_count;
     uint32_t signature_index;
     uint32_t replay_index; /* the same of replay_signature */
+    uint64_t replay_generation;
     uint8_t tries;
     uint8_t state;
     uint8_t signal; /* asked again: what was wrong with the first answer (signals.h); otherwise 0 */

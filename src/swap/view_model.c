@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The block of one model: everything that a view shows of it, texts included. See view.c. */
 #include "base/clock.h"
+#include "swap/group.h"
 #include "swap/guard.h"
 #include "swap/labels.h"
 #include "swap/loader.h"
@@ -103,6 +104,23 @@ static struct el_pin_view lay_pin(struct el_layout *layout, const struct el_mode
                                  .reason = reason };
 }
 
+static void lay_generations(struct el_layout *layout, const struct el_model *model, struct el_model_view *view)
+{
+    const char *group = el_layout_text(layout, model->group != NULL ? model->group->name : "");
+    size_t count = 0;
+    struct el_generation_view at;
+    while (el_group_generation(model, count, &at.number, &at.version))
+        count++;
+    struct el_generation_view *generations = el_layout_place(layout, count * sizeof *generations);
+    if (view == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        el_group_generation(model, i, &generations[i].number, &generations[i].version);
+    view->group = group;
+    view->generations = generations;
+    view->generation_count = count;
+}
+
 static struct el_shown *lay_model(struct el_layout *layout, const struct el_model *model)
 {
     struct el_shown *made = el_layout_place(layout, sizeof *made);
@@ -144,6 +162,7 @@ static struct el_shown *lay_model(struct el_layout *layout, const struct el_mode
     }
     lay_labels(layout, model, view);
     lay_logging(layout, model, view);
+    lay_generations(layout, model, view);
     return made;
 }
 

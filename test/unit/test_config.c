@@ -76,6 +76,8 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal(update->max_run_ms, 120000);
     assert_int_equal(update->guard_ms, 60000);
     assert_int_equal(update->guard_max_crashes, 0);
+    assert_string_equal(update->group, "");
+    assert_int_equal(update->group_wait_ms, 10000);
     assert_true(update->guard_max_error_rate > 9e-4 && update->guard_max_error_rate < 2e-3);
     assert_int_equal((int)update->guard_max_latency_ratio, 5);
     assert_int_equal((int)update->guard_max_memory_ratio, 3);
@@ -276,6 +278,11 @@ static void update_settings_have_ranges(void **unused)
           "plug-in (a-z, 0-9 and _, at most 32)" },
         { "isolation: 'thread'", "model m: update.isolation is \"thread\"; expected \"process\" or \"none\"" },
         { "precision: 'int8'", "model m: update.precision is \"int8\"; expected \"f32\", \"bf16\" or \"f16\"" },
+        { "group: 'a/b'",
+          "model m: update.group is \"a/b\"; expected \"\" or a name (a-z, A-Z, 0-9, _, - and ., at most 64)" },
+        { "group: 'a' availability: 'resource'",
+          "model m: update.group is \"a\" and update.availability \"resource\"; expected \"availability\": "
+          "models of a group are loaded beside what answers" },
         { "availability: ''", "model m: update.availability is \"\"; expected \"availability\" or \"resource\"" },
         { "concurrency: 1025", "model m: update.concurrency is 1025; expected 0 to 1024" },
         { "load_timeout_ms: 0", "model m: update.load_timeout_ms is 0; expected 1 to 86400000" },
@@ -470,6 +477,8 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
         return;
     free(update->engine);
     update->engine = strdup(next_random(state) % 2 ? "openvino" : "plug_in_7");
+    free(update->group);
+    update->group = strdup(next_random(state) % 2 ? "" : "Ranking-2.b");
     update->concurrency = (uint32_t)(next_random(state) % 1025);
     update->load_timeout_ms = (uint32_t)(next_random(state) % 86400000 + 1);
     update->memory_limit_bytes = next_random(state) | 1048576;
@@ -480,6 +489,7 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->max_run_ms = (uint32_t)(next_random(state) % 86400001);
     update->guard_ms = (uint32_t)(next_random(state) % 86400001);
     update->guard_max_crashes = (uint32_t)(next_random(state) % 1000001);
+    update->group_wait_ms = (uint32_t)(next_random(state) % 86400001);
     update->guard_max_error_rate = 1e-6 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 0.4;
     update->guard_max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->memory_need_bytes = next_random(state) | 1048576;
@@ -534,6 +544,8 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.max_run_ms, b->update.max_run_ms);
     assert_int_equal(a->update.guard_ms, b->update.guard_ms);
     assert_int_equal(a->update.guard_max_crashes, b->update.guard_max_crashes);
+    assert_string_equal(a->update.group, b->update.group);
+    assert_int_equal(a->update.group_wait_ms, b->update.group_wait_ms);
     assert_same_number(a->update.guard_max_error_rate, b->update.guard_max_error_rate);
     assert_same_number(a->update.guard_max_latency_ratio, b->update.guard_max_latency_ratio);
     assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);

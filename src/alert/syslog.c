@@ -16,9 +16,10 @@
 static struct el_status *send_line(const struct el_alert_receiver *receiver, const char *line, size_t size)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(receiver->socket) >= sizeof address.sun_path)
+    const size_t length = strlen(receiver->socket);
+    if (length >= sizeof address.sun_path)
         return el_status_new(EL_INVALID_ARGUMENT, "%s: the path is too long for a socket", receiver->socket);
-    strcpy(address.sun_path, receiver->socket);
+    memcpy(address.sun_path, receiver->socket, length);
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return el_status_errno(errno, "no socket");

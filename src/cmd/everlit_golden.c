@@ -108,6 +108,8 @@ static int record_from_server(const struct el_cli *cli, const struct recording *
 
 static bool read_number(const char *text, double most, double *number)
 {
+    if (text == NULL)
+        return false;
     char *end;
     *number = strtod(text, &end);
     return end != text && *end == '\0' && isfinite(*number) && *number >= 0 && *number <= most;
@@ -134,7 +136,7 @@ static int run(struct el_cli *cli, int count, char **arguments)
             recording.from = optarg;
             break;
         case 'o':
-            recording.to = optarg;
+            recording.to = optarg != NULL ? optarg : recording.to;
             break;
         case 'c':
             good = read_number(optarg, 1000, &number) && number >= 1;

@@ -48,8 +48,11 @@ static int read_arguments(struct el_cli *cli, int count, char **arguments, struc
         if (option != 'w')
             continue;
         asked->waits = true;
-        asked->wait_s = optarg != NULL ? strtod(optarg, &end) : WAIT_SECONDS;
-        if (optarg != NULL && (end == optarg || *end != '\0' || !(asked->wait_s > 0 && asked->wait_s <= 3600)))
+        asked->wait_s = WAIT_SECONDS;
+        if (optarg == NULL)
+            continue;
+        asked->wait_s = strtod(optarg, &end);
+        if (end == optarg || *end != '\0' || !(asked->wait_s > 0 && asked->wait_s <= 3600))
             return el_cli_usage(cli, "--wait=%s: expected seconds up to 3600", optarg);
     }
     const bool needs_version = !is(cli, "rollback") && !is(cli, "unpin");

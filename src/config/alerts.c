@@ -170,7 +170,7 @@ static struct el_status *read_receiver(const char *path, const struct el_text_va
             path, place, EL_INVALID_ARGUMENT,
             "a receiver has no name; expected one, unlike the others': what waits for it is kept under it");
     for (size_t i = 0; i + 1 < config->count; i++)
-        if (strcmp(config->receivers[i].name, name) == 0)
+        if (config->receivers[i].name != NULL && strcmp(config->receivers[i].name, name) == 0)
             return el_text_error_at(path, place, EL_INVALID_ARGUMENT,
                                     "there are two receivers with the name \"%.200s\"", name);
     EL_TRY(copy_text(name, &receiver->name));

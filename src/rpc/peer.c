@@ -11,7 +11,7 @@ bool el_http_peer(const struct el_http_request *request, struct el_http_peer *pe
     if (request->h1 == NULL)
         return false;
     const int fd = request->h1->conn.fd;
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = { 0 };
     socklen_t size = sizeof address;
     if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)
         return false;

@@ -66,7 +66,7 @@ static void put_shortest(struct el_buf *buf, double value)
         if (*at != '.')
             digits[count++] = *at;
     }
-    lay_out(buf, digits, count, *at == 'e' ? atoi(at + 1) + 1 : count);
+    lay_out(buf, digits, count, *at == 'e' ? (int)strtol(at + 1, NULL, 10) + 1 : count);
 }
 
 static bool put_number(struct el_buf *buf, const char *value, bool alone)

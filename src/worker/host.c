@@ -276,14 +276,14 @@ static void limit_data(uint64_t bytes)
 {
     if (bytes == 0)
         return;
-    unsigned long long data_kb = 0;
+    uint64_t data_kb = 0;
     FILE *status = fopen("/proc/self/status", "re");
     if (status == NULL)
         return;
     char line[128];
-    while (fgets(line, sizeof line, status) != NULL)
-        if (sscanf(line, "VmData: %llu", &data_kb) == 1)
-            break;
+    while (data_kb == 0 && fgets(line, sizeof line, status) != NULL)
+        if (strncmp(line, "VmData:", 7) == 0)
+            data_kb = strtoull(line + 7, NULL, 10);
     fclose(status);
     const uint64_t distance = el_after_ns(el_after_ns(bytes, bytes), UINT64_C(2) << 30); /* saturating sums */
     const rlim_t most = el_after_ns(data_kb * 1024, distance);

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "worker/priority.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,12 +20,13 @@ static void count_threads(pid_t pid, uint64_t *ran_ns, uint64_t *waited_ns)
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)pid, (int)threads[i]);
         FILE *file = fopen(path, "re");
-        uint64_t ran, waited;
         if (file == NULL)
             continue; /* the thread has ended */
-        if (fscanf(file, "%" SCNu64 " %" SCNu64, &ran, &waited) == 2) {
-            *ran_ns += ran;
-            *waited_ns += waited;
+        char line[96];
+        if (fgets(line, sizeof line, file) != NULL) {
+            char *behind;
+            *ran_ns += strtoull(line, &behind, 10);
+            *waited_ns += strtoull(behind, NULL, 10);
         }
         fclose(file);
     }

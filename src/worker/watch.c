@@ -15,6 +15,7 @@
 #include "worker/priority.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOOK_LOADING_MS 100
@@ -33,9 +34,8 @@ static void read_lines(pid_t pid, const char *file_name, const char *const *name
     while (fgets(line, sizeof line, file) != NULL) {
         for (size_t i = 0; i < count; i++) {
             const size_t length = strlen(names[i]);
-            unsigned long long number;
-            if (strncmp(line, names[i], length) == 0 && sscanf(line + length, "%llu", &number) == 1)
-                bytes[i] = number * 1024;
+            if (strncmp(line, names[i], length) == 0)
+                bytes[i] = strtoull(line + length, NULL, 10) * 1024;
         }
     }
     fclose(file);

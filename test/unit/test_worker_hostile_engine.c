@@ -119,13 +119,20 @@ static int open_model(const struct everlit_open_options *options, void **opened,
     unsigned slots = 0;
     unsigned lanes = 0;
     unsigned long long arena = 0;
-    if (model == NULL || file == NULL || fscanf(file, "%63s %u %u %llu", model->lie, &slots, &lanes, &arena) != 4)
+    const bool told = model != NULL && file != NULL &&
+                      fscanf(file, "%63s %u %u %llu", model->lie, &slots, &lanes, &arena) == 4;
+    if (file != NULL)
+        fclose(file);
+    if (!told) {
+        free(model);
         return complain(error, "no lie.txt");
-    fclose(file);
+    }
     lie_while_loading(model->lie);
     struct el_status *status = el_shm_map(find_fd("/memfd:everlit", 0), slots, lanes, arena, &model->shm);
-    if (status != NULL)
+    if (status != NULL) {
+        free(model);
         return complain(error, el_status_text(status));
+    }
     *opened = model;
     return 0;
 }

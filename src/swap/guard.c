@@ -22,6 +22,11 @@ struct mark {
     uint64_t requests, faults, checked, non_finite, confirmed;
 };
 
+/* How many answers there were, and slow ones among them; a request whose deadline came counts as one that is as slow as it had become. */
+struct pace {
+    uint64_t answers, slow;
+};
+
 struct el_guard {
     int64_t old; /* the version to compare with */
     uint64_t began_ns;
@@ -29,7 +34,8 @@ struct el_guard {
     struct mark start;         /* of the version itself, which may have answered before, by its number */
     struct el_guard_seen seen; /* what is held against what */
     uint64_t slow_ns;          /* UINT64_MAX: no answer is slow */
-    uint64_t answers, slow;    /* when the window began */
+    struct pace window;        /* when it began */
+    uint64_t late_before;      /* of the version, when the guard began */
     uint64_t window_ns, next_memory_ns;
     uint32_t crashes;
     bool helpless; /* it was told that there is nothing to go back to */
@@ -120,24 +126,36 @@ static void end(struct el_version *version)
 
 /* ---- what is measured ---- */
 
+static uint64_t slower_than(const struct el_histogram *histogram, uint64_t ns)
+{
+    const uint64_t all = value(&histogram->count), fast = el_histogram_at_most(histogram, ns);
+    return all > fast ? all - fast : 0;
+}
+
+/* Given up sooner than that says nothing: the client had no more time. */
+static struct pace pace_of(const struct el_version *version, uint64_t slow_ns)
+{
+    const struct el_version_stats *stats = &version->servable->stats;
+    const uint64_t answers = value(&stats->latency.count), late = slower_than(&stats->late, slow_ns);
+    return (struct pace){ .answers = answers + late, .slow = slower_than(&stats->latency, slow_ns) + late };
+}
+
 static void begin_window(const struct el_version *version, struct el_guard *guard, uint64_t now_ns)
 {
-    const struct el_histogram *latency = &version->servable->stats.latency;
-    guard->answers = value(&latency->count);
-    guard->slow = guard->answers - el_histogram_at_most(latency, guard->slow_ns);
+    guard->window = pace_of(version, guard->slow_ns);
     guard->window_ns = now_ns;
 }
 
 static void look_at_window(const struct el_version *version, struct el_guard *guard, uint64_t now_ns)
 {
-    const struct el_histogram *latency = &version->servable->stats.latency;
+    const struct el_version_stats *stats = &version->servable->stats;
     if (guard->slow_ns == UINT64_MAX || now_ns - guard->window_ns < WINDOW_NS)
         return;
-    const uint64_t answers = value(&latency->count), fast = el_histogram_at_most(latency, guard->slow_ns);
-    const uint64_t slow = answers > fast ? answers - fast : 0;
-    const uint64_t more = slow > guard->slow ? slow - guard->slow : 0;
-    guard->seen.p99_ns = el_histogram_quantile(latency, 0.99);
-    if (el_guard_window(&guard->seen.windows, answers - guard->answers, more))
+    const struct pace now = pace_of(version, guard->slow_ns);
+    const uint64_t more = now.slow > guard->window.slow ? now.slow - guard->window.slow : 0;
+    guard->seen.p99_ns = el_histogram_quantile(&stats->latency, 0.99);
+    guard->seen.late = slower_than(&stats->late, guard->slow_ns) - guard->late_before;
+    if (el_guard_window(&guard->seen.windows, now.answers - guard->window.answers, more))
         begin_window(version, guard, now_ns);
 }
 
@@ -165,12 +183,20 @@ static void measure(const struct el_version *version, struct el_guard *guard, ui
 
 /* ---- its life ---- */
 
+/* What answered before; where that was taken back itself, what would be gone back to. */
+static const struct el_version *to_compare_with(const struct el_version *version)
+{
+    const struct el_version *before = el_version_find(version->model, version->model->told_serving);
+    const bool answers = before != NULL && before != version && before->hosted != NULL &&
+                         (before->state == EL_LIFE_WARM || before->state == EL_LIFE_SERVING);
+    return answers ? before : way_back(version);
+}
+
 void el_guard_begin(struct el_version *version, uint64_t now_ns)
 {
     struct el_model *model = version->model;
-    const struct el_version *old = el_version_find(model, model->told_serving);
-    if (!is_on(model) || version->guard != NULL || old == NULL || old == version || way_back(version) == NULL ||
-        is_pinned(version))
+    const struct el_version *old = to_compare_with(version);
+    if (!is_on(model) || version->guard != NULL || old == NULL || way_back(version) == NULL || is_pinned(version))
         return;
     struct el_guard *guard = calloc(1, sizeof *guard);
     if (guard == NULL)
@@ -186,6 +212,7 @@ void el_guard_begin(struct el_version *version, uint64_t now_ns)
     if (value(&latency->count) >= EL_GUARD_BASE_ANSWERS)
         guard->seen.old_p99_ns = el_histogram_quantile(latency, 0.99);
     guard->slow_ns = el_guard_slow_ns(&limits, guard->seen.old_p99_ns);
+    guard->late_before = slower_than(&version->servable->stats.late, guard->slow_ns);
     begin_window(version, guard, now_ns);
     version->guard = guard;
     version->on_trial = true;

@@ -8,7 +8,7 @@
  *
  * Swap thread. Event loops count (signals.h) and wake it after each answer that the version is to blame for; slowness and memory
  * are looked at twice a second. What it decides is el_guard_judge()'s (guard_judge.h). It acts only while there is a version to go
- * back to; it runs for no version that answered before, nor for one that an operator has pinned.
+ * back to; it runs for no version that answered before, unless its guard was cut short, nor for one that an operator has pinned.
  *
  * The guard belongs to its version, and ends with it.
  */

@@ -95,14 +95,15 @@ static struct el_status *judge_latency(const struct el_guard_limits *limits, con
 {
     if (limits->max_latency_ratio < 0 || !is_worse(seen->windows, EL_GUARD_WINDOW_RATE))
         return NULL;
-    return el_status_new(EL_FAILED_PRECONDITION,
-                         "too slow: in %llu of %llu spells of half a second more than %g %% of its answers took longer "
-                         "than %.3g ms, %.3g times the p99 of version %lld (%.3g ms); its own p99 in %.3g s is %.3g ms "
-                         "(guard_max_latency_ratio)",
-                         (unsigned long long)seen->windows.bad, (unsigned long long)seen->windows.all,
-                         100 * EL_GUARD_WINDOW_SLOW, (double)el_guard_slow_ns(limits, seen->old_p99_ns) / 1e6,
-                         limits->max_latency_ratio, (long long)seen->old_version, (double)seen->old_p99_ns / 1e6,
-                         seen->seconds, (double)seen->p99_ns / 1e6);
+    return el_status_new(
+        EL_FAILED_PRECONDITION,
+        "too slow: in %llu of %llu spells of half a second more than %g %% of its answers took longer "
+        "than %.3g ms, %.3g times the p99 of version %lld (%.3g ms); its own p99 in %.3g s is %.3g ms, "
+        "and %llu requests were not answered by their deadline (guard_max_latency_ratio)",
+        (unsigned long long)seen->windows.bad, (unsigned long long)seen->windows.all, 100 * EL_GUARD_WINDOW_SLOW,
+        (double)el_guard_slow_ns(limits, seen->old_p99_ns) / 1e6, limits->max_latency_ratio,
+        (long long)seen->old_version, (double)seen->old_p99_ns / 1e6, seen->seconds, (double)seen->p99_ns / 1e6,
+        (unsigned long long)seen->late);
 }
 
 static struct el_status *judge_memory(const struct el_guard_limits *limits, const struct el_guard_seen *seen)

@@ -49,8 +49,9 @@ struct el_guard_seen {
     struct el_guard_counts errors, old_errors;
     struct el_guard_counts non_finite, old_non_finite; /* of the answers that were looked into */
     uint64_t confirmed; /* of non_finite.bad: the old version was asked the same, and its answer was finite */
-    struct el_guard_counts windows;   /* bad: slow */
-    uint64_t p99_ns, old_p99_ns;      /* 0: not known */
+    struct el_guard_counts windows; /* bad: slow */
+    uint64_t p99_ns, old_p99_ns;    /* 0: not known */
+    uint64_t late;                  /* requests whose deadline came when they had waited for so long that it is slow */
     uint64_t memory, memory_at_start; /* anonymous memory of its process; 0: not known */
 };
 

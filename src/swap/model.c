@@ -336,7 +336,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         }
     }
     struct el_version *serving = el_model_serving(model);
-    if (serving != NULL && serving->newly_routed && serving->unproven)
+    if (serving != NULL && serving->newly_routed && (serving->unproven || serving->on_trial))
         el_guard_begin(serving, now_ns);
     set_hold(model);
     model->swap->routed = model->swap->routed || routed;

@@ -48,6 +48,22 @@ static void unpin(struct el_request *request, struct el_servable **servable)
     *servable = NULL;
 }
 
+/* Its client's time was up. The transport may have said so already and cancelled it. */
+static bool is_late(const struct el_request *request, enum el_code code, uint64_t now_ns)
+{
+    return code == EL_DEADLINE_EXCEEDED || (code == EL_CANCELLED && now_ns >= request->deadline_ns);
+}
+
+static void count_failure(const struct el_request *request, enum el_code code, struct el_version_stats *stats)
+{
+    const uint64_t now_ns = el_now_ns();
+    if (is_servers_fault(code))
+        atomic_fetch_add_explicit(&stats->errors, 1, memory_order_relaxed);
+    if (is_late(request, code, now_ns))
+        el_histogram_record(&stats->late,
+                            (now_ns < request->deadline_ns ? now_ns : request->deadline_ns) - request->started_ns);
+}
+
 static void count(const struct el_request *request, const struct el_status *status)
 {
     struct el_servable *servable = request->servable != NULL ? request->servable : request->replay_from;
@@ -63,8 +79,8 @@ static void count(const struct el_request *request, const struct el_status *stat
                                request->output_count);
         el_histogram_record(&stats->latency, el_now_ns() - request->started_ns);
         el_histogram_record(&stats->queued, el_call_queued_ns(request->call));
-    } else if (is_servers_fault(el_status_code(status))) {
-        atomic_fetch_add_explicit(&stats->errors, 1, memory_order_relaxed);
+    } else {
+        count_failure(request, el_status_code(status), stats);
     }
 }
 

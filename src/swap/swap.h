@@ -117,6 +117,7 @@ struct el_version_stats {
     _Atomic uint64_t restarts;   /* workers that took the place of one that died */
     struct el_histogram latency; /* begin to done, successes */
     struct el_histogram queued;  /* of it: until a runner of the worker took it */
+    struct el_histogram late;    /* begin to deadline, of those that had no answer by then */
     struct el_load_stats loads;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stories of versions that pass their probe and are bad all the same: what live requests show, and what the guard does. */
+#include "swap/operate.h"
 #include "test_swap_support.h"
 
 #include "base/clock.h"
@@ -21,7 +22,7 @@ static void begin(struct stage *stage, const char *orders, unsigned at_once)
     stage->update.guard_max_memory_ratio = 3;
     stage->update.concurrency = 4;
     stage->update.probe.replay_records = 0; /* it would see what only live requests are to show */
-    stage->update.max_latency_ratio = -1; /* whatever the machine is busy with */
+    stage->update.max_latency_ratio = -1;   /* whatever the machine is busy with */
     stage_put(stage, 1, orders);
     stage_start(stage);
     stage_wait_serving(stage, 1);
@@ -76,6 +77,57 @@ static void a_version_that_is_slow_under_load_gives_way(void **unused)
     client_wait_answers(&stage, 500);
     stage_put(&stage, 2, "run=slow 100\n" LIVE);
     expect_rolled_back(&stage, "too slow: in ");
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+}
+
+static void a_version_that_is_too_slow_for_any_deadline_gives_way(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    begin(&stage, "", 8);
+    client_wait_answers(&stage, 500);
+    client_end_without_failure(&stage);
+    stage.patience_ms = 150;
+    client_start(&stage, 8);
+    stage_put(&stage, 2, "run=slow 2000\n" LIVE);
+    expect_rolled_back(&stage, "too slow: in ");
+    assert_null(strstr(stage_see(&stage, 2).reason, "and 0 requests were not answered"));
+    client_wait_version(&stage, 1);
+    client_end(&stage);
+    stage_close(&stage);
+}
+
+static bool is_guarded(struct stage *stage, int64_t version)
+{
+    const struct el_view *view = el_view_get(stage->swap);
+    const struct el_model_view *model = el_view_model(view, "m", 1);
+    bool guarded = false;
+    for (size_t i = 0; i < model->version_count; i++)
+        guarded = guarded || (model->versions[i].version == version && model->versions[i].guard_until_us > 0);
+    el_view_put(stage->swap, view);
+    return guarded;
+}
+
+static void a_guard_that_was_cut_short_begins_again(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    begin(&stage, "", 2);
+    client_wait_answers(&stage, 200);
+    stage_put(&stage, 2, "reread=1");
+    stage_wait_serving(&stage, 2);
+    assert_true(is_guarded(&stage, 2));
+    struct el_operation back = { .kind = EL_OPERATE_ROLLBACK, .model = "m", .version = -1, .by = "ann", .reason = "" };
+    assert_null(el_operate(stage.swap, &back));
+    stage_wait_serving(&stage, 1);
+    assert_false(is_guarded(&stage, 1)); /* that it answered well is known */
+    struct el_operation forth = { .kind = EL_OPERATE_UNPIN, .model = "m", .version = -1, .by = "ann", .reason = "" };
+    assert_null(el_operate(stage.swap, &forth));
+    stage_wait_serving(&stage, 2);
+    assert_true(is_guarded(&stage, 2));
+    stage_orders(&stage, 2, "run=fail\nreread=1\n" LIVE);
+    stage_wait_event(&stage, "rolled_back", 2, "answers failed");
     client_end_without_failure(&stage);
     stage_close(&stage);
 }
@@ -184,6 +236,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_only_live_requests_show_costs_no_request),
         cmocka_unit_test(a_version_that_is_slow_under_load_gives_way),
+        cmocka_unit_test(a_version_that_is_too_slow_for_any_deadline_gives_way),
+        cmocka_unit_test(a_guard_that_was_cut_short_begins_again),
         cmocka_unit_test(a_good_version_stands_and_is_the_last_good_one_from_then_on),
         cmocka_unit_test(until_then_the_journal_names_the_old_one),
         cmocka_unit_test(what_neither_version_can_answer_is_not_the_new_ones_fault),

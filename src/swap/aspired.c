@@ -13,6 +13,7 @@
 #include "swap/manager.h"
 #include "swap/policy.h"
 #include "swap/remember.h"
+#include "swap/twins.h"
 #include "swap/version.h"
 #include "swap/wishes.h"
 
@@ -53,10 +54,15 @@ bool el_model_has_other(const struct el_model *model, int64_t number)
 {
     size_t count = 0;
     const struct el_source_version *seen = model->source != NULL ? el_source_versions(model->source, &count) : NULL;
-    for (size_t i = 0; i < count; i++)
-        if (seen[i].version != number && seen[i].state == EL_SOURCE_WHOLE &&
-            !is_quarantined(el_version_find(model, seen[i].version), &seen[i]))
+    const struct el_version *version = el_version_find(model, number);
+    for (size_t i = 0; i < count; i++) {
+        const struct el_version *other = el_version_find(model, seen[i].version);
+        const struct el_wish *wish = el_wish_find(model, seen[i].version);
+        const bool unwanted = wish != NULL && wish->kind != EL_WISH_LOAD;
+        if (seen[i].version != number && seen[i].state == EL_SOURCE_WHOLE && !is_quarantined(other, &seen[i]) &&
+            !unwanted && !el_are_twins(version, other))
             return true;
+    }
     return false;
 }
 
@@ -263,8 +269,8 @@ static bool comes_first(struct el_model *model, const struct el_candidate *whole
 
 void el_model_aspire(struct el_model *model, uint64_t now_ns)
 {
-    if (model->removed || model->source == NULL)
-        return;
+    if (model->removed || model->source == NULL || !el_source_scanned(model->source))
+        return; /* a source that has not looked yet does not say that everything is gone */
     size_t count;
     const struct el_source_version *seen = el_source_versions(model->source, &count);
     tell_source(model);

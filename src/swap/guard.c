@@ -8,6 +8,7 @@
 #include "swap/remember.h"
 #include "swap/retry.h"
 #include "swap/signals.h"
+#include "swap/twins.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -82,11 +83,12 @@ static struct el_guard_counts counts(uint64_t all, uint64_t bad)
     return (struct el_guard_counts){ .all = all > bad ? all : bad, .bad = bad };
 }
 
+/* Another version that can answer at once. Not the same bytes under another number: they would do the same. */
 static const struct el_version *way_back(const struct el_version *version)
 {
     const struct el_version *other;
     el_list_each (other, &version->model->versions, in_model) {
-        if (other != version && other->hosted != NULL &&
+        if (other != version && other->hosted != NULL && !el_are_twins(version, other) &&
             (other->state == EL_LIFE_WARM || other->state == EL_LIFE_SERVING))
             return other;
     }

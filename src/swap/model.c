@@ -304,6 +304,23 @@ static void expire_warm(struct el_model *model, uint64_t now_ns)
     }
 }
 
+/* It goes as soon as another answers: it comes last. */
+static bool is_condemned(const struct el_version *version)
+{
+    const struct el_wish *wish = el_wish_find(version->model, version->number);
+    return wish != NULL && wish->kind == EL_WISH_QUARANTINE;
+}
+
+/* The pinned version serves and this one above it, to which requests without a version would go: others may still be on their way. */
+static bool hides_pinned(const struct el_version *version)
+{
+    int64_t number;
+    if (!el_remember_pin(version->model, &number) || version->number <= number)
+        return false;
+    const struct el_version *pinned = el_version_find(version->model, number);
+    return pinned != NULL && pinned->state == EL_LIFE_SERVING && el_model_aspires(version->model, number);
+}
+
 void el_model_route(struct el_model *model, uint64_t now_ns)
 {
     if (model->removed) {
@@ -318,7 +335,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         if (can && !held && el_model_aspires(model, version->number)) {
             route_to(version, now_ns);
             routed = true;
-        } else if (can && version->state == EL_LIFE_WARM && warm == NULL) {
+        } else if (can && version->state == EL_LIFE_WARM && (warm == NULL || is_condemned(warm))) {
             warm = version;
         }
     }
@@ -326,13 +343,12 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         route_to(warm, now_ns); /* better an old answer than none, whatever the policy says */
         routed = true;
     }
-    if (!held && all_aspired_serve(model)) {
-        el_list_each (version, &model->versions, in_model) {
-            if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
-                !el_labels_need(model, version->number)) {
-                route_away(version, now_ns);
-                routed = true;
-            }
+    const bool complete = !held && all_aspired_serve(model);
+    el_list_each (version, &model->versions, in_model) {
+        if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
+            (hides_pinned(version) || (complete && !el_labels_need(model, version->number)))) {
+            route_away(version, now_ns);
+            routed = true;
         }
     }
     struct el_version *serving = el_model_serving(model);

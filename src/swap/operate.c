@@ -11,6 +11,7 @@
 #include "swap/manager.h"
 #include "swap/operate_rules.h"
 #include "swap/remember.h"
+#include "swap/twins.h"
 #include "swap/version.h"
 #include "swap/view.h"
 #include "swap/wishes.h"
@@ -203,11 +204,19 @@ static struct el_status *operate_load(struct el_model *model, struct el_operatio
 static struct el_status *let_go(struct el_model *model, struct el_operation *operation, enum el_wish_kind kind)
 {
     const int64_t version = operation->version;
+    const struct el_version *known = el_version_find(model, version);
+    const bool with_twins = kind == EL_WISH_QUARANTINE && known != NULL;
     EL_TRY(el_wish_set(model, kind, version, operation->by, operation->reason));
+    if (with_twins)
+        el_twins_condemn(known, operation->by, operation->reason);
     aspire(model, operation);
-    if (operation->from != version || model->aspired_count > 0)
+    const bool answers = operation->from == version ||
+                         (with_twins && el_are_twins(known, el_version_find(model, operation->from)));
+    if (!answers || model->aspired_count > 0)
         return NULL;
     el_wish_drop(model, version);
+    if (with_twins)
+        el_twins_pardon(known);
     aspire(model, operation);
     return el_status_new(EL_FAILED_PRECONDITION,
                          "version %lld is the only one of %s that can answer by its version policy: put another one "
@@ -215,10 +224,18 @@ static struct el_status *let_go(struct el_model *model, struct el_operation *ope
                          (long long)version, model->settings.name, model->settings.name);
 }
 
-static struct el_status *not_pinned_to(const struct el_model *model, int64_t version)
+static struct el_status *not_pinned_to(const struct el_model *model, int64_t version, enum el_wish_kind kind)
 {
     int64_t pinned;
-    if (!el_remember_pin(model, &pinned) || pinned != version)
+    if (!el_remember_pin(model, &pinned))
+        return NULL;
+    if (pinned != version && kind == EL_WISH_QUARANTINE &&
+        el_are_twins(el_version_find(model, version), el_version_find(model, pinned)))
+        return el_status_new(EL_FAILED_PRECONDITION,
+                             "%s is pinned to version %lld, which has the same content as version %lld: type "
+                             "`everlit unpin %s` first, or pin another version",
+                             model->settings.name, (long long)pinned, (long long)version, model->settings.name);
+    if (pinned != version)
         return NULL;
     return el_status_new(EL_FAILED_PRECONDITION,
                          "%s is pinned to version %lld: type `everlit unpin %s` first, or pin another version",
@@ -230,7 +247,7 @@ static struct el_status *operate_unload(struct el_model *model, struct el_operat
     const struct el_version *version = el_version_find(model, operation->version);
     const struct el_wish *wish = el_wish_find(model, operation->version);
     EL_TRY(el_rule_is_known(model, operation->version));
-    EL_TRY(not_pinned_to(model, operation->version));
+    EL_TRY(not_pinned_to(model, operation->version, EL_WISH_UNLOAD));
     operation->soon = true;
     const bool idle = version == NULL || el_version_is_over(version) || version->state == EL_LIFE_DRAINING;
     if ((wish != NULL && wish->kind == EL_WISH_UNLOAD) || (idle && !el_model_aspires(model, operation->version))) {
@@ -261,7 +278,7 @@ static struct el_status *operate_quarantine(struct el_model *model, struct el_op
     const struct el_wish *wish = el_wish_find(model, operation->version);
     const struct el_version *version = el_version_find(model, operation->version);
     EL_TRY(el_rule_is_known(model, operation->version));
-    EL_TRY(not_pinned_to(model, operation->version));
+    EL_TRY(not_pinned_to(model, operation->version, EL_WISH_QUARANTINE));
     const struct el_journal_bad *bad = el_rule_bad(model, operation->version);
     const bool asked = wish != NULL && wish->kind == EL_WISH_QUARANTINE;
     operation->soon = true;
@@ -325,6 +342,8 @@ static struct el_status *operate_forgive(struct el_model *model, struct el_opera
     EL_TRY(el_journal_load_ended(journal, name, operation->version)); /* ends of the server are forgiven too */
     if (wished)
         el_wish_drop(model, operation->version);
+    if (version != NULL)
+        el_twins_pardon(version);
     revive(model, operation);
     say(operation, "version %lld of %s is forgiven%s", (long long)operation->version, name,
         operation->soon ? "; the version policy does not want it loaded" : ", and loaded again");

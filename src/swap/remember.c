@@ -2,6 +2,7 @@
 #include "swap/remember.h"
 
 #include "base/clock.h"
+#include "swap/twins.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,7 @@ void el_remember_bad(const struct el_version *version, const struct el_status *w
     };
     const struct el_model *model = version->model;
     tell_unless(version, el_journal_quarantine(model->swap->options.journal, model->settings.name, &bad, NULL, NULL));
+    el_twins_condemn(version, by, el_status_text(why));
 }
 
 void el_remember_good(const struct el_version *version)

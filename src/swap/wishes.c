@@ -109,23 +109,6 @@ size_t el_wishes_include(const struct el_model *model, const struct el_candidate
 
 /* ---- what becomes of the versions ---- */
 
-/* The same content under other numbers goes the same way. */
-static void spread(struct el_version *bad, const struct el_wish *wish)
-{
-    struct el_version *version;
-    el_list_each (version, &bad->model->versions, in_model) {
-        if (version == bad || el_version_is_over(version) || version->digest[0] == '\0' ||
-            strcmp(version->digest, bad->digest) != 0)
-            continue;
-        struct el_status *status = el_wish_set(bad->model, EL_WISH_QUARANTINE, version->number, wish->by, wish->reason);
-        if (status != NULL)
-            el_tell(bad->model->swap, EL_LOG_ERROR, "not_quarantined", bad->model, version, "%s",
-                    el_status_text(status));
-        el_status_free(status);
-        el_model_touch(bad->model);
-    }
-}
-
 /* True once it is quarantined, or was already. */
 static bool quarantine(struct el_version *version, const struct el_wish *wish)
 {
@@ -133,10 +116,13 @@ static bool quarantine(struct el_version *version, const struct el_wish *wish)
         return false; /* another answers first; or its next life is judged */
     if (version->state == EL_LIFE_VERIFYING && (!version->whole || !el_digest_known(version)))
         return false;
-    struct el_status *why = el_status_new(EL_FAILED_PRECONDITION, "%s quarantined it%s%s", wish->by,
-                                          wish->reason[0] != '\0' ? ": " : "", wish->reason);
-    el_remember_bad(version, why, wish->by);
-    spread(version, wish);
+    /* By its twin it may be known as bad already, with the reason. */
+    struct el_status *why = version->digest[0] != '\0' ? el_remember_verdict(version) : NULL;
+    if (why == NULL) {
+        why = el_status_new(EL_FAILED_PRECONDITION, "%s quarantined it%s%s", wish->by,
+                            wish->reason[0] != '\0' ? ": " : "", wish->reason);
+        el_remember_bad(version, why, wish->by);
+    }
     if (version->state != EL_LIFE_QUARANTINED)
         el_version_quarantine(version, why);
     else

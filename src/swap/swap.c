@@ -154,7 +154,9 @@ void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *a
     swap->stopped_argument = argument;
     struct el_model *model;
     el_list_each (model, &swap->models, in_swap) {
-        if (!model->removed)
+        if (model->removed)
+            el_model_touch(model); /* what is kept of it for the status goes, too */
+        else
             el_model_remove(model);
     }
     el_swap_touch(swap);

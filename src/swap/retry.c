@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,11 @@ static bool ended_itself(const char *text)
     if (signal != NULL)
         return strncmp(signal, "was killed by signal 9 ", 23) != 0;
     return strstr(text, "ended by itself with exit status") != NULL;
+}
+
+bool el_retry_files_are_gone(const struct el_status *why)
+{
+    return el_status_code(why) == EL_NOT_FOUND && strstr(el_status_text(why), strerror(ENOENT)) != NULL;
 }
 
 bool el_retry_may_help(const struct el_status *why, bool busy)

@@ -20,6 +20,12 @@
  */
 bool el_retry_may_help(const struct el_status *why, bool busy);
 
+/*
+ * True if files of the version are not there any more: its directory is being removed, which the source tells soon; or the store is away
+ * for a while. That says nothing about the content, and passes by itself.
+ */
+bool el_retry_files_are_gone(const struct el_status *why);
+
 /* True when more threads want to run than there are CPUs, and have for a while (getloadavg). */
 bool el_retry_machine_is_busy(void);
 

@@ -240,8 +240,9 @@ void el_version_load_failed(struct el_version *version, struct el_status *why)
 {
     struct el_swap *swap = version->model->swap;
     const uint32_t most = swap->options.max_load_retries;
+    const bool gone = el_retry_files_are_gone(why);
     const bool may_help = el_retry_may_help(why, el_retry_machine_is_busy());
-    if (version->load_tries >= most || !may_help) {
+    if (!gone && (version->load_tries >= most || !may_help)) {
         if (!may_help && el_status_code(why) != EL_RESOURCE_EXHAUSTED) /* how much it may take, the config says */
             el_remember_bad(version, why, "everlit");
         el_version_quarantine(version, why);
@@ -251,8 +252,11 @@ void el_version_load_failed(struct el_version *version, struct el_status *why)
     const uint64_t now_ns = el_now_ns();
     const uint64_t delay_ns = el_retry_delay_ns(version->load_tries, swap->options.load_retry_interval_ms,
                                                 (uint32_t)(now_ns >> 10));
-    struct el_status *told = el_status_new(el_status_code(why), "%s; it is loaded again in %.1f s (retry %u of %u)",
-                                           el_status_text(why), (double)delay_ns / 1e9, version->load_tries, most);
+    char count[48] = "";
+    if (!gone)
+        snprintf(count, sizeof count, " (retry %u of %u)", version->load_tries, most);
+    struct el_status *told = el_status_new(el_status_code(why), "%s; it is loaded again in %.1f s%s",
+                                           el_status_text(why), (double)delay_ns / 1e9, count);
     el_status_free(why);
     el_version_quarantine(version, told);
     version->retry_ns = el_after_ns(now_ns, delay_ns);

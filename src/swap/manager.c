@@ -47,20 +47,29 @@ static bool has_old_workers(const struct el_model *model)
     return false;
 }
 
+bool el_model_keeps_old(const struct el_model *model)
+{
+    const struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
+            el_model_seen(model, version->number) == NULL)
+            return true;
+    }
+    return false;
+}
+
 /*
  * Availability "resource": the old versions leave first, while requests wait. One whose directory is gone could not be
  * loaded again if the new one is bad: beside such a one the new version is loaded as with "availability".
  */
 static bool make_room(struct el_model *model)
 {
-    if (!is_resource(model))
+    if (!is_resource(model) || el_model_keeps_old(model))
         return true;
     struct el_version *version;
     el_list_each (version, &model->versions, in_model) {
         if (el_model_aspires(model, version->number))
             continue;
-        if (version->state == EL_LIFE_SERVING && el_model_seen(model, version->number) == NULL)
-            return true;
         if (version->state == EL_LIFE_SERVING && el_version_move(version, EL_LIFE_UNROUTE, NULL, "making_room",
                                                                  "for another version (availability "
                                                                  "\"resource\"); requests wait"))
@@ -90,6 +99,25 @@ static void judge_content(struct el_model *model)
     }
 }
 
+/*
+ * While nobody answers: the version that was good when the server ended last comes before newer ones, which may be what ended it.
+ * NULL: any may come.
+ */
+static const struct el_version *who_comes_first(const struct el_model *model)
+{
+    int64_t number;
+    if (!model->from_start || model->has_served || !el_remember_last_good(model, &number) ||
+        !el_model_aspires(model, number))
+        return NULL;
+    const struct el_version *version = el_version_find(model, number);
+    const bool other_content = version != NULL && version->digest[0] != '\0' &&
+                               version->digest_of == version->fingerprint && !el_remember_is_last_good(version);
+    return version != NULL && version->state == EL_LIFE_VERIFYING && version->whole && !version->short_of_memory &&
+                   !other_content
+               ? version
+               : NULL;
+}
+
 static void admit(struct el_swap *swap, bool those_that_answer)
 {
     const uint32_t most = el_swap_starts(swap) ? swap->options.max_starting_loads : swap->options.max_concurrent_loads;
@@ -99,10 +127,13 @@ static void admit(struct el_swap *swap, bool those_that_answer)
     el_list_each (model, &swap->models, in_swap) {
         if (model->removed || (el_model_serving(model) != NULL) != those_that_answer)
             continue;
+        const struct el_version *first = who_comes_first(model);
         struct el_version *version;
         el_list_each (version, &model->versions, in_model) {
             if (swap->loads >= most)
                 return;
+            if (first != NULL && version != first)
+                continue;
             if (version->state != EL_LIFE_VERIFYING || !version->whole || !el_model_aspires(model, version->number) ||
                 !el_digest_known(version))
                 continue;

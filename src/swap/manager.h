@@ -46,6 +46,8 @@ void el_model_roll_back(struct el_model *model, struct el_version *version, stru
 /* from (NULL: none answers) gives way to `to`, with the next publication, whatever the policy says. */
 void el_model_lead(struct el_version *from, struct el_version *to, uint64_t now_ns);
 
+/* A version that serves, is not wanted any more and could not be loaded again, for its directory is gone: it is not let go to make room. */
+bool el_model_keeps_old(const struct el_model *model);
 bool el_model_has_warm(const struct el_model *model);
 bool el_model_has_other(const struct el_model *model, int64_t number); /* whole on disk and not quarantined */
 

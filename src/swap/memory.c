@@ -2,6 +2,8 @@
 #include "swap/memory.h"
 
 #include "base/clock.h"
+#include "swap/loader.h"
+#include "swap/manager.h"
 #include "swap/version.h"
 
 #include <stdio.h>
@@ -133,7 +135,15 @@ static uint64_t taken(const struct el_swap *swap, const struct el_model *model)
     return sum;
 }
 
-/* What loads under way are still to take. */
+/* The worker of a version that is probed holds its memory already, but for one that is loaded once more. */
+static uint64_t still_to_take(const struct el_version *version)
+{
+    const struct el_hosted *hosted = el_load_hosted(version->load);
+    const uint64_t need = need_of(version), has = hosted != NULL ? el_worker_taken_bytes(hosted->worker) : 0;
+    return need > has ? need - has : 0;
+}
+
+/* What loads under way are still to take, and workers that are started anew in place of one that died. */
 static uint64_t promised(const struct el_swap *swap)
 {
     uint64_t sum = 0;
@@ -141,8 +151,10 @@ static uint64_t promised(const struct el_swap *swap)
     el_list_each (model, &swap->models, in_swap) {
         const struct el_version *version;
         el_list_each (version, &model->versions, in_model) {
-            if (version->state == EL_LIFE_LOADING)
+            if (version->state == EL_LIFE_LOADING || (version->state == EL_LIFE_SERVING && version->hosted == NULL))
                 sum += need_of(version);
+            else if (version->state == EL_LIFE_PROBING)
+                sum += still_to_take(version);
         }
     }
     return sum;
@@ -158,12 +170,20 @@ static void wait_for_memory(struct el_version *version, uint64_t need, uint64_t 
     el_version_set_reason(version, text);
 }
 
+/* What leaves before it is loaded: with availability "resource", unless the old version could not be loaded again. */
+static uint64_t freed_by(const struct el_model *model)
+{
+    if (strcmp(model->settings.update.availability, "resource") != 0 || el_model_keeps_old(model))
+        return 0;
+    return taken(model->swap, model);
+}
+
 bool el_memory_admits(struct el_version *version, uint64_t now_ns)
 {
     struct el_model *model = version->model;
     struct el_swap *swap = model->swap;
     const int64_t budget = swap->options.memory_budget_bytes;
-    if (budget < 0 || model->hold)
+    if (budget < 0 || (model->hold && strcmp(model->settings.update.availability, "resource") == 0))
         return true; /* hold: its old version has left to make room for it */
     if (version->short_of_memory && now_ns < version->memory_ns) {
         el_model_alarm(version->model, version->memory_ns);
@@ -183,8 +203,7 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
                                    MIB(need), MIB(room.limit)));
         return false;
     }
-    const bool replaces = strcmp(model->settings.update.availability, "resource") == 0;
-    const uint64_t freed = replaces ? taken(swap, model) : 0, first = promised(swap);
+    const uint64_t freed = freed_by(model), first = promised(swap);
     uint64_t left = room.free > first ? room.free - first : 0;
     left = left > UINT64_MAX - freed ? UINT64_MAX : left + freed;
     if (need <= left) {

@@ -20,6 +20,7 @@ DAEMON  := $(RELEASE)/src/cmd/everlitd
 PORT         ?= 8500
 REST_PORT    ?= 8501
 FUZZ_SECONDS ?= 10
+SEEDS        ?= 10000
 
 MAKEFLAGS += --no-print-directory
 SANITIZED := --buildtype=debugoptimized -Db_lundef=false
@@ -27,7 +28,7 @@ SANITIZED := --buildtype=debugoptimized -Db_lundef=false
 # Ninja uses all the cores already; and set-up comes before what needs it.
 .NOTPARALLEL:
 
-.PHONY: all help setup demo run test check conformance asan tsan fuzz bench lint format install clean distclean
+.PHONY: all help setup demo run test check sim conformance asan tsan fuzz bench lint format install clean distclean
 
 all: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
@@ -44,6 +45,8 @@ help:
 	'  make test      install what is missing, build, run every test: as users get' \
 	'                 it, with ASan and UBSan, with TSan; and the fuzzers (25 minutes)' \
 	'  make check     every test as users get it, nothing else' \
+	'  make sim       SEEDS=10000 simulated worlds of swaps, operators and crashes;' \
+	'                 SEED=N replays one and tells its story' \
 	'  make conformance  ask what TensorFlow Serving was asked, compare the answers' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
 	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
@@ -96,6 +99,10 @@ test: setup-test setup-fuzz $(RELEASE)/build.ninja $(ASAN)/build.ninja $(TSAN)/b
 check: setup-test $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
 	@tools/run-tests $(RELEASE)
+
+sim: setup $(RELEASE)/build.ninja
+	@ninja -C $(RELEASE) test/sim/sim
+	@$(RELEASE)/test/sim/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 conformance: setup-test all
 	@EVERLIT_BUILD=$(RELEASE) PYTHONDONTWRITEBYTECODE=1 build/test-venv/bin/python test/conformance/conformance.py

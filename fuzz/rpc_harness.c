@@ -213,7 +213,7 @@ void rpc_harness_run(enum el_listener_type type, uint8_t how, const void *head, 
     static const size_t pieces[] = { 1, 2, 7, 9, 64, 1024, 16384, SIZE_MAX };
     static const struct el_listener listeners[] = {
         { .type = EL_LISTEN_GRPC, .unix_path = "fuzz" },
-        { .type = EL_LISTEN_HTTP, .unix_path = "fuzz", .compress = true, .handler = http },
+        { .type = EL_LISTEN_HTTP, .unix_path = "fuzz", .compress = true, .grpc_too = true, .handler = http },
     };
     if (loop.read_buffer == NULL)
         set_up();

@@ -11,7 +11,7 @@
 #include "rpc/rpc.h"
 
 /*
- * Speaks `head` and then `data` to a listener of this type. how: lowest 3 bits, the size of a piece (1, 2, 7, 9, 64, 1024,
+ * Speaks `head` and then `data` to a listener of this type (of HTTP, one that takes gRPC, too). how: lowest 3 bits, the size of a piece (1, 2, 7, 9, 64, 1024,
  * 16384, all); 8: the client ends its direction before it goes; 16: the client reads nothing; 32: the server drains... as far
  * as a connection can tell; 64: time passes (tick).
  */

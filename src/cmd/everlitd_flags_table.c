@@ -117,7 +117,7 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
             "TLS for gRPC: text-format SSLConfig with key and certificate. Read again when it changes, and on SIGHUP."),
         FLAG(NETWORK, STRING, rest_api_ssl_config_file,
              "TLS for REST's port, from a file like --ssl_config_file; it may be the same one."),
-        FLAG(NETWORK, BOOL, rest_api_accept_grpc, "REST's port and socket speak gRPC (HTTP/2) as well."),
+        FLAG(NETWORK, BOOL, rest_api_accept_grpc, "REST's port and socket answer gRPC as well."),
         FLAG(
             NETWORK, BOOL, rest_api_compression,
             "Answers of REST of 1 kB and more go out as gzip to clients that accept it. TensorFlow Serving never does that."),

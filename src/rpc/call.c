@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define HEADER_OVERHEAD 32 /* a header's, by RFC 9113, 6.5.2 */
-#define UNREAD_TIMEOUTS 2  /* header timeouts without progress until an unread answer is dropped */
 
 /* ---- pool ---- */
 
@@ -140,6 +139,9 @@ void el_call_header(struct el_grpc_call *call, const uint8_t *name, size_t name_
                     size_t value_size)
 {
     call->header_bytes += name_size + value_size + HEADER_OVERHEAD;
+    const bool on_http = call->h2->conn.listener->type == EL_LISTEN_HTTP;
+    if (is(name, name_size, "content-type")) /* whatever the others are like: it says how the call is refused */
+        call->is_grpc = el_rpc_text_is_grpc((const char *)value, value_size);
     if (call->header_bytes > call->loop->settings->max_header_bytes) {
         call->headers_too_big = true;
         return;
@@ -149,11 +151,9 @@ void el_call_header(struct el_grpc_call *call, const uint8_t *name, size_t name_
             call->method = find_method(call->loop, value, value_size);
         else if (is(name, name_size, ":method"))
             call->is_post = is(value, value_size, "POST");
-        return;
-    }
-    if (is(name, name_size, "content-type"))
-        call->is_grpc = el_rpc_text_is_grpc((const char *)value, value_size);
-    else if (is(name, name_size, "grpc-timeout"))
+        if (!on_http)
+            return; /* a request of HTTP needs them as they are */
+    } else if (is(name, name_size, "grpc-timeout"))
         call->bad_timeout = !el_rpc_text_timeout((const char *)value, value_size, &call->timeout_ns);
     else if (is(name, name_size, "grpc-encoding"))
         call->encoding = parse_encoding(value, value_size);
@@ -166,7 +166,12 @@ void el_call_header(struct el_grpc_call *call, const uint8_t *name, size_t name_
 void el_call_headers_done(struct el_grpc_call *call)
 {
     char text[128];
-    if (call->headers_too_big) {
+    const struct el_listener *listener = call->h2->conn.listener;
+    if (listener->type == EL_LISTEN_HTTP && !call->is_grpc) {
+        el_h2_http_begin(call);
+    } else if (listener->type == EL_LISTEN_HTTP && !listener->grpc_too) {
+        el_call_refuse(call, EL_UNIMPLEMENTED, "this port answers HTTP, not gRPC (everlitd: --rest_api_accept_grpc)");
+    } else if (call->headers_too_big) {
         snprintf(text, sizeof(text), "received metadata size exceeds limit (%zu vs. %zu)", call->header_bytes,
                  call->loop->settings->max_header_bytes);
         el_call_refuse(call, EL_RESOURCE_EXHAUSTED, text);
@@ -196,7 +201,9 @@ static void tell_handler(struct el_grpc_call *call)
 {
     void (*on_cancel)(struct el_grpc_call *, void *) = call->on_cancel;
     call->on_cancel = NULL;
-    if (on_cancel != NULL)
+    if (call->http != NULL)
+        el_h2_http_cancelled(call);
+    else if (on_cancel != NULL)
         on_cancel(call, call->user);
     else
         call->held = !call->method->streams; /* a stream's handler works while it is called only */
@@ -204,6 +211,10 @@ static void tell_handler(struct el_grpc_call *call)
 
 void el_call_abort(struct el_grpc_call *call, enum el_code code, const char *message)
 {
+    if (call->http != NULL) {
+        el_h2_http_abort(call);
+        return;
+    }
     if (call->state == EL_CALL_ANSWERED)
         return;
     bool had_handler = call->state == EL_CALL_RUNNING;
@@ -239,6 +250,8 @@ void el_call_closed(struct el_grpc_call *call)
         call->state = EL_CALL_ANSWERED;
         tell_handler(call);
     }
+    if (call->http != NULL)
+        el_h2_http_closed(call);
     el_call_uncharge(call, call->charged_bytes);
     call->h2 = NULL;
     if (call->held)
@@ -263,11 +276,15 @@ void el_grpc_call_release(struct el_grpc_call *call)
 void el_call_tick(struct el_grpc_call *call, uint64_t now_ms)
 {
     uint64_t still_ms = now_ms - call->active_ms, limit_ms = call->loop->settings->header_timeout_ms;
+    if (call->http != NULL) {
+        el_h2_http_tick(call, still_ms);
+        return;
+    }
     if (call->zip != NULL)
         return;
     if (call->state == EL_CALL_RECEIVING && still_ms > limit_ms && !el_call_between_messages(call))
         el_call_refuse(call, EL_DEADLINE_EXCEEDED, "the request message did not arrive in time");
-    else if (call->state == EL_CALL_ANSWERED && still_ms > limit_ms * UNREAD_TIMEOUTS)
+    else if (call->state == EL_CALL_ANSWERED && still_ms > limit_ms * EL_UNREAD_TIMEOUTS)
         nghttp2_submit_rst_stream(call->h2->session, NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_CANCEL);
 }
 

@@ -10,14 +10,19 @@
  * goes to the loop's pool when the stream is closed, except when the
  * handler still holds it (it answers later and set no on_cancel): then it waits
  * among the loop's orphans for that answer, which goes nowhere.
+ *
+ * A stream on an HTTP listener that is no gRPC call carries an HTTP request: `http` is set from the end of its headers, and
+ * h2_http.c does what is different.
  */
 
 #include "rpc/conn.h"
 
+#define EL_UNREAD_TIMEOUTS 2 /* header timeouts without progress until an unread answer is dropped */
 #define EL_TOO_SLOW "the client reads more slowly than messages come up"
 
 struct el_h2;
 struct el_zip;
+struct el_http_request;
 
 enum el_call_state {
     EL_CALL_RECEIVING, /* the request is coming in */
@@ -32,8 +37,9 @@ struct el_grpc_call {
     struct cds_list_head link; /* in the connection's calls, the loop's orphans or pool */
     struct cds_list_head turn; /* in the connection's waiting calls, when EL_CALL_WAITING */
     struct el_loop *loop;
-    struct el_h2 *h2;   /* NULL: an orphan */
-    struct el_zip *zip; /* the message, or later the answer, is under way; NULL: none */
+    struct el_h2 *h2;             /* NULL: an orphan */
+    struct el_http_request *http; /* NULL: a gRPC call */
+    struct el_zip *zip;           /* the message, or later the answer, is under way; NULL: none */
     int32_t stream_id;
     enum el_call_state state;
     const struct el_grpc_method *method; /* NULL: unknown */
@@ -61,7 +67,7 @@ struct el_grpc_call {
     struct el_buf headers; /* "name\0value\0" each */
     uint8_t prefix[5];
     uint8_t prefix_size;
-    size_t message_size; /* from the prefix */
+    size_t message_size; /* from the prefix; of an HTTP request: bytes that came after its answer */
     struct el_buf message;
 
     /* The answer. */
@@ -93,6 +99,9 @@ void el_call_ended(struct el_grpc_call *call);
 
 /* True for a stream that waits for its client's next message. */
 bool el_call_between_messages(const struct el_grpc_call *call);
+
+/* The request is complete: its handler gets it, at once or when it is its turn. */
+void el_call_run(struct el_grpc_call *call);
 
 /* Gives handlers the calls that wait, as far as the connection may have them running. */
 void el_calls_run_waiting(struct el_h2 *h2);
@@ -128,6 +137,16 @@ void el_call_forget_message(struct el_grpc_call *call);
 
 /* The answer of a held call: nobody waits for it. */
 void el_grpc_call_release(struct el_grpc_call *call);
+
+/* In h2_http.c: the same steps of a stream that carries an HTTP request. */
+void el_h2_http_begin(struct el_grpc_call *call);
+void el_h2_http_data(struct el_grpc_call *call, const uint8_t *bytes, size_t size);
+void el_h2_http_ended(struct el_grpc_call *call);
+void el_h2_http_start(struct el_grpc_call *call);
+void el_h2_http_abort(struct el_grpc_call *call);
+void el_h2_http_cancelled(struct el_grpc_call *call);
+void el_h2_http_closed(struct el_grpc_call *call);
+void el_h2_http_tick(struct el_grpc_call *call, uint64_t still_ms);
 
 bool el_call_charge(struct el_grpc_call *call, size_t bytes);
 void el_call_uncharge(struct el_grpc_call *call, size_t bytes);

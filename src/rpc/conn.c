@@ -32,19 +32,33 @@ static void free_conn(uv_handle_t *handle)
     free(conn);
 }
 
-static void tear_down(struct el_conn *conn)
+int el_conn_leave(struct el_conn *conn, struct ssl_st **tls)
 {
     struct el_loop *loop = conn->loop;
+    const int fd = conn->fd;
+    if (conn->is_dirty)
+        cds_list_del(&conn->in_dirty);
     conn->is_dirty = true; /* keeps it out of the dirty list while its calls are cancelled */
+    conn->state = EL_CONN_CLOSING;
     conn->protocol->closed(conn);
     el_conn_uncharge(conn, conn->charged_bytes);
     cds_list_del(&conn->in_loop);
     loop->conn_count--;
-    atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
     atomic_store_explicit(&loop->counters.open, loop->conn_count, memory_order_relaxed);
     uv_close((uv_handle_t *)&conn->poll, free_conn);
-    el_tls_session_free(conn->tls);
-    close(conn->fd);
+    *tls = conn->tls;
+    conn->tls = NULL;
+    conn->fd = -1;
+    return fd;
+}
+
+static void tear_down(struct el_conn *conn)
+{
+    struct ssl_st *tls;
+    const int fd = el_conn_leave(conn, &tls);
+    atomic_fetch_sub_explicit(conn->loop->connections, 1, memory_order_relaxed);
+    el_tls_session_free(tls);
+    close(fd);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -149,11 +163,8 @@ void el_conn_flush(struct el_conn *conn)
     }
     if (conn->state != EL_CONN_CLOSING)
         update_poll(conn, blocked);
-    if (conn->state == EL_CONN_CLOSING) {
-        if (conn->is_dirty)
-            cds_list_del(&conn->in_dirty);
+    if (conn->state == EL_CONN_CLOSING)
         tear_down(conn);
-    }
 }
 
 static void read_turn(struct el_conn *conn)

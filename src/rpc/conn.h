@@ -66,6 +66,12 @@ struct el_conn {
     size_t rest_sent;
 };
 
+/*
+ * Ends the connection without its socket and session, which the caller has from here on, to serve them by another
+ * protocol. Within the protocol's `received` only; conn goes when that has returned.
+ */
+int el_conn_leave(struct el_conn *conn, struct ssl_st **tls);
+
 /* Starts to serve fd, which it then owns. False: no memory; the caller closes fd and frees conn. */
 bool el_conn_open(struct el_conn *conn, struct el_loop *loop, int fd, const struct el_listener *listener,
                   const struct el_conn_protocol *protocol);

@@ -1,41 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
+#include "rpc/tls.h"
 #include "rpc/zip.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <unistd.h>
 
 #define MAX_AHEAD ((size_t)64 * 1024)   /* of pipelined requests; beyond it the socket is not read */
 #define MAX_UNSENT ((size_t)256 * 1024) /* of pipelined answers; beyond it no request is begun */
 #define DRAIN_WAIT_MS 500               /* for the request that may be on its way when a drain begins */
 
+static const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 static const struct el_conn_protocol protocol;
 
 /* ---- a request's life ---- */
 
-static void trim(struct el_buf *buf)
-{
-    if (buf->capacity > EL_POOLED_BYTES)
-        el_buf_free(buf);
-    else
-        el_buf_clear(buf);
-}
-
-void el_h1_forget_body(struct el_h1 *h1)
-{
-    el_conn_uncharge(&h1->conn, h1->request->body.size);
-    trim(&h1->request->body);
-}
-
 void el_h1_next(struct el_h1 *h1)
 {
-    el_h1_forget_body(h1);
+    el_http_forget_body(h1->request);
     struct el_http_request *request = h1->request;
-    trim(&request->target);
-    trim(&request->headers);
-    trim(&request->reply);
-    trim(&request->reply_headers);
+    el_http_trim(&request->target);
+    el_http_trim(&request->headers);
+    el_http_trim(&request->reply);
+    el_http_trim(&request->reply_headers);
     request->user = NULL;
     request->on_cancel = NULL;
     h1->header_bytes = 0;
@@ -60,9 +48,10 @@ void el_h1_call_handler(struct el_h1 *h1)
 static void run_handler(struct el_h1 *h1)
 {
     h1->keep_alive = http_should_keep_alive(&h1->parser) != 0;
-    h1->request->method = h1->parser.method;
-    if (!el_h1_unzip(h1))
+    if (!el_http_unzip(h1->request))
         el_h1_call_handler(h1);
+    else if (h1->request->zip != NULL)
+        h1->state = EL_H1_ZIPPING;
 }
 
 /*
@@ -156,16 +145,63 @@ void el_h1_advance(struct el_h1 *h1)
     h1->ahead.size -= taken;
     el_conn_pause_reading(&h1->conn, h1->ahead.size > MAX_AHEAD);
     if (h1->ahead.size == 0)
-        trim(&h1->ahead);
+        el_http_trim(&h1->ahead);
 }
 
 /* ---- the connection's events ---- */
+
+/* The connection goes on as one of HTTP/2; this one is left without its socket. */
+static void turn_h2(struct el_h1 *h1, size_t before, const uint8_t *bytes, size_t size)
+{
+    struct el_loop *loop = h1->conn.loop;
+    const struct el_listener *listener = h1->conn.listener;
+    struct ssl_st *tls;
+    const int fd = el_conn_leave(&h1->conn, &tls);
+    struct el_conn *conn = el_h2_open(loop, fd, listener);
+    if (conn == NULL) {
+        el_tls_session_free(tls);
+        close(fd);
+        atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
+        return;
+    }
+    conn->tls = tls;
+    if (loop->phase == EL_LOOP_DRAINING)
+        conn->protocol->drain(conn);
+    if (before > 0)
+        conn->protocol->received(conn, (const uint8_t *)h2_preface, before);
+    el_conn_begin(conn, bytes, size);
+}
+
+/*
+ * The first bytes of a connection tell whether it is one of HTTP/2. True if they are taken care of: they are HTTP/2's,
+ * or may become so.
+ */
+static bool take_preface(struct el_h1 *h1, const uint8_t *bytes, size_t size)
+{
+    const size_t before = h1->preface_size, left = sizeof(h2_preface) - 1 - before;
+    const size_t compared = size < left ? size : left;
+    if (memcmp(bytes, h2_preface + before, compared) != 0) {
+        h1->is_h1 = true;
+        h1->begun = false;
+        el_buf_append(&h1->ahead, h2_preface, before);
+        return false;
+    }
+    if (compared == left) {
+        turn_h2(h1, before, bytes, size);
+        return true;
+    }
+    h1->preface_size += (uint8_t)compared;
+    if (!h1->begun)
+        h1->began_ms = uv_now(&h1->conn.loop->open.uv);
+    h1->begun = true;
+    return true;
+}
 
 static void received(struct el_conn *conn, const uint8_t *bytes, size_t size)
 {
     struct el_h1 *h1 = (struct el_h1 *)conn;
     size_t taken = 0;
-    if (h1->state == EL_H1_LAST)
+    if (h1->state == EL_H1_LAST || (!h1->is_h1 && take_preface(h1, bytes, size)))
         return;
     if (h1->ahead.size == 0)
         taken = parse_all(h1, bytes, size);
@@ -209,7 +245,7 @@ static size_t fill(struct el_conn *conn, uint8_t *to, size_t room, bool *more)
         filled += take;
         if (h1->out_sent < h1->out.size)
             break;
-        trim(&h1->out);
+        el_http_trim(&h1->out);
         h1->out_sent = 0;
         if (h1->state != EL_H1_REPLYING) {
             if (h1->state == EL_H1_READING && h1->ahead.size == 0 && conn->input_ended)
@@ -275,26 +311,17 @@ static void give_up(struct el_conn *conn)
     }
 }
 
-void el_http_request_free(struct el_http_request *request)
-{
-    el_buf_free(&request->target);
-    el_buf_free(&request->headers);
-    el_buf_free(&request->body);
-    el_buf_free(&request->reply);
-    el_buf_free(&request->reply_headers);
-    free(request);
-}
-
 static void closed(struct el_conn *conn)
 {
     struct el_h1 *h1 = (struct el_h1 *)conn;
     struct el_http_request *request = h1->request;
     bool runs = h1->state == EL_H1_RUNNING || h1->state == EL_H1_STREAMING;
-    el_zip_cancel(h1->zip);
+    el_zip_cancel(request->zip);
+    request->zip = NULL;
     el_buf_free(&h1->ahead);
     el_buf_free(&h1->out);
     h1->request = NULL;
-    request->h1 = NULL;
+    request->conn = NULL;
     if (runs && request->on_cancel == NULL)
         return; /* the handler will answer, and not know better */
     if (runs)
@@ -318,7 +345,9 @@ struct el_conn *el_h1_open(struct el_loop *loop, int fd, const struct el_listene
     struct el_http_request *request = calloc(1, sizeof(*request));
     if (h1 == NULL || request == NULL)
         goto fail;
-    request->h1 = h1;
+    request->carrier = &el_h1_carrier;
+    request->carried = h1;
+    request->conn = &h1->conn;
     request->loop = loop;
     h1->request = request;
     http_parser_init(&h1->parser, HTTP_REQUEST);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parser finds in a request, and what of it is refused. */
 #include "rpc/h1.h"
-#include "rpc/texts.h"
 
 #include <string.h>
 #include <strings.h>
@@ -80,27 +79,6 @@ static int on_header_value(http_parser *parser, const char *at, size_t size)
     return 0;
 }
 
-static const char *header(const struct el_h1 *h1, const char *name)
-{
-    return el_rpc_text_header(h1->request->headers.data, h1->request->headers.size, name);
-}
-
-static bool is_served(unsigned method)
-{
-    switch (method) {
-    case HTTP_GET:
-    case HTTP_POST:
-    case HTTP_HEAD:
-    case HTTP_PUT:
-    case HTTP_DELETE:
-    case HTTP_OPTIONS:
-    case HTTP_PATCH:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int on_headers_complete(http_parser *parser)
 {
     struct el_h1 *h1 = of_parser(parser);
@@ -114,15 +92,16 @@ static int on_headers_complete(http_parser *parser)
         return refuse(h1, 503, "Out of memory");
     if (parser->http_major != 1)
         return refuse(h1, 400, "This server speaks HTTP/1.1 and HTTP/1.0");
-    if (!is_served(parser->method))
-        return refuse(h1, 501, "The request's method is not implemented");
+    bool wants_continue;
+    unsigned code;
+    h1->request->method = parser->method;
+    const char *problem = el_http_expectation(h1->request, &wants_continue, &code);
     parser->upgrade = 0; /* to ignore an offer is allowed: the answer is HTTP/1.1 */
     if (parser->content_length != UINT64_MAX && parser->content_length > h1->body_limit)
         return refuse(h1, 413, "The request's body is larger than this server accepts");
-    const char *expect = header(h1, "expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
-        return refuse(h1, 417, "The only expectation that this server knows is 100-continue");
-    if (expect != NULL && parser->http_minor > 0 && !h1->told_continue) {
+    if (problem != NULL)
+        return refuse(h1, code, problem);
+    if (wants_continue && parser->http_minor > 0 && !h1->told_continue) {
         h1->told_continue = true;
         el_buf_text(&h1->out, "HTTP/1.1 100 Continue\r\n\r\n");
         el_conn_dirty(&h1->conn);

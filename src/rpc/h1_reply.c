@@ -1,62 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
-#include "rpc/texts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define COPIED_BODY ((size_t)16 * 1024)       /* a smaller body goes with its head, and the next request can begin */
 #define MAX_UNREAD ((size_t)16 * 1024 * 1024) /* of a streamed answer */
-
-/* As the HTTP server of TensorFlow Serving names them: a code that it does not know by the name of its class. */
-static const char *reason(unsigned code)
-{
-    switch (code) {
-    case 200:
-        return "OK";
-    case 204:
-        return "No Content";
-    case 304:
-        return "Not Modified";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 409:
-        return "Conflict";
-    case 413:
-        return "Request Entity Too Large";
-    case 414:
-        return "Request-URI Too Long";
-    case 415:
-        return "Unsupported Media Type";
-    case 417:
-        return "Expectation Failed";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 501:
-        return "Not Implemented";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return code < 300 ? "Success" : code < 400 ? "Redirection" : code < 500 ? "Client Error" : "Server Error";
-    }
-}
 
 static void put_header(struct el_buf *out, const char *name, const char *value)
 {
@@ -85,12 +34,17 @@ static void put_head(struct el_h1 *h1, unsigned code, const char *content_type)
     el_buf_append(out, "HTTP/1.1 ", 9);
     put_number(out, code);
     el_buf_byte(out, ' ');
-    el_buf_text(out, reason(code));
+    el_buf_text(out, el_http_reason(code));
     el_buf_append(out, "\r\n", 2);
     if (content_type != NULL)
         put_header(out, "Content-Type", content_type);
     put_header(out, "Date", el_loop_date(h1->conn.loop));
-    el_buf_append(out, h1->request->reply_headers.data, h1->request->reply_headers.size);
+    const struct el_buf *more = &h1->request->reply_headers;
+    for (const char *name = (const char *)more->data, *end = name + more->size; name < end;) {
+        const char *value = name + strlen(name) + 1;
+        put_header(out, name, value);
+        name = value + strlen(value) + 1;
+    }
     if (!h1->keep_alive)
         put_header(out, "Connection", "close");
     else if (h1->parser.http_minor == 0)
@@ -104,61 +58,36 @@ static void put_length(struct el_buf *out, size_t size)
     el_buf_append(out, "\r\n\r\n", 4);
 }
 
-/* What the HTTP library of TensorFlow Serving answers by itself, with a page; for the other codes it has no limits. */
-static bool has_page(unsigned code)
-{
-    return code == 400 || code == 417 || code == 501;
-}
-
 void el_h1_refuse(struct el_h1 *h1, unsigned code, const char *text)
 {
     struct el_buf body = { 0 };
-    if (has_page(code))
-        el_buf_printf(&body, "<HTML><HEAD>\n<TITLE>%u %s</TITLE>\n</HEAD><BODY>\n<H1>%s</H1>\n</BODY></HTML>\n", code,
-                      reason(code), reason(code));
-    else
-        el_buf_printf(&body, "{\n    \"error\": \"%s\"\n}", text);
+    const char *type = el_http_refusal(&body, code, text);
     h1->keep_alive = false;
     el_buf_clear(&h1->request->reply_headers);
-    put_head(h1, code, has_page(code) ? "text/html" : "application/json");
+    put_head(h1, code, type);
     put_length(&h1->out, body.size);
     el_buf_append(&h1->out, body.data, body.size);
-    el_buf_free(&body);
-    if (h1->out.failed)
+    if (body.failed || h1->out.failed)
         el_conn_close(&h1->conn);
+    el_buf_free(&body);
     el_h1_next(h1);
 }
 
-/* The connection was lost before the handler answered: then the request was left to it. */
-static bool is_lost(struct el_http_request *request)
+static void refuse(struct el_http_request *request, unsigned code, const char *text)
 {
-    if (request->h1 != NULL)
-        return false;
-    el_http_request_free(request);
-    return true;
+    el_h1_refuse(request->carried, code, text);
 }
 
-void el_http_reply(struct el_http_request *request, unsigned code, const char *content_type)
+static void ready(struct el_http_request *request)
 {
-    if (is_lost(request))
-        return;
-    struct el_h1 *h1 = request->h1;
-    request->on_cancel = NULL;
-    if (request->reply.failed || request->reply_headers.failed) {
-        el_h1_refuse(h1, 503, "Out of memory for the answer");
-        return;
-    }
-    h1->reply_code = code;
-    h1->reply_type = content_type;
-    if (!el_h1_zip(h1))
-        el_h1_send_reply(h1);
+    el_h1_call_handler(request->carried);
 }
 
-void el_h1_send_reply(struct el_h1 *h1)
+static void send_reply(struct el_http_request *request)
 {
-    struct el_http_request *request = h1->request;
-    const unsigned code = h1->reply_code;
-    put_head(h1, code, h1->reply_type);
+    struct el_h1 *h1 = request->carried;
+    const unsigned code = request->code;
+    put_head(h1, code, request->type);
     bool bodiless = code == 204 || code == 304;
     if (bodiless)
         el_buf_append(&h1->out, "\r\n", 2);
@@ -178,106 +107,72 @@ void el_h1_send_reply(struct el_h1 *h1)
         el_h1_next(h1);
 }
 
-void el_http_stream(struct el_http_request *request, unsigned code, const char *content_type)
+static void reply(struct el_http_request *request)
 {
-    struct el_h1 *h1 = request->h1;
-    if (h1 == NULL)
-        return; /* el_http_stream_end() frees it */
+    struct el_h1 *h1 = request->carried;
+    if (el_http_zip(request))
+        h1->state = EL_H1_ZIPPING;
+    else
+        send_reply(request);
+}
+
+static void stream(struct el_http_request *request)
+{
+    struct el_h1 *h1 = request->carried;
     h1->chunked = h1->parser.http_minor > 0 && request->method != HTTP_HEAD;
     if (!h1->chunked)
         h1->keep_alive = false; /* only the end of the connection can say where the answer ends */
     h1->state = EL_H1_STREAMING;
-    put_head(h1, code, content_type);
+    put_head(h1, request->code, request->type);
     if (h1->chunked)
         put_header(&h1->out, "Transfer-Encoding", "chunked");
     el_buf_append(&h1->out, "\r\n", 2);
     el_conn_dirty(&h1->conn);
-    if (request->reply.size > 0)
-        el_http_stream_send(request);
 }
 
-void el_http_stream_send(struct el_http_request *request)
+static void stream_send(struct el_http_request *request)
 {
-    struct el_h1 *h1 = request->h1;
-    struct el_buf *reply = &request->reply;
-    if (h1 != NULL && reply->size > 0 && request->method != HTTP_HEAD) {
-        if (h1->chunked) {
-            char head[24];
-            int size = snprintf(head, sizeof(head), "%zx\r\n", reply->size);
-            el_buf_append(&h1->out, head, (size_t)size);
-        }
-        el_buf_append(&h1->out, reply->data, reply->size);
-        if (h1->chunked)
-            el_buf_append(&h1->out, "\r\n", 2);
-        el_conn_dirty(&h1->conn);
-        if (reply->failed || h1->out.failed || h1->out.size - h1->out_sent > MAX_UNREAD)
-            el_conn_close(&h1->conn);
+    struct el_h1 *h1 = request->carried;
+    const struct el_buf *part = &request->reply;
+    if (h1->chunked) {
+        char head[24];
+        int size = snprintf(head, sizeof(head), "%zx\r\n", part->size);
+        el_buf_append(&h1->out, head, (size_t)size);
     }
-    el_buf_clear(reply);
+    el_buf_append(&h1->out, part->data, part->size);
+    if (h1->chunked)
+        el_buf_append(&h1->out, "\r\n", 2);
+    el_conn_dirty(&h1->conn);
+    if (part->failed || h1->out.failed || h1->out.size - h1->out_sent > MAX_UNREAD)
+        el_conn_close(&h1->conn);
 }
 
-void el_http_stream_end(struct el_http_request *request)
+static void stream_end(struct el_http_request *request)
 {
-    if (is_lost(request))
-        return;
-    struct el_h1 *h1 = request->h1;
-    request->on_cancel = NULL;
-    if (request->reply.size > 0)
-        el_http_stream_send(request);
+    struct el_h1 *h1 = request->carried;
     if (h1->chunked)
         el_buf_append(&h1->out, "0\r\n\r\n", 5);
     el_h1_next(h1);
 }
 
-/* ---- the handler's view of the request ---- */
-
-struct el_rpc_loop *el_http_loop(struct el_http_request *request)
+static bool charge(struct el_http_request *request, size_t bytes)
 {
-    return &request->loop->open;
+    return el_conn_charge(request->conn, bytes);
 }
 
-const char *el_http_method(const struct el_http_request *request)
+static void uncharge(struct el_http_request *request, size_t bytes)
 {
-    return http_method_str((enum http_method)request->method);
+    el_conn_uncharge(request->conn, bytes);
 }
 
-const char *el_http_target(const struct el_http_request *request)
-{
-    return (const char *)request->target.data;
-}
-
-const char *el_http_header(const struct el_http_request *request, const char *name)
-{
-    return el_rpc_text_header(request->headers.data, request->headers.size, name);
-}
-
-const uint8_t *el_http_body(const struct el_http_request *request, size_t *size)
-{
-    *size = request->body.size;
-    return request->body.data;
-}
-
-void el_http_set_user(struct el_http_request *request, void *user)
-{
-    request->user = user;
-}
-
-void *el_http_user(const struct el_http_request *request)
-{
-    return request->user;
-}
-
-void el_http_on_cancel(struct el_http_request *request, void (*on_cancel)(struct el_http_request *request, void *user))
-{
-    request->on_cancel = on_cancel;
-}
-
-void el_http_add_header(struct el_http_request *request, const char *name, const char *value)
-{
-    put_header(&request->reply_headers, name, value);
-}
-
-struct el_buf *el_http_reply_buf(struct el_http_request *request)
-{
-    return &request->reply;
-}
+const struct el_http_carrier el_h1_carrier = {
+    .ready = ready,
+    .reply = reply,
+    .send = send_reply,
+    .refuse = refuse,
+    .stream = stream,
+    .stream_send = stream_send,
+    .stream_end = stream_end,
+    .charge = charge,
+    .uncharge = uncharge,
+};

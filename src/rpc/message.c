@@ -121,15 +121,13 @@ static void uncharge(void *call, size_t bytes)
     el_call_uncharge(call, bytes);
 }
 
-static void run(struct el_grpc_call *call);
-
 static void inflated(void *argument, enum el_zipped result, struct el_buf *whole)
 {
     struct el_grpc_call *call = argument;
     call->zip = NULL;
     if (result == EL_ZIPPED) {
         replace_message(call, whole);
-        run(call);
+        el_call_run(call);
     } else {
         refuse_inflated(call, result, inflated_limit(call));
     }
@@ -189,7 +187,10 @@ static void start(struct el_grpc_call *call)
     if (call->h2->running++ == 0)
         count_busy(call->loop, 1);
     call->state = EL_CALL_RUNNING;
-    call->method->handler(call, call->method->argument);
+    if (call->http != NULL)
+        el_h2_http_start(call);
+    else
+        call->method->handler(call, call->method->argument);
 }
 
 void el_call_uncount(struct el_grpc_call *call)
@@ -203,7 +204,7 @@ void el_call_uncount(struct el_grpc_call *call)
         el_conn_dirty(&call->h2->conn); /* the end of the turn runs them */
 }
 
-static void run(struct el_grpc_call *call)
+void el_call_run(struct el_grpc_call *call)
 {
     struct el_h2 *h2 = call->h2;
     if (cds_list_empty(&h2->waiting) && may_run(h2)) {
@@ -247,6 +248,10 @@ bool el_call_between_messages(const struct el_grpc_call *call)
 
 void el_call_data(struct el_grpc_call *call, const uint8_t *bytes, size_t size)
 {
+    if (call->http != NULL) {
+        el_h2_http_data(call, bytes, size);
+        return;
+    }
     if (size > 0)
         call->active_ms = uv_now(&call->loop->open.uv);
     while (size > 0 && takes_bytes(call)) {
@@ -297,6 +302,10 @@ static void end_stream(struct el_grpc_call *call)
 void el_call_ended(struct el_grpc_call *call)
 {
     call->remote_ended = true;
+    if (call->http != NULL) {
+        el_h2_http_ended(call);
+        return;
+    }
     if (!takes_bytes(call))
         return;
     if (call->method->streams) {
@@ -311,5 +320,5 @@ void el_call_ended(struct el_grpc_call *call)
     if (call->compressed && call->message_size > 0)
         inflate_and_run(call);
     else
-        run(call);
+        el_call_run(call);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rpc/h1.h"
+#include "rpc/http.h"
 
 #include <netdb.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 bool el_http_peer(const struct el_http_request *request, struct el_http_peer *peer)
 {
     *peer = (struct el_http_peer){ .uid = (uid_t)-1 };
-    if (request->h1 == NULL)
+    if (request->conn == NULL)
         return false;
-    const int fd = request->h1->conn.fd;
+    const int fd = request->conn->fd;
     struct sockaddr_storage address = { 0 };
     socklen_t size = sizeof address;
     if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)

@@ -3,44 +3,26 @@
 #include "rpc/conn.h"
 #include "rpc/tls.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define HANDSHAKE_MS 10000
 #define FAILURE_LOG_MS 10000 /* one line for each of so many */
-
-static const char h2_preface[] = "PRI ";
 
 struct guest {
     struct cds_list_head link; /* in the loop's guests */
     uv_poll_t poll;
     struct el_loop *loop;
     const struct el_listener *listener;
-    struct ssl_st *session; /* NULL: plain */
-    int fd;                 /* -1: it has left */
+    struct ssl_st *session;
+    int fd; /* -1: it has left */
     int events;
-    bool shaken; /* the handshake is over, or there is none */
     uint64_t since_ms;
-    uint8_t early[sizeof(h2_preface) - 1]; /* read in order to know the protocol */
-    size_t early_size;
 };
-
-static bool speaks_h1(const struct el_listener *listener)
-{
-    return listener->type == EL_LISTEN_HTTP;
-}
-
-static bool speaks_h2(const struct el_listener *listener)
-{
-    return listener->type == EL_LISTEN_GRPC || listener->grpc_too;
-}
 
 bool el_porch_needed(const struct el_listener *listener)
 {
-    return listener->tls != NULL || (speaks_h1(listener) && speaks_h2(listener));
+    return listener->tls != NULL;
 }
 
 static void free_guest(uv_handle_t *handle)
@@ -75,18 +57,16 @@ static void tell_failure(struct el_loop *loop, const char *why)
     el_log(loop->settings->log, EL_LOG_WARNING, "tls_handshake_failed", el_str("reason", why));
 }
 
-/* From here on it is a connection like any other. */
-static void become(struct guest *guest, bool h2)
+/* From here on it is a connection like any other. Of HTTP's versions the first bytes tell, whatever was agreed on. */
+static void become_conn(struct guest *guest)
 {
     struct el_loop *loop = guest->loop;
-    uint8_t early[sizeof(guest->early)];
-    const size_t early_size = guest->early_size;
-    memcpy(early, guest->early, early_size);
     const int fd = guest->fd;
     struct ssl_st *session = guest->session;
     const struct el_listener *listener = guest->listener;
     leave(guest); /* first: two handles cannot watch one socket */
-    struct el_conn *conn = h2 ? el_h2_open(loop, fd, listener) : el_h1_open(loop, fd, listener);
+    struct el_conn *conn = listener->type == EL_LISTEN_GRPC ? el_h2_open(loop, fd, listener)
+                                                            : el_h1_open(loop, fd, listener);
     if (conn == NULL) {
         el_tls_session_free(session);
         close(fd);
@@ -97,62 +77,17 @@ static void become(struct guest *guest, bool h2)
     el_count(&loop->counters.accepted, 1);
     if (loop->phase == EL_LOOP_DRAINING)
         conn->protocol->drain(conn);
-    el_conn_begin(conn, early, early_size);
+    el_conn_begin(conn, NULL, 0);
 }
 
 static void wait_for(struct guest *guest, int events);
 
-/* Reads as far as the protocol is known by. */
-static void sniff(struct guest *guest)
-{
-    bool wants_write = false;
-    while (guest->early_size < sizeof(guest->early)) {
-        uint8_t *to = guest->early + guest->early_size;
-        const size_t room = sizeof(guest->early) - guest->early_size;
-        const ssize_t got = guest->session == NULL ? recv(guest->fd, to, room, MSG_DONTWAIT)
-                                                   : el_tls_read_some(guest->session, to, room, &wants_write);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EAGAIN) {
-            wait_for(guest, wants_write ? UV_WRITABLE : UV_READABLE);
-            return;
-        }
-        if (got <= 0) {
-            show_out(guest);
-            return;
-        }
-        const bool same = memcmp(to, h2_preface + guest->early_size, (size_t)got) == 0;
-        guest->early_size += (size_t)got;
-        if (!same) {
-            become(guest, false);
-            return;
-        }
-    }
-    become(guest, true);
-}
-
-static void know_protocol(struct guest *guest)
-{
-    const unsigned agreed = guest->session == NULL ? 0 : el_tls_agreed(guest->session);
-    guest->shaken = true;
-    if (agreed != 0)
-        become(guest, agreed == EL_TLS_H2);
-    else if (!speaks_h1(guest->listener) || !speaks_h2(guest->listener))
-        become(guest, speaks_h2(guest->listener));
-    else
-        sniff(guest);
-}
-
 static void go_on(struct guest *guest)
 {
     char why[128];
-    if (guest->shaken) {
-        sniff(guest);
-        return;
-    }
     switch (el_tls_handshake(guest->session, why, sizeof(why))) {
     case EL_TLS_DONE:
-        know_protocol(guest);
+        become_conn(guest);
         break;
     case EL_TLS_WANTS_READ:
         wait_for(guest, UV_READABLE);
@@ -193,20 +128,17 @@ bool el_porch_enter(struct el_loop *loop, int fd, const struct el_listener *list
     struct guest *guest = calloc(1, sizeof(*guest));
     if (guest == NULL)
         return false;
-    const unsigned protocols = (speaks_h1(listener) ? EL_TLS_H1 : 0U) |
-                               (speaks_h2(listener) ? (unsigned)EL_TLS_H2 : 0U);
-    if (listener->tls != NULL) {
-        guest->session = el_tls_session_new(listener->tls, fd, protocols);
-        if (guest->session == NULL)
-            goto fail;
-    }
+    const unsigned protocols = listener->type == EL_LISTEN_GRPC ? (unsigned)EL_TLS_H2
+                                                                : (unsigned)EL_TLS_H1 | (unsigned)EL_TLS_H2;
+    guest->session = el_tls_session_new(listener->tls, fd, protocols);
+    if (guest->session == NULL)
+        goto fail;
     if (uv_poll_init(&loop->open.uv, &guest->poll, fd) != 0)
         goto fail;
     guest->poll.data = guest;
     guest->loop = loop;
     guest->listener = listener;
     guest->fd = fd;
-    guest->shaken = listener->tls == NULL;
     guest->since_ms = uv_now(&loop->open.uv);
     cds_list_add_tail(&guest->link, &loop->guests);
     loop->guest_count++;
@@ -226,7 +158,7 @@ void el_porch_tick(struct el_loop *loop, uint64_t now_ms, bool everybody)
     struct guest *guest, *next;
     el_list_each (guest, next, &loop->guests, link) {
         const bool late = now_ms - guest->since_ms > limit_ms;
-        if (late && !guest->shaken)
+        if (late)
             tell_failure(loop, "the client did not finish it in time");
         if (late || everybody)
             show_out(guest);

@@ -3,8 +3,7 @@
 #define EL_RPC_PORCH_H
 
 /*
- * Where a connection waits whose protocol is not known yet: its TLS handshake goes on, or its first bytes must tell
- * HTTP/1.1 from HTTP/2. Listeners without TLS that speak one protocol have no use for it.
+ * Where a connection waits while its TLS handshake goes on. Listeners without TLS have no use for it.
  *
  * Thread: the loop's. A guest owns its socket and session until it leaves as a connection, or is shown out: after a failure,
  * when it takes too long, at the end of a drain. It counts as a connection all the time.

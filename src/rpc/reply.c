@@ -317,7 +317,9 @@ ssize_t el_call_read(nghttp2_session *session, int32_t stream_id, uint8_t *to, s
     if (left == 0 && !call->finished)
         return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (take == left && call->finished) {
+    if (take == left && call->finished && call->http != NULL) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    } else if (take == left && call->finished) {
         nghttp2_nv trailers[2];
         size_t count = put_status(call, trailers);
         *flags |= NGHTTP2_DATA_FLAG_EOF;

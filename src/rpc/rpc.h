@@ -98,7 +98,7 @@ void el_grpc_send(struct el_grpc_call *call);
 /* Ends the call with status (borrowed; NULL: OK). Messages longer than 1024 bytes are cut as TensorFlow Serving does. */
 void el_grpc_fail(struct el_grpc_call *call, const struct el_status *status);
 
-/* ---- HTTP/1.1 ---- */
+/* ---- HTTP/1.1 and HTTP/2 ---- */
 
 typedef void el_http_handler(struct el_http_request *request, void *argument);
 
@@ -138,6 +138,7 @@ void el_http_stream_end(struct el_http_request *request);
 
 /* ---- the server ---- */
 
+/* EL_LISTEN_HTTP: both versions of HTTP; the first bytes of a connection say which. */
 enum el_listener_type { EL_LISTEN_GRPC, EL_LISTEN_HTTP };
 
 struct el_listener {
@@ -147,7 +148,7 @@ struct el_listener {
     const char *unix_path; /* instead of address and port: a Unix socket (loop 0 only), mode 0600 if private */
     bool private_mode;
     struct el_tls *tls; /* tls.h; NULL: plain. Outlives the server */
-    bool grpc_too;      /* HTTP listeners: also gRPC, told apart by ALPN or by HTTP/2's preface */
+    bool grpc_too;      /* HTTP listeners: gRPC calls (by their content type, over HTTP/2) are answered, too */
     bool
         compress; /* HTTP listeners: gzip answers of more than 1 kB for who accepts it (TensorFlow Serving never does) */
     el_http_handler *handler; /* HTTP listeners */

@@ -115,11 +115,11 @@ static struct el_status *use_authorities(SSL_CTX *context, const struct el_tls_o
     return status;
 }
 
-/* The first of ours that the client also speaks. Clients of gRPC speak HTTP/2 only, those of REST often both. None: the alert "no application protocol". */
+/* The first of ours that the client also speaks. None: the alert "no application protocol". */
 static int choose_protocol(SSL *session, const unsigned char **chosen, unsigned char *size,
                            const unsigned char *offered, unsigned offered_size, void *argument)
 {
-    static const unsigned char both[] = "\10http/1.1\2h2", h1[] = "\10http/1.1", h2[] = "\2h2";
+    static const unsigned char both[] = "\2h2\10http/1.1", h1[] = "\10http/1.1", h2[] = "\2h2";
     const unsigned protocols = (unsigned)(uintptr_t)SSL_get_app_data(session);
     const unsigned char *ours = protocols == EL_TLS_H1 ? h1 : protocols == EL_TLS_H2 ? h2 : both;
     unsigned char *found;
@@ -249,15 +249,7 @@ enum el_tls_step el_tls_handshake(SSL *session, char *why, size_t room)
     return result == 1 ? EL_TLS_DONE : step_of(session, result, why, room);
 }
 
-unsigned el_tls_agreed(SSL *session)
-{
-    const unsigned char *name;
-    unsigned size;
-    SSL_get0_alpn_selected(session, &name, &size);
-    return size == 0 ? 0 : size == 2 ? EL_TLS_H2 : EL_TLS_H1;
-}
-
-ssize_t el_tls_read_some(SSL *session, uint8_t *to, size_t room, bool *wants_write)
+static ssize_t read_some(SSL *session, uint8_t *to, size_t room, bool *wants_write)
 {
     size_t got = 0;
     ERR_clear_error();
@@ -284,7 +276,7 @@ ssize_t el_tls_read(SSL *session, uint8_t *to, size_t room, bool *wants_write)
 {
     size_t got = 0;
     while (room - got >= RECORD_BYTES) {
-        const ssize_t more = el_tls_read_some(session, to + got, room - got, wants_write);
+        const ssize_t more = read_some(session, to + got, room - got, wants_write);
         if (more <= 0) /* what came before an end or an error is read first; it comes up again */
             return got > 0 ? (ssize_t)got : more;
         got += (size_t)more;

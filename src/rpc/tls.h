@@ -51,17 +51,13 @@ enum el_tls_step { EL_TLS_DONE, EL_TLS_WANTS_READ, EL_TLS_WANTS_WRITE, EL_TLS_FA
 /* Goes on with the handshake. why: the reason of a failure, room bytes. */
 enum el_tls_step el_tls_handshake(struct ssl_st *session, char *why, size_t room);
 
-/* What ALPN has agreed on; 0: the client did not ask. */
-unsigned el_tls_agreed(struct ssl_st *session);
-
 /*
  * Up to room bytes, which must be 16 KiB at least: then nothing stays behind inside the session, and the socket tells when
  * there is more. 0 at the end; -1 and errno: EAGAIN (*wants_write: once the socket takes bytes) or another.
  */
 ssize_t el_tls_read(struct ssl_st *session, uint8_t *to, size_t room, bool *wants_write);
 
-/* The same for fewer bytes; el_tls_pending() tells what stays behind. */
-ssize_t el_tls_read_some(struct ssl_st *session, uint8_t *to, size_t room, bool *wants_write);
+/* Bytes that the session holds, of which the socket does not tell. */
 size_t el_tls_pending(struct ssl_st *session);
 
 /* What is not taken (EAGAIN) must be offered again, the same bytes first. */

@@ -161,8 +161,8 @@ def test_rest_is_encrypted(authority):
         wait_for("the reason in the log", lambda: any("http request" in event.get("reason", "")
                                                       for event in server.log_events()))
         with socket.create_connection(("localhost", server.rest_port), timeout=LIMIT_S) as plain:
-            with pytest.raises(ssl.SSLError):  # this port speaks no HTTP/2
-                context_of(authority.cert, protocols=["h2"]).wrap_socket(plain, server_hostname="localhost")
+            with pytest.raises(ssl.SSLError):  # neither HTTP/1.1 nor HTTP/2
+                context_of(authority.cert, protocols=["spdy/3"]).wrap_socket(plain, server_hostname="localhost")
         assert server.try_status()
 
 

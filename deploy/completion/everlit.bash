@@ -10,7 +10,7 @@ _everlit_models() {
 }
 
 _everlit() {
-    local commands="status events history config rollback pin unpin load unload quarantine forgive retry golden inspect predict report version help"
+    local commands="status events history config rollback pin unpin load unload quarantine forgive retry promote abort golden inspect predict report version help"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     local command="" socket="" arguments=0 i
     COMPREPLY=()
@@ -54,7 +54,8 @@ _everlit() {
     golden) options+=" --out --count --from --absolute --relative --agreement" ;;
     history) options+=" --limit --event --json" ;;
     rollback) options+=" --to --reason --wait --json" ;;
-    pin | unpin | load | unload | quarantine | forgive | retry) options+=" --reason --wait --json" ;;
+    promote) options+=" --all --reason --wait --json" ;;
+    pin | unpin | load | unload | quarantine | forgive | retry | abort) options+=" --reason --wait --json" ;;
     inspect) options+=" --json --tags" ;;
     report) options+=" --all --json" ;;
     predict) options+=" --json --npy --row --input --version --label --signature --timeout" ;;
@@ -67,7 +68,7 @@ _everlit() {
     elif [[ $command == inspect && $arguments == 0 ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
-    elif [[ $arguments == 0 && " predict report history rollback pin unpin load unload quarantine forgive retry " == *" $command "* ]]; then
+    elif [[ $arguments == 0 && " predict report history rollback pin unpin load unload quarantine forgive retry promote abort " == *" $command "* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_everlit_models)" -- "$word")
     fi
 }

@@ -12,7 +12,7 @@ function __everlit_in
     __fish_seen_subcommand_from $argv
 end
 
-set -l commands status events history config rollback pin unpin load unload quarantine forgive retry golden inspect predict report version help
+set -l commands status events history config rollback pin unpin load unload quarantine forgive retry promote abort golden inspect predict report version help
 
 complete -c everlit -f
 complete -c everlit -l socket -r -F -d 'socket of the server'
@@ -30,6 +30,8 @@ complete -c everlit -n "not __everlit_in $commands" -a unload -d 'take a version
 complete -c everlit -n "not __everlit_in $commands" -a quarantine -d 'never answer with this content'
 complete -c everlit -n "not __everlit_in $commands" -a forgive -d 'end a quarantine'
 complete -c everlit -n "not __everlit_in $commands" -a retry -d 'try a refused version again'
+complete -c everlit -n "not __everlit_in $commands" -a promote -d 'let a rollout go on'
+complete -c everlit -n "not __everlit_in $commands" -a abort -d 'end a rollout'
 complete -c everlit -n "not __everlit_in $commands" -a config -d 'the config in force'
 complete -c everlit -n "not __everlit_in $commands" -a inspect -d 'what a model on disk is'
 complete -c everlit -n "not __everlit_in $commands" -a predict -d 'one request'
@@ -38,7 +40,7 @@ complete -c everlit -n "not __everlit_in $commands" -a version -d 'of this comma
 complete -c everlit -n "not __everlit_in $commands" -a help -d 'of everlit or of one command'
 complete -c everlit -n '__everlit_in help' -a "$commands"
 
-complete -c everlit -n '__everlit_in status events config inspect history rollback pin unpin load unload quarantine forgive retry' -l json -d 'as JSON'
+complete -c everlit -n '__everlit_in status events config inspect history rollback pin unpin load unload quarantine forgive retry promote abort' -l json -d 'as JSON'
 complete -c everlit -n '__everlit_in status' -l watch -d 'again and again'
 
 complete -c everlit -n '__everlit_in events' -l follow -d 'go on with what happens'
@@ -61,12 +63,13 @@ complete -c everlit -n '__everlit_in predict' -l label -x -d 'ask the one with t
 complete -c everlit -n '__everlit_in predict' -l signature -x -d 'default: serving_default'
 complete -c everlit -n '__everlit_in predict' -l timeout -x -d 'seconds until it gives up'
 
-complete -c everlit -n '__everlit_in history rollback pin unpin load unload quarantine forgive retry' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in history rollback pin unpin load unload quarantine forgive retry promote abort' -a '(__everlit_models)'
+complete -c everlit -n '__everlit_in promote' -l all -d 'to everybody'
 complete -c everlit -n '__everlit_in history' -l limit -x -d 'the last so many'
 complete -c everlit -n '__everlit_in history' -l event -x -d 'only these'
 complete -c everlit -n '__everlit_in rollback' -l to -x -d 'this version'
-complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l reason -x -d 'why'
-complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry' -l wait -d 'until it is done'
+complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry promote abort' -l reason -x -d 'why'
+complete -c everlit -n '__everlit_in rollback pin unpin load unload quarantine forgive retry promote abort' -l wait -d 'until it is done'
 complete -c everlit -n '__everlit_in golden' -a '(__everlit_models)'
 complete -c everlit -n '__everlit_in golden' -l out -r -F -d 'the file to write'
 complete -c everlit -n '__everlit_in golden' -l from -r -F -d 'a request log'

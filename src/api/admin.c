@@ -70,14 +70,34 @@ static json_t *generations_json(const struct el_model_view *model)
     return generations;
 }
 
+static json_t *rollout_json(const struct el_rollout_view *rollout, int64_t now_us)
+{
+    static const char *const waits[] = {
+        [EL_ROLLOUT_MEASURES] = "measured", [EL_ROLLOUT_PAUSED] = "paused", [EL_ROLLOUT_WAITS_FOR_WORD] = "waiting"
+    };
+    if (rollout->version < 0)
+        return json_null();
+    return json_pack("{s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:b, s:I, s:I, s:i, s:i, s:f, s:f, s:s}", "version",
+                     (json_int_t)rollout->version, "old", (json_int_t)rollout->old, "mode",
+                     el_rollout_mode_name(rollout->mode), "state", waits[rollout->waits], "step", (int)rollout->step,
+                     "steps", (int)rollout->steps, "percent", (int)rollout->percent, "manual", (int)rollout->manual,
+                     "answers", (json_int_t)(el_api_count(&rollout->stats[0]->rollout.answers) - rollout->before[0]),
+                     "old_answers",
+                     (json_int_t)(el_api_count(&rollout->stats[1]->rollout.answers) - rollout->before[1]),
+                     "step_requests", (int)rollout->step_requests, "step_ms", (int)rollout->step_ms, "step_since_s",
+                     (double)(now_us - rollout->step_us) / 1e6, "since_s", (double)(now_us - rollout->began_us) / 1e6,
+                     "text", rollout->text);
+}
+
 static json_t *model_json(const struct el_model_view *model, int64_t now_us)
 {
     json_t *versions = json_array();
     for (size_t i = 0; i < model->version_count; i++)
         json_array_append_new(versions, version_json(&model->versions[i], now_us));
-    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "name", model->name, "base_path", model->base_path,
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:o}", "name", model->name, "base_path", model->base_path,
                              "source_error", model->source_error, "serving", (json_int_t)model->serving, "pin",
-                             pin_json(&model->pin), "versions", versions);
+                             pin_json(&model->pin), "rollout", rollout_json(&model->rollout, now_us), "versions",
+                             versions);
     if (model->group[0] != '\0') {
         json_object_set_new(json, "group", json_string(model->group));
         json_object_set_new(json, "generations", generations_json(model));

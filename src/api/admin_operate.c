@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /admin/v1/models/NAME:rollback, :pin, :unpin, :load, :unload, :quarantine, :forgive, :retry.
+ * POST /admin/v1/models/NAME:rollback, :pin, :unpin, :load, :unload, :quarantine, :forgive, :retry, :promote, :abort.
  *
  * The body is read here, the operation is the swap thread's (operate.h). Who asks is known from the socket: the user of a
  * Unix socket's other end, the address of a TCP connection's.
@@ -123,7 +123,7 @@ static struct el_status *read_field(struct el_api_operate *asked, const char *na
 {
     const bool rollback = asked->operation.kind == EL_OPERATE_ROLLBACK;
     const bool version = strcmp(name, rollback ? "to" : "version") == 0 &&
-                         (rollback || el_operation_needs_version(asked->operation.kind));
+                         (rollback || el_operation_takes_version(asked->operation.kind));
     if (version) {
         if (!json_is_integer(value) || json_integer_value(value) < 0)
             return wrong(name, "the number of a version");
@@ -133,6 +133,10 @@ static struct el_status *read_field(struct el_api_operate *asked, const char *na
         if (text == NULL || strlen(text) > MAX_REASON || strpbrk(text, "\r\n") != NULL)
             return wrong(name, "one line of at most 500 bytes");
         asked->reason = strdup(text);
+    } else if (strcmp(name, "all") == 0 && asked->operation.kind == EL_OPERATE_PROMOTE) {
+        if (!json_is_boolean(value))
+            return wrong(name, "true or false");
+        asked->operation.all = json_is_true(value);
     } else if (strcmp(name, "wait_s") == 0) {
         const double seconds = json_number_value(value);
         if (!json_is_number(value) || !(seconds >= 0 && seconds <= MAX_WAIT_S))

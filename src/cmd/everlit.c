@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 static const struct el_cli_command *const commands[] = {
-    &el_cli_status, &el_cli_events,  &el_cli_history, &el_cli_config,     &el_cli_rollback, &el_cli_pin,
-    &el_cli_unpin,  &el_cli_load,    &el_cli_unload,  &el_cli_quarantine, &el_cli_forgive,  &el_cli_retry,
-    &el_cli_golden, &el_cli_inspect, &el_cli_predict, &el_cli_report,     &el_cli_version,
+    &el_cli_status,  &el_cli_events,  &el_cli_history, &el_cli_config,  &el_cli_rollback,
+    &el_cli_pin,     &el_cli_unpin,   &el_cli_load,    &el_cli_unload,  &el_cli_quarantine,
+    &el_cli_forgive, &el_cli_retry,   &el_cli_promote, &el_cli_abort,   &el_cli_golden,
+    &el_cli_inspect, &el_cli_predict, &el_cli_report,  &el_cli_version,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

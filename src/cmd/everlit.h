@@ -42,7 +42,7 @@ struct el_cli_command {
 
 extern const struct el_cli_command el_cli_status, el_cli_events, el_cli_config, el_cli_golden, el_cli_inspect,
     el_cli_predict, el_cli_report, el_cli_version, el_cli_rollback, el_cli_pin, el_cli_unpin, el_cli_load,
-    el_cli_unload, el_cli_quarantine, el_cli_forgive, el_cli_retry, el_cli_history;
+    el_cli_unload, el_cli_quarantine, el_cli_forgive, el_cli_retry, el_cli_promote, el_cli_abort, el_cli_history;
 
 /* Says "everlit NAME: <text>" and how to get help on standard error; returns EL_CLI_USAGE. */
 int el_cli_usage(const struct el_cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));

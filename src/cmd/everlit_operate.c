@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `everlit rollback`, `pin`, `unpin`, `load`, `unload`, `quarantine`, `forgive`, `retry`: one request each, and its answer in one line.
+ * `everlit rollback`, `pin`, `unpin`, `load`, `unload`, `quarantine`, `forgive`, `retry`, `promote`, `abort`: one request each, and its answer in one line.
  */
 #include "cmd/everlit_client.h"
 #include "cmd/everlit_table.h"
@@ -13,7 +13,7 @@
 #define ANSWER_SECONDS 15  /* for the answer itself, beside the wait */
 
 struct asked {
-    bool json, waits;
+    bool json, waits, all;
     double wait_s;
     int64_t version; /* -1: none */
     const char *model, *reason;
@@ -27,11 +27,11 @@ static bool is(const struct el_cli *cli, const char *name)
 /* -1: well read; else how to end. */
 static int read_arguments(struct el_cli *cli, int count, char **arguments, struct asked *asked)
 {
-    static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-                                             { "wait", optional_argument, NULL, 'w' },
-                                             { "reason", required_argument, NULL, 'r' },
-                                             { "to", required_argument, NULL, 't' },
-                                             EL_CLI_OPTIONS_END };
+    static const struct option options[] = {
+        { "json", no_argument, NULL, 'j' },         { "wait", optional_argument, NULL, 'w' },
+        { "reason", required_argument, NULL, 'r' }, { "to", required_argument, NULL, 't' },
+        { "all", no_argument, NULL, 'a' },          EL_CLI_OPTIONS_END
+    };
     const char *version = NULL;
     int option, result = EL_CLI_USAGE;
     while ((option = el_cli_option(cli, count, arguments, options, &result)) != -1) {
@@ -41,6 +41,9 @@ static int read_arguments(struct el_cli *cli, int count, char **arguments, struc
         asked->json = asked->json || option == 'j';
         if (option == 'r')
             asked->reason = optarg;
+        if (option == 'a' && !is(cli, "promote"))
+            return el_cli_usage(cli, "--all is for promote");
+        asked->all = asked->all || option == 'a';
         if (option == 't' && !is(cli, "rollback"))
             return el_cli_usage(cli, "--to is for rollback; the version is the second argument");
         if (option == 't')
@@ -55,11 +58,12 @@ static int read_arguments(struct el_cli *cli, int count, char **arguments, struc
         if (end == optarg || *end != '\0' || !(asked->wait_s > 0 && asked->wait_s <= 3600))
             return el_cli_usage(cli, "--wait=%s: expected seconds up to 3600", optarg);
     }
-    const bool needs_version = !is(cli, "rollback") && !is(cli, "unpin");
+    const bool may_name = is(cli, "promote") || is(cli, "abort");
+    const bool needs_version = !is(cli, "rollback") && !is(cli, "unpin") && !may_name;
     if (count - optind < (needs_version ? 2 : 1))
         return el_cli_usage(cli, needs_version ? "expected MODEL VERSION" : "expected MODEL");
     asked->model = arguments[optind++];
-    if (needs_version)
+    if (needs_version || (may_name && optind < count))
         version = arguments[optind++];
     if (optind < count)
         return el_cli_usage(cli, "\"%s\" is one argument too many%s", arguments[optind],
@@ -75,6 +79,8 @@ static struct el_status *put_body(const struct el_cli *cli, const struct asked *
     json_t *json = json_object();
     if (asked->version >= 0)
         json_object_set_new(json, is(cli, "rollback") ? "to" : "version", json_integer(asked->version));
+    if (asked->all)
+        json_object_set_new(json, "all", json_true());
     if (asked->reason != NULL)
         json_object_set_new(json, "reason", json_string(asked->reason));
     if (asked->waits)
@@ -235,6 +241,31 @@ const struct el_cli_command el_cli_retry = {
     "For a version that was refused because of its surroundings: memory, a time-out,\n"
     "a process that was killed. One whose content is quarantined would be refused\n"
     "again: that is exit status 1, and `everlit forgive` is what it needs.\n"
+    "\n" OPTIONS,
+    .run = run,
+};
+
+const struct el_cli_command el_cli_promote = {
+    .name = "promote",
+    .summary = "let a version in rollout go on to its next step",
+    .help = USAGE("promote", "MODEL [VERSION] [--all]") //
+    "A rollout (update { rollout { ... } } in the config) waits: because its steps\n"
+    "end by hand, or because too little traffic came to measure it. It goes on to its\n"
+    "next step, or after the last one the version answers everybody. While a step is\n"
+    "being measured this does nothing. With --wait it answers when that step was\n"
+    "measured, too; exit status 1 if the version was taken back.\n"
+    "\n"
+    "  --all             not to the next step, but to everybody\n" OPTIONS,
+    .run = run,
+};
+
+const struct el_cli_command el_cli_abort = {
+    .name = "abort",
+    .summary = "end a rollout: the old version answers everybody again",
+    .help = USAGE("abort", "MODEL [VERSION]") //
+    "Requests go to the old version only, and the content of the new one is\n"
+    "quarantined, so that its rollout does not begin again; `everlit forgive MODEL\n"
+    "VERSION` ends that. No request fails.\n"
     "\n" OPTIONS,
     .run = run,
 };

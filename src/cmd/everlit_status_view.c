@@ -140,6 +140,43 @@ static void put_pin(const json_t *model, const struct el_cli_style *style, struc
     free(line);
 }
 
+/* "digits: version 2 in rollout, step 1 of 3, 10 %", how far the step is, and what it waits for. */
+static void put_rollout(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
+{
+    const json_t *rollout = json_object_get(model, "rollout");
+    const char *why = text_of(rollout, "text");
+    if (!json_is_object(rollout))
+        return;
+    const bool waits = *why != '\0';
+    const int64_t version = (int64_t)number_of(rollout, "version"), old = (int64_t)number_of(rollout, "old");
+    el_buf_printf(out, "\n%s", el_cli_colour(style, waits ? EL_CLI_YELLOW : EL_CLI_CYAN));
+    el_cli_clean(text_of(model, "name"), out);
+    if (strcmp(text_of(rollout, "mode"), "shadow") == 0)
+        el_buf_printf(out, " version %" PRId64 " is in rollout: in shadow", version);
+    else
+        el_buf_printf(out, " version %" PRId64 " is in rollout: step %d of %d, %d %% of the requests", version,
+                      (int)number_of(rollout, "step"), (int)number_of(rollout, "steps"),
+                      (int)number_of(rollout, "percent"));
+    el_buf_printf(out, "%s\n", el_cli_colour(style, EL_CLI_PLAIN));
+    struct el_buf text = { 0 };
+    char age[16];
+    const int64_t needed = (int64_t)number_of(rollout, "step_requests");
+    if (waits)
+        el_buf_text(&text, why);
+    else
+        el_buf_printf(&text,
+                      "%" PRId64 " of %" PRId64 " answers, version %" PRId64 " %" PRId64
+                      ", in %s; the step takes %.3g s at "
+                      "least%s",
+                      (int64_t)number_of(rollout, "answers"), needed, old, (int64_t)number_of(rollout, "old_answers"),
+                      el_cli_age(number_of(rollout, "step_since_s"), age), number_of(rollout, "step_ms") / 1000,
+                      json_is_true(json_object_get(rollout, "manual")) ? ", and then until `everlit promote`" : "");
+    char *line = el_buf_take_text(&text);
+    if (line != NULL)
+        el_cli_wrap(line, 2, style, out);
+    free(line);
+}
+
 /* "ranker: generation 6 of group ranking". */
 static void put_group(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
 {
@@ -260,6 +297,7 @@ static struct el_status *put_models(const json_t *models, const struct el_status
         const json_t *model = choice->list[i], *versions = json_object_get(model, "versions");
         put_group(model, style, out);
         put_pin(model, style, out);
+        put_rollout(model, style, out);
         put_silence(model, style, out);
         for (size_t j = 0; j < json_array_size(versions); j++)
             put_reason(model, json_array_get(versions, j), style, out);

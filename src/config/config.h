@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "config/probe_config.h"
+#include "config/rollout_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,6 +71,7 @@ struct el_update_config {
     char *group;                      /* of models that change together; "": none [""] */
     uint32_t
         group_wait_ms; /* for how long a version that is ready waits for new ones of the others to appear [10,000] */
+    struct el_rollout_config rollout;    /* how requests come to a new version */
     struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 

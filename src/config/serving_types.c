@@ -2,6 +2,7 @@
 #include "config/serving_types.h"
 
 #include "config/probe_config.h"
+#include "config/rollout_config.h"
 #include "config/server_types.h"
 
 #define FIELD(field_name, field_number, k) .name = (field_name), .number = (field_number), .kind = EL_TEXT_##k
@@ -35,6 +36,7 @@ static const struct el_text_field update_fields[] = {
     { FIELD("guard_max_memory_ratio", EL_UPDATE_GUARD_MAX_MEMORY_RATIO, DOUBLE), .optional = true },
     { FIELD("group", EL_UPDATE_GROUP, STRING), .optional = true },
     { FIELD("group_wait_ms", EL_UPDATE_GROUP_WAIT_MS, UINT32), .optional = true },
+    { FIELD("rollout", EL_UPDATE_ROLLOUT, MESSAGE), .message = &el_type_rollout },
 };
 const struct el_text_type el_type_update = { .name = "tensorflow.serving.EverlitUpdate", FIELDS(update_fields) };
 

@@ -56,6 +56,7 @@ enum {
     EL_UPDATE_GUARD_MAX_MEMORY_RATIO = 35,
     EL_UPDATE_GROUP = 40,
     EL_UPDATE_GROUP_WAIT_MS = 41,
+    EL_UPDATE_ROLLOUT = 42,
 };
 
 extern const struct el_text_type el_type_model_server_config;

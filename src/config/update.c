@@ -141,7 +141,7 @@ static const char *field_name(int32_t number)
 
 struct el_status *el_update_defaults(struct el_update_config *update)
 {
-    *update = (struct el_update_config){ .probe = el_probe_defaults() };
+    *update = (struct el_update_config){ .probe = el_probe_defaults(), .rollout = el_rollout_defaults() };
     for (size_t i = 0; i < COUNT(counts); i++)
         *count_at(update, counts[i].at) = counts[i].initial;
     for (size_t i = 0; i < COUNT(sizes); i++)
@@ -306,6 +306,27 @@ static struct el_status *check_group(const char *file, const char *model, const 
                          file, group->line, group->column, model, update->group, update->availability);
 }
 
+/* The old version answers beside the new one: what has to leave first cannot. */
+static struct el_status *read_rollout(const char *file, const char *model, const struct el_text_message *message,
+                                      struct el_update_config *update)
+{
+    const struct el_text_value *rollout = el_text_get(message, EL_UPDATE_ROLLOUT);
+    if (rollout == NULL)
+        return NULL;
+    EL_TRY(el_rollout_config_read(file, model, rollout->as.message, &update->rollout));
+    if (update->rollout.mode != EL_ROLLOUT_ALL_AT_ONCE && strcmp(update->availability, "resource") == 0)
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "%s:%u:%u: model %s: update.rollout needs the old version beside the new one; expected no "
+                             "availability: \"resource\", or mode: \"all_at_once\"",
+                             file, rollout->line, rollout->column, model);
+    if (update->rollout.mode != EL_ROLLOUT_ALL_AT_ONCE && update->group[0] != '\0')
+        return el_status_new(EL_INVALID_ARGUMENT,
+                             "%s:%u:%u: model %s: update.rollout: models of a group (\"%s\") switch in one instant; "
+                             "expected no group, or mode: \"all_at_once\"",
+                             file, rollout->line, rollout->column, model, update->group);
+    return NULL;
+}
+
 struct el_status *el_update_read(const char *file, const char *model, const struct el_text_message *message,
                                  struct el_update_config *update)
 {
@@ -317,6 +338,7 @@ struct el_status *el_update_read(const char *file, const char *model, const stru
     const struct el_text_value *probe = el_text_get(message, EL_UPDATE_PROBE);
     if (probe != NULL)
         EL_TRY(el_probe_config_read(file, model, probe->as.message, &update->probe));
+    EL_TRY(read_rollout(file, model, message, update));
     return read_batching(file, model, message, update);
 }
 
@@ -336,15 +358,22 @@ static void print_batching(const struct el_batching_params *params, const char *
     el_batching_free(&defaults);
 }
 
-static void print_probe(const struct el_probe_config *probe, const char *indent, struct el_buf *out)
+/* fields are freed. */
+static void print_message(int32_t number, struct el_buf *fields, const char *indent, struct el_buf *out)
 {
-    struct el_buf fields = { 0 };
-    el_probe_config_print(probe, &fields);
-    out->failed = out->failed || fields.failed;
-    if (fields.size > 0)
-        el_buf_printf(out, "%s%s {%.*s }\n", indent, field_name(EL_UPDATE_PROBE), (int)fields.size,
-                      (const char *)fields.data);
-    el_buf_free(&fields);
+    out->failed = out->failed || fields->failed;
+    if (fields->size > 0)
+        el_buf_printf(out, "%s%s {%.*s }\n", indent, field_name(number), (int)fields->size, (const char *)fields->data);
+    el_buf_free(fields);
+}
+
+static void print_messages(const struct el_update_config *update, const char *indent, struct el_buf *out)
+{
+    struct el_buf probe = { 0 }, rollout = { 0 };
+    el_probe_config_print(&update->probe, &probe);
+    print_message(EL_UPDATE_PROBE, &probe, indent, out);
+    el_rollout_config_print(&update->rollout, &rollout);
+    print_message(EL_UPDATE_ROLLOUT, &rollout, indent, out);
 }
 
 static bool differs(double a, double b)
@@ -380,17 +409,17 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
             el_buf_byte(out, '\n');
         }
     }
-    print_probe(&update->probe, indent, out);
+    print_messages(update, indent, out);
     if (update->batching != NULL)
         print_batching(update->batching, indent, out);
 }
 
 bool el_update_is_default(const struct el_update_config *update)
 {
-    struct el_buf probe = { 0 };
-    el_probe_config_print(&update->probe, &probe);
-    bool same = update->batching == NULL && probe.size == 0 && !probe.failed;
-    el_buf_free(&probe);
+    struct el_buf messages = { 0 };
+    print_messages(update, "", &messages);
+    bool same = update->batching == NULL && messages.size == 0 && !messages.failed;
+    el_buf_free(&messages);
     for (size_t i = 0; i < COUNT(sizes); i++)
         same = same && size_of(update, sizes[i].at) == sizes[i].initial;
     for (size_t i = 0; i < COUNT(words); i++)

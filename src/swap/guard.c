@@ -7,6 +7,7 @@
 #include "swap/manager.h"
 #include "swap/remember.h"
 #include "swap/retry.h"
+#include "swap/rollout.h"
 #include "swap/signals.h"
 #include "swap/twins.h"
 #include "swap/version.h"
@@ -105,7 +106,7 @@ static bool is_pinned(const struct el_version *version)
 void el_guard_watch(struct el_version *version)
 {
     enum el_watch watch = EL_WATCH_NOT;
-    if (version->guard != NULL)
+    if (version->guard != NULL || el_rollout_watches(version))
         watch = EL_WATCH_ALL;
     else if (version->state == EL_LIFE_SERVING && is_on(version->model))
         watch = EL_WATCH_SOME;
@@ -286,18 +287,22 @@ void el_guard_tick(struct el_version *version, uint64_t now_ns)
         el_model_alarm(model, end_ns < now_ns + WINDOW_NS ? end_ns : now_ns + WINDOW_NS);
 }
 
+bool el_guard_is_innocent(const struct el_version *version, const struct el_version *back, const struct el_status *why)
+{
+    if (is_pinned(version) || el_retry_may_help(why, false)) /* killed from outside: it is not to blame */
+        return true;
+    /* The same request may end that one, too, and it could not be started again. */
+    return back != NULL && el_model_seen(version->model, back->number) == NULL;
+}
+
 bool el_guard_on_death(struct el_version *version, const struct el_status *why)
 {
     struct el_guard *guard = version->guard;
-    if (guard == NULL || is_pinned(version) ||
-        el_retry_may_help(why, false)) /* killed from outside: it is not to blame */
+    if (guard == NULL || el_guard_is_innocent(version, way_back(version), why))
         return false;
     measure(version, guard, el_now_ns());
     if (++guard->crashes <= update_of(version)->guard_max_crashes)
         return false;
-    const struct el_version *back = way_back(version);
-    if (back != NULL && el_model_seen(version->model, back->number) == NULL)
-        return false; /* the same request may end that one, too, and it could not be started again */
     const bool hung = el_status_code(why) == EL_DEADLINE_EXCEEDED;
     return take_back(version,
                      el_status_new(EL_FAILED_PRECONDITION,
@@ -333,7 +338,7 @@ void el_guard_wake(struct el_swap *swap)
     el_list_each (model, &swap->models, in_swap) {
         const struct el_version *version;
         el_list_each (version, &model->versions, in_model) {
-            if (version->guard != NULL)
+            if (version->guard != NULL || version->rollout != NULL)
                 el_model_touch(model);
         }
     }

@@ -24,6 +24,9 @@ void el_guard_tick(struct el_version *version, uint64_t now_ns);
 /* Its worker died, or was killed for a run that hangs. True: it was taken back for that. */
 bool el_guard_on_death(struct el_version *version, const struct el_status *why);
 
+/* Its death is not to be held against it: an operator has pinned it, it was killed from outside, or back could be lost as well. */
+bool el_guard_is_innocent(const struct el_version *version, const struct el_version *back, const struct el_status *why);
+
 /* True while the guard of another version may need this WARM one. */
 bool el_guard_keeps(const struct el_version *version);
 

@@ -11,6 +11,7 @@ const char *el_rollback_name(enum el_rollback_reason reason)
     static const char *const names[EL_ROLLBACK_REASONS] = {
         [EL_ROLLBACK_CRASHES] = "crashes",       [EL_ROLLBACK_HANGS] = "hangs",     [EL_ROLLBACK_ERRORS] = "errors",
         [EL_ROLLBACK_NON_FINITE] = "non_finite", [EL_ROLLBACK_LATENCY] = "latency", [EL_ROLLBACK_MEMORY] = "memory",
+        [EL_ROLLBACK_DRIFT] = "drift",
     };
     return reason < EL_ROLLBACK_REASONS ? names[reason] : "unknown";
 }

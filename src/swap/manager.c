@@ -10,6 +10,7 @@
 #include "swap/rcu.h"
 #include "swap/remember.h"
 #include "swap/respawn.h"
+#include "swap/rollout.h"
 #include "swap/together.h"
 #include "swap/version.h"
 #include "swap/view.h"
@@ -213,6 +214,7 @@ static void look_at(struct el_model *model, uint64_t now_ns)
     struct el_version *version;
     el_list_each (version, &model->versions, in_model) {
         el_guard_tick(version, now_ns); /* first: what it takes back is not aspired any more */
+        el_rollout_tick(version, now_ns);
     }
     el_model_aspire(model, now_ns);
     el_list_each (version, &model->versions, in_model) {

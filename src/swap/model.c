@@ -9,6 +9,7 @@
 #include "swap/policy.h"
 #include "swap/remember.h"
 #include "swap/respawn.h"
+#include "swap/rollout.h"
 #include "swap/settings.h"
 #include "swap/together.h"
 #include "swap/version.h"
@@ -321,6 +322,18 @@ static bool hides_pinned(const struct el_version *version)
     return pinned != NULL && pinned->state == EL_LIFE_SERVING && el_model_aspires(version->model, number);
 }
 
+/* False: it waits for the end of another version's rollout. */
+static bool lead(struct el_version *version, uint64_t now_ns)
+{
+    const bool step_by_step = el_rollout_is_due(version);
+    if (step_by_step && el_rollout_of(version->model) != NULL)
+        return false;
+    route_to(version, now_ns);
+    if (step_by_step)
+        el_rollout_begin(version, now_ns);
+    return true;
+}
+
 void el_model_route(struct el_model *model, uint64_t now_ns)
 {
     if (model->removed) {
@@ -329,12 +342,11 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     }
     const bool held = el_together_holds(model) || el_group_holds(model);
     struct el_version *version, *warm = NULL;
-    bool routed = false;
+    bool routed = el_rollout_look(model, now_ns);
     el_list_each (version, &model->versions, in_model) {
         bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
         if (can && !held && el_model_aspires(model, version->number)) {
-            route_to(version, now_ns);
-            routed = true;
+            routed = lead(version, now_ns) || routed;
         } else if (can && version->state == EL_LIFE_WARM && (warm == NULL || is_condemned(warm))) {
             warm = version;
         }
@@ -343,9 +355,10 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         route_to(warm, now_ns); /* better an old answer than none, whatever the policy says */
         routed = true;
     }
-    const bool complete = !held && all_aspired_serve(model);
+    const bool complete = !held && all_aspired_serve(model) && el_rollout_of(model) == NULL;
     el_list_each (version, &model->versions, in_model) {
-        if (version->state == EL_LIFE_SERVING && !el_model_aspires(model, version->number) &&
+        if (version->state == EL_LIFE_SERVING && version->rollout == NULL &&
+            !el_model_aspires(model, version->number) &&
             (hides_pinned(version) || (complete && !el_labels_need(model, version->number)))) {
             route_away(version, now_ns);
             routed = true;
@@ -362,6 +375,7 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
 void el_model_roll_back(struct el_model *model, struct el_version *version, struct el_status *why,
                         enum el_rollback_reason reason, bool of_content)
 {
+    el_rollout_taken_back(version, el_status_text(why));
     el_tell(model->swap, EL_LOG_ERROR, "rolled_back", model, version, "%s", el_status_text(why));
     model->counts.rolled_back[reason]++;
     el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");

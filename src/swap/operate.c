@@ -9,8 +9,10 @@
 #include "base/clock.h"
 #include "swap/group_operate.h"
 #include "swap/manager.h"
+#include "swap/operate_rollout.h"
 #include "swap/operate_rules.h"
 #include "swap/remember.h"
+#include "swap/rollout.h"
 #include "swap/twins.h"
 #include "swap/version.h"
 #include "swap/view.h"
@@ -27,6 +29,7 @@ static const struct {
     [EL_OPERATE_UNPIN] = { "unpin", false },       [EL_OPERATE_LOAD] = { "load", true },
     [EL_OPERATE_UNLOAD] = { "unload", true },      [EL_OPERATE_QUARANTINE] = { "quarantine", true },
     [EL_OPERATE_FORGIVE] = { "forgive", true },    [EL_OPERATE_RETRY] = { "retry", true },
+    [EL_OPERATE_PROMOTE] = { "promote", false },   [EL_OPERATE_ABORT] = { "abort", false },
 };
 
 const char *el_operation_name(enum el_operation_kind kind)
@@ -37,6 +40,11 @@ const char *el_operation_name(enum el_operation_kind kind)
 bool el_operation_needs_version(enum el_operation_kind kind)
 {
     return kind < EL_OPERATE_KINDS && kinds[kind].needs_version;
+}
+
+bool el_operation_takes_version(enum el_operation_kind kind)
+{
+    return el_operation_needs_version(kind) || kind == EL_OPERATE_PROMOTE || kind == EL_OPERATE_ABORT;
 }
 
 static void say(struct el_operation *operation, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -131,6 +139,8 @@ static struct el_status *operate_pin(struct el_model *model, struct el_operation
 static struct el_status *operate_rollback(struct el_model *model, struct el_operation *operation)
 {
     int64_t to = operation->version, pinned;
+    if (to < 0 && el_rollout_of(model) != NULL)
+        to = operation->from; /* back from the version that is coming, not from the one that is still there */
     if (to >= 0 && to == operation->from)
         return is_pinned(model, operation, to) ? NULL : pin(model, operation, to, "rollback");
     if (to < 0 && operation->from >= 0 && el_remember_pin(model, &pinned) && pinned < operation->from &&
@@ -200,8 +210,7 @@ static struct el_status *operate_load(struct el_model *model, struct el_operatio
     return NULL;
 }
 
-/* kind is put in force, unless nothing else could answer then. */
-static struct el_status *let_go(struct el_model *model, struct el_operation *operation, enum el_wish_kind kind)
+struct el_status *el_operate_let_go(struct el_model *model, struct el_operation *operation, enum el_wish_kind kind)
 {
     const int64_t version = operation->version;
     const struct el_version *known = el_version_find(model, version);
@@ -256,7 +265,7 @@ static struct el_status *operate_unload(struct el_model *model, struct el_operat
             model->settings.name);
         return NULL;
     }
-    EL_TRY(let_go(model, operation, EL_WISH_UNLOAD));
+    EL_TRY(el_operate_let_go(model, operation, EL_WISH_UNLOAD));
     operation->soon = operation->from != operation->version || el_rule_answers_at_once(model, operation->to);
     if (operation->from == operation->version)
         say(operation,
@@ -289,7 +298,7 @@ static struct el_status *operate_quarantine(struct el_model *model, struct el_op
             bad != NULL ? bad->reason : "");
         return NULL;
     }
-    EL_TRY(let_go(model, operation, EL_WISH_QUARANTINE));
+    EL_TRY(el_operate_let_go(model, operation, EL_WISH_QUARANTINE));
     const bool serves = operation->from == operation->version;
     operation->soon = !serves || el_rule_answers_at_once(model, operation->to);
     if (serves)
@@ -380,10 +389,11 @@ struct el_status *el_operate(struct el_swap *swap, struct el_operation *operatio
 {
     static struct el_status *(*const operate[EL_OPERATE_KINDS])(struct el_model * model,
                                                                 struct el_operation * operation) = {
-        [EL_OPERATE_ROLLBACK] = operate_rollback, [EL_OPERATE_PIN] = operate_pin,
-        [EL_OPERATE_UNPIN] = operate_unpin,       [EL_OPERATE_LOAD] = operate_load,
-        [EL_OPERATE_UNLOAD] = operate_unload,     [EL_OPERATE_QUARANTINE] = operate_quarantine,
-        [EL_OPERATE_FORGIVE] = operate_forgive,   [EL_OPERATE_RETRY] = operate_retry,
+        [EL_OPERATE_ROLLBACK] = operate_rollback,  [EL_OPERATE_PIN] = operate_pin,
+        [EL_OPERATE_UNPIN] = operate_unpin,        [EL_OPERATE_LOAD] = operate_load,
+        [EL_OPERATE_UNLOAD] = operate_unload,      [EL_OPERATE_QUARANTINE] = operate_quarantine,
+        [EL_OPERATE_FORGIVE] = operate_forgive,    [EL_OPERATE_RETRY] = operate_retry,
+        [EL_OPERATE_PROMOTE] = el_operate_promote, [EL_OPERATE_ABORT] = el_operate_abort,
     };
     struct el_model *model = el_model_find(swap, operation->model);
     if (model == NULL)

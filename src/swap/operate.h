@@ -24,6 +24,8 @@ enum el_operation_kind {
     EL_OPERATE_QUARANTINE, /* never this content */
     EL_OPERATE_FORGIVE,    /* its content is no worse than any other; it is loaded again if the policy wants it */
     EL_OPERATE_RETRY,      /* a version that failed for a reason that may have passed: now */
+    EL_OPERATE_PROMOTE,    /* a rollout that waits goes on to its next step, or with `all` to its end */
+    EL_OPERATE_ABORT,      /* the end of a rollout: its version is quarantined */
     EL_OPERATE_KINDS
 };
 
@@ -33,7 +35,8 @@ struct el_operation {
     /* What is asked; texts are the caller's and outlive the operation. */
     enum el_operation_kind kind;
     const char *model;
-    int64_t version; /* EL_OPERATE_NO_VERSION: none is named, for a rollback and unpin */
+    int64_t version; /* EL_OPERATE_NO_VERSION: none is named, for those that need none */
+    bool all;        /* promote: to the end of the rollout */
     const char *by, *reason;
 
     /* What came of it, by el_operate() and el_operate_outcome(). Versions: -1: none. */
@@ -47,8 +50,11 @@ struct el_operation {
 /* "rollback". Never NULL. */
 const char *el_operation_name(enum el_operation_kind kind);
 
-/* True if the kind is about one version that has to be named; of a rollback it may be. */
+/* True if the kind is about one version that has to be named; of a rollback and of a rollout it may be. */
 bool el_operation_needs_version(enum el_operation_kind kind);
+
+/* True if it may be named, by "version". */
+bool el_operation_takes_version(enum el_operation_kind kind);
 
 /*
  * NOT_FOUND: no such model, or no such version on disk. FAILED_PRECONDITION: it cannot be, with why and what to type. On an error

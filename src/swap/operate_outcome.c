@@ -2,6 +2,7 @@
 /* What came of an operation: asked again and again until it is decided. */
 #include "swap/manager.h"
 #include "swap/operate.h"
+#include "swap/operate_rollout.h"
 #include "swap/operate_rules.h"
 #include "swap/remember.h"
 #include "swap/version.h"
@@ -174,6 +175,10 @@ bool el_operate_outcome(struct el_swap *swap, struct el_operation *operation, st
         return unloaded(&outcome);
     case EL_OPERATE_QUARANTINE:
         return quarantined(&outcome);
+    case EL_OPERATE_PROMOTE:
+        return el_operate_promoted(model, operation, status);
+    case EL_OPERATE_ABORT:
+        return el_operate_aborted(model, operation);
     case EL_OPERATE_KINDS:
         break;
     }

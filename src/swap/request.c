@@ -104,7 +104,7 @@ void el_request_finish(struct el_request *request, struct el_status *status)
 static void blame(struct el_request *request, struct el_servable *servable, enum el_signal signal, bool confirmed)
 {
     struct el_swap *swap = request->loop->swap;
-    el_signal_blame(servable, signal, confirmed);
+    el_signal_blame(servable, signal, confirmed, request->shared);
     if (signal == EL_SIGNAL_GOOD || !el_signal_watched(servable, EL_WATCH_ALL))
         return;
     atomic_exchange(&swap->guard_woken, true); /* before libuv looks whether a wake-up is on its way already */
@@ -161,6 +161,8 @@ static bool may_ask_another(const struct el_request *request)
 static void on_call_done(struct el_call *call, const struct el_status *status, void *argument)
 {
     struct el_request *request = argument;
+    if (request->shared && request->tries == 0)
+        atomic_fetch_add_explicit(&request->servable->stats.rollout.answers, 1, memory_order_relaxed);
     if (el_rerun_is_second_opinion(request)) {
         compare_answers(request, call, status);
         return;
@@ -263,6 +265,8 @@ void el_request_start(struct el_request *request)
     request->output_count = 0;
     request->started_ns = el_now_ns();
     request->tries = 0;
+    request->ticket = 0;
+    request->shared = false;
     request->state = EL_REQUEST_IDLE;
     el_request_run(request);
 }

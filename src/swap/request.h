@@ -27,6 +27,7 @@ struct el_swap_loop {
     struct el_completions *completions;
     uv_loop_t *uv_loop;
     uv_async_t wake;
+    uint64_t random;  /* for tickets; never 0 */
     uv_timer_t timer; /* to the first give_up_ns of waiting */
     uint64_t timer_ns;
     struct el_request_list waiting;  /* for a worker */

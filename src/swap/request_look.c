@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "swap/rerun.h"
+#include "swap/rollout_route.h"
 #include "swap/view.h"
 
 #include <string.h>
@@ -108,11 +109,35 @@ static uint64_t generation_of(const struct el_request *request, const struct el_
     return 0;
 }
 
+/*
+ * Of a model with a rollout. True: it runs, or ends. What the new version cannot take, for its queue or its signatures, is the old
+ * one's.
+ */
+static bool look_shared(struct el_request *request, const struct el_model_view *model,
+                        const struct el_version_view *serving, struct el_look *look)
+{
+    const struct el_version_view *chosen = el_rollout_choose(request, model, serving);
+    if (!failed_there(request, chosen))
+        look_begin(request, chosen, look);
+    if (request->tries == 0)
+        request->shared = look->call != NULL;
+    if (chosen != serving && look->call == NULL) {
+        el_status_free(look->status);
+        look->status = NULL;
+        look_begin(request, serving, look);
+    }
+    return look->status != NULL || look->call != NULL;
+}
+
 static void look_at_model(struct el_request *request, const struct el_model_view *model,
                           const struct el_version_view *version, struct el_look *look)
 {
-    if (!failed_there(request, version))
+    if (el_rollout_shares(model, request)) {
+        if (look_shared(request, model, version, look))
+            return;
+    } else if (!failed_there(request, version)) {
         look_begin(request, version, look);
+    }
     if (look->status != NULL || look->call != NULL)
         return;
     const struct el_version_view *other = el_request_may_go_elsewhere(request) ? last_good(request, model, version)

@@ -8,6 +8,7 @@
 #include "swap/probe_judge.h"
 #include "swap/request.h"
 #include "swap/retry.h"
+#include "swap/rollout.h"
 #include "swap/version.h"
 
 #include <stdlib.h>
@@ -126,7 +127,7 @@ static void on_death(struct el_version *version, const struct el_status *why)
             el_version_quarantine(version, el_status_copy(why));
         return;
     }
-    if (el_guard_on_death(version, why))
+    if (el_guard_on_death(version, why) || el_rollout_on_death(version, why))
         return;
     struct el_respawn *respawn = respawn_of(version);
     if (respawn == NULL) {

@@ -52,13 +52,17 @@ bool el_signal_is_certain(enum el_signal signal, const struct el_status *status)
     return code == EL_INTERNAL || code == EL_DATA_LOSS || code == EL_ABORTED;
 }
 
-void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed)
+void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed, bool shared)
 {
     struct el_version_stats *stats = &servable->stats;
     if (signal == EL_SIGNAL_FAULT) {
         add(&stats->faults);
+        if (shared)
+            add(&stats->rollout.faults);
     } else if (signal == EL_SIGNAL_NON_FINITE) {
         add(&stats->non_finite);
+        if (shared)
+            add(&stats->rollout.non_finite);
         if (confirmed)
             add(&stats->confirmed);
     }

@@ -30,8 +30,8 @@ enum el_signal el_signal_of(struct el_servable *servable, const struct el_call *
  */
 bool el_signal_is_certain(enum el_signal signal, const struct el_status *status);
 
-/* It is the version's own fault. confirmed: another version was asked the same, and did it well. */
-void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed);
+/* It is the version's own fault. confirmed: another version was asked the same, and did it well. shared: by a rollout. */
+void el_signal_blame(struct el_servable *servable, enum el_signal signal, bool confirmed, bool shared);
 
 static inline bool el_signal_watched(const struct el_servable *servable, enum el_watch watch)
 {

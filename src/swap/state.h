@@ -54,6 +54,7 @@ struct el_reports;   /* report.h */
 struct el_digesting; /* digest.h */
 struct el_guard;     /* guard.h */
 struct el_group;     /* group.h */
+struct el_rollout;   /* rollout_measure.h */
 
 /* One life of one version. */
 struct el_version {
@@ -91,12 +92,13 @@ struct el_version {
     struct el_hosted *hosted; /* the worker that answers; NULL: none now */
     struct el_load *load;     /* LOADING, PROBING */
     struct el_respawn *respawn;
-    struct el_guard *guard; /* NULL: it is not under guard */
-    uint64_t served_ns;     /* when it became SERVING */
-    bool newly_routed;      /* SERVING, and not told yet */
-    bool on_trial;          /* its guard began, and did not come to its end */
-    bool unproven;          /* and it did not serve before, in this life */
-    unsigned trial_deaths;  /* of its workers, since then */
+    struct el_guard *guard;     /* NULL: it is not under guard */
+    struct el_rollout *rollout; /* NULL: what SERVING leads to it, leads everybody to it */
+    uint64_t served_ns;         /* when it became SERVING */
+    bool newly_routed;          /* SERVING, and not told yet */
+    bool on_trial;              /* its guard began, and did not come to its end */
+    bool unproven;              /* and it did not serve before, in this life */
+    unsigned trial_deaths;      /* of its workers, since then */
     unsigned
         load_tries; /* loads of these files that failed for a reason that may pass by itself, in this life and those before */
     uint64_t retry_ns;    /* QUARANTINED: when it is loaded again; 0: when its files change */

@@ -113,6 +113,10 @@ struct el_version_stats {
     _Atomic uint64_t faults;   /* answers that failed by its own fault, again included: what the guard counts */
     _Atomic uint64_t checked, non_finite; /* answers whose outputs were looked into, and held NaN or infinity */
     _Atomic uint64_t confirmed;           /* of non_finite: another version's answer to the same was finite */
+    struct {                              /* of requests that a rollout shared out, whoever answered them in the end */
+        _Atomic uint64_t answers;         /* this version was asked first */
+        _Atomic uint64_t faults, non_finite; /* of them: what it is to blame for, as in faults and non_finite */
+    } rollout;
     _Atomic uint64_t worker_deaths;
     _Atomic uint64_t restarts;   /* workers that took the place of one that died */
     struct el_histogram latency; /* begin to done, successes */
@@ -160,11 +164,40 @@ enum el_rollback_reason {
     EL_ROLLBACK_NON_FINITE,
     EL_ROLLBACK_LATENCY,
     EL_ROLLBACK_MEMORY,
+    EL_ROLLBACK_DRIFT,
     EL_ROLLBACK_REASONS
 };
 
 /* "non_finite", for metrics. Never NULL. */
 const char *el_rollback_name(enum el_rollback_reason reason);
+
+/* What a rollout (config/rollout_config.h) came to. */
+enum el_rollout_end {
+    EL_ROLLOUT_PROMOTED,   /* its version answers everybody */
+    EL_ROLLOUT_TAKEN_BACK, /* it was measured to be worse */
+    EL_ROLLOUT_ABORTED,    /* by hand, or because another version is wanted */
+    EL_ROLLOUT_ENDS
+};
+
+enum el_rollout_wait { EL_ROLLOUT_MEASURES, EL_ROLLOUT_PAUSED, EL_ROLLOUT_WAITS_FOR_WORD };
+
+/* A rollout that is under way. */
+struct el_rollout_view {
+    int64_t version, old; /* the new version, and the one that it is compared with; -1: there is no rollout */
+    uint32_t mode;        /* enum el_rollout_mode */
+    uint32_t step, steps; /* from 1 */
+    uint32_t percent;     /* of the requests that name no version; 0: in shadow */
+    bool manual;
+    enum el_rollout_wait waits;
+    const char *text; /* for what it waits, for people; "" while it is measured */
+    int64_t began_us, step_us;
+    uint32_t step_ms, step_requests;
+    uint64_t before[2]; /* stats[]->rollout.answers at the start of the step: of the new one, the old one */
+    const struct el_version_stats *stats[2]; /* NULL without a rollout */
+    uint32_t share;  /* the swapper's own, as what follows: of 2^32 tickets so many go to the new one */
+    uint32_t sticky; /* enum el_rollout_sticky */
+    const char *header;
+};
 
 /* What came of a model's versions since it is in the config. */
 struct el_model_counts {
@@ -172,6 +205,7 @@ struct el_model_counts {
     uint64_t switches;                         /* versions that began to serve, each time */
     uint64_t quarantined;                      /* for whatever reason */
     uint64_t rolled_back[EL_ROLLBACK_REASONS]; /* of them: after they served */
+    uint64_t rollouts[EL_ROLLOUT_ENDS];        /* that came to such an end */
 };
 
 /* The versions that a group's models answer with together, as one of them has it; see group.h. */
@@ -194,6 +228,7 @@ struct el_model_view {
     size_t version_count;
     int64_t serving; /* the version that requests without one go to; -1: none */
     struct el_pin_view pin;
+    struct el_rollout_view rollout;
     const char *source_error; /* why the base path could not be read the last time; "" */
     const struct el_version_label *labels;
     size_t label_count;
@@ -339,7 +374,9 @@ struct el_request {
     uint64_t replay_generation;
     uint8_t tries;
     uint8_t state;
-    uint8_t signal; /* asked again: what was wrong with the first answer (signals.h); otherwise 0 */
+    uint32_t ticket; /* for a rollout (rollout_route.h); 0: not drawn yet */
+    bool shared;     /* a rollout chose the version that it was led to first */
+    uint8_t signal;  /* asked again: what was wrong with the first answer (signals.h); otherwise 0 */
 };
 
 /*

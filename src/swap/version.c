@@ -11,6 +11,7 @@
 #include "swap/remember.h"
 #include "swap/respawn.h"
 #include "swap/retry.h"
+#include "swap/rollout.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,7 @@ void el_version_free(struct el_version *version)
     el_respawn_end(version->respawn);
     el_digest_abandon(version->digesting);
     el_guard_free(version->guard);
+    el_rollout_free(version->rollout);
     if (version->hosted != NULL)
         el_hosted_leave(version->hosted, swap->options.drain_grace_ms);
     el_servable_disown(version->servable, &swap->lingering);

@@ -26,7 +26,7 @@ struct el_version *el_model_serving(const struct el_model *model)
 {
     struct el_version *version;
     el_list_each (version, &model->versions, in_model) {
-        if (version->state == EL_LIFE_SERVING)
+        if (version->state == EL_LIFE_SERVING && version->rollout == NULL)
             return version;
     }
     return NULL;

@@ -26,7 +26,7 @@ void el_view_forget_model(struct el_model *model);
 /* Ends the current view at the swapper's own end: no reader is left. */
 void el_view_drop(struct el_swap *swap);
 
-/* The version that requests without one go to: the highest SERVING; NULL: none. */
+/* The version that requests without one go to: the highest SERVING that is not in rollout; NULL: none. */
 struct el_version *el_model_serving(const struct el_model *model);
 
 /* The published version called by number, or NULL. */

@@ -5,6 +5,7 @@
 #include "swap/guard.h"
 #include "swap/labels.h"
 #include "swap/loader.h"
+#include "swap/rollout.h"
 #include "swap/view.h"
 #include "swap/view_layout.h"
 
@@ -121,6 +122,14 @@ static void lay_generations(struct el_layout *layout, const struct el_model *mod
     view->generation_count = count;
 }
 
+static struct el_rollout_view lay_rollout(struct el_layout *layout, const struct el_model *model)
+{
+    struct el_rollout_view view = el_rollout_show(model);
+    view.text = el_layout_text(layout, view.text);
+    view.header = el_layout_text(layout, view.header);
+    return view;
+}
+
 static struct el_shown *lay_model(struct el_layout *layout, const struct el_model *model)
 {
     struct el_shown *made = el_layout_place(layout, sizeof *made);
@@ -143,6 +152,7 @@ static struct el_shown *lay_model(struct el_layout *layout, const struct el_mode
     const char *base_path = el_layout_text(layout, model->settings.base_path);
     const char *source_error = el_layout_text(layout, model->source_error);
     const struct el_pin_view pin = lay_pin(layout, model);
+    const struct el_rollout_view rollout = lay_rollout(layout, model);
     if (made != NULL) {
         const struct el_version *serving = el_model_serving(model);
         *made = (struct el_shown){ .swap = model->swap, .servables = servables, .servable_count = count };
@@ -153,6 +163,7 @@ static struct el_shown *lay_model(struct el_layout *layout, const struct el_mode
             .version_count = count,
             .serving = serving != NULL ? serving->number : -1,
             .pin = pin,
+            .rollout = rollout,
             .source_error = source_error,
             .counts = model->counts,
             .lobby = model->lobby,

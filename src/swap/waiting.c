@@ -125,6 +125,7 @@ struct el_status *el_swap_attach_loop(struct el_swap *swap, struct el_completion
     loop->swap = swap;
     loop->completions = completions;
     loop->uv_loop = uv_loop;
+    loop->random = (el_now_ns() ^ ((uint64_t)(uintptr_t)loop << 16)) | 1;
     loop->timer_ns = EL_NEVER_NS;
     int error = uv_async_init(uv_loop, &loop->wake, on_wake);
     if (error != 0) {

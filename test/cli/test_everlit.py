@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 from everlit import BUILD, LIMIT_S, MODELS, ROOT, Server, np, wait_for  # noqa: E402
 
 EVERLIT = str(BUILD / "src/cmd/everlit")
-COMMANDS = ["status", "events", "history", "config", "rollback", "pin", "unpin", "load", "unload", "quarantine", "forgive", "retry",
+COMMANDS = ["status", "events", "history", "config", "rollback", "pin", "unpin", "load", "unload", "quarantine", "forgive", "retry", "promote", "abort",
             "golden", "inspect", "predict", "report", "version"]
 CONFIG = """
 model_config_list {

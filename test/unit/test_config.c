@@ -299,6 +299,20 @@ static void update_settings_have_ranges(void **unused)
           "model m: update.probe.golden is \"maybe\"; expected \"off\", \"warn\" or \"refuse\"" },
         { "probe{max_memory_ratio: 0.5 }", "model m: update.probe.max_memory_ratio is 0.5; expected 1 to 1e+06" },
         { "probe{replay_records: 5000 }", "model m: update.probe.replay_records is 5000; expected 0 to 4096" },
+        { "rollout{mode: 'blue' }",
+          "model m: update.rollout.mode is \"blue\"; expected \"all_at_once\", \"shadow\" or \"canary\"" },
+        { "rollout{percent:[5, 5] }",
+          "model m: update.rollout.percent is 5; expected percents from 1 to 100, each larger than the one before" },
+        { "rollout{percent: 100 }",
+          "model m: update.rollout.percent is 100 from the start; expected a smaller one before it, or mode: \"all_at_once\"" },
+        { "rollout{step_requests: 0 }", "model m: update.rollout.step_requests is 0; expected 1 to 1000000000" },
+        { "rollout{sticky: 'header' }",
+          "model m: update.rollout.sticky is \"header\"; expected sticky: \"header\" and sticky_header: \"NAME\" "
+          "together" },
+        { "rollout{sticky:'header'sticky_header: 'a b' }",
+          "model m: update.rollout.sticky_header is \"a b\"; expected the name of a header, at most 63 bytes" },
+        { "rollout{min_agreement: 1 }",
+          "model m: update.rollout.min_agreement is 1; expected 0 to 0.999999, or -1 for no check" },
         { "guard_ms: 86400001", "model m: update.guard_ms is 86400001; expected 0 to 86400000" },
         { "guard_max_error_rate: 0",
           "model m: update.guard_max_error_rate is 0; expected 1e-06 to 0.5, or -1 for no check" },
@@ -316,6 +330,17 @@ static void update_settings_have_ranges(void **unused)
                  cases[i].setting + name);
         assert_refused(text, EL_INVALID_ARGUMENT, cases[i].expected);
     }
+}
+
+static void a_rollout_needs_the_old_version(void **unused)
+{
+    (void)unused;
+    static const char text[] = LIST(MODEL("m", "update { availability: 'resource' rollout { mode: 'canary' } }"));
+    struct el_config config;
+    struct el_status *status = el_config_parse("models.config", text, sizeof text - 1, &config);
+    assert_int_equal(el_status_code(status), EL_INVALID_ARGUMENT);
+    assert_non_null(strstr(el_status_text(status), "update.rollout needs the old version beside the new one"));
+    el_status_free(status);
 }
 
 static void batching_of_a_model_is_checked_like_the_file_of_the_server(void **unused)
@@ -431,6 +456,23 @@ static struct el_batching_params *random_batching(uint64_t *state)
     return params;
 }
 
+static void fill_rollout(uint64_t *state, struct el_rollout_config *rollout)
+{
+    rollout->mode = (uint32_t)(next_random(state) % EL_ROLLOUT_MODES);
+    memset(rollout->percents, 0, sizeof rollout->percents);
+    rollout->step_count = (uint32_t)(next_random(state) % EL_ROLLOUT_STEPS + 1);
+    for (uint32_t i = 0; i < rollout->step_count; i++)
+        rollout->percents[i] = i * 6 + (uint32_t)(next_random(state) % 6) + 1;
+    rollout->shadow_percent = (uint32_t)(next_random(state) % 100 + 1);
+    rollout->step_requests = (uint32_t)(next_random(state) % 1000000000 + 1);
+    rollout->step_ms = (uint32_t)(next_random(state) % 86400001);
+    rollout->manual = (uint32_t)(next_random(state) % 2);
+    rollout->min_agreement = (double)(next_random(state) >> 11) / 9007199254740992.0 * 0.9;
+    rollout->sticky = (uint32_t)(next_random(state) % EL_ROLLOUT_STICKIES);
+    if (rollout->sticky == EL_ROLLOUT_BY_HEADER)
+        memcpy(rollout->header, "x-user", sizeof "x-user");
+}
+
 static void fill_random(uint64_t *state, size_t index, struct el_model_config *model)
 {
     char name[32];
@@ -500,6 +542,9 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->probe.replay_records = (uint32_t)(next_random(state) % 4097);
     update->probe.replay_bytes = next_random(state) >> 30;
     update->probe.min_agreement = (double)(next_random(state) >> 11) / 9007199254740992.0;
+    fill_rollout(state, &update->rollout);
+    if (update->group[0] != '\0')
+        update->rollout.mode = EL_ROLLOUT_ALL_AT_ONCE; /* they switch in one instant */
     update->batching = random_batching(state);
     update->max_latency_ratio = 1 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 999;
     update->tolerance = (double)(next_random(state) >> 11) / 9007199254740992.0;
@@ -556,6 +601,7 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.probe.replay_records, b->update.probe.replay_records);
     assert_int_equal(a->update.probe.replay_bytes, b->update.probe.replay_bytes);
     assert_same_number(a->update.probe.min_agreement, b->update.probe.min_agreement);
+    assert_true(el_rollout_same(&a->update.rollout, &b->update.rollout));
     assert_true(el_batching_same(a->update.batching, b->update.batching));
 }
 
@@ -598,6 +644,7 @@ int main(void)
         cmocka_unit_test(a_file_uri_is_its_path),
         cmocka_unit_test(update_settings_are_taken_and_a_written_zero_counts),
         cmocka_unit_test(update_settings_have_ranges),
+        cmocka_unit_test(a_rollout_needs_the_old_version),
         cmocka_unit_test(batching_of_a_model_is_checked_like_the_file_of_the_server),
         cmocka_unit_test(files_that_are_no_config_say_so),
         cmocka_unit_test(a_single_model_comes_from_flags),

@@ -23,28 +23,6 @@ struct digesting {
     void *argument;
 };
 
-/* Opens a file below dir_fd; no part of its name may be a link. */
-static int open_below(int dir_fd, const char *name)
-{
-    int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-    while (fd >= 0) {
-        const size_t length = strcspn(name, "/");
-        const bool last = name[length] == '\0';
-        char *part = strndup(name, length);
-        const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
-        const int next = part == NULL ? -1 : openat(fd, part, flags);
-        const int error = errno;
-        free(part);
-        close(fd);
-        errno = error;
-        if (last)
-            return next;
-        fd = next;
-        name += length + 1;
-    }
-    return fd;
-}
-
 static struct el_status *add_content(const struct digesting *digesting, int fd, const struct el_tree_entry *entry)
 {
     uint64_t done = 0;
@@ -74,7 +52,7 @@ static struct el_status *add_file(const struct digesting *digesting, int dir_fd,
     EVP_DigestUpdate(digesting->hash, "F", 1);
     EVP_DigestUpdate(digesting->hash, entry->name, strlen(entry->name) + 1);
     EVP_DigestUpdate(digesting->hash, size, sizeof size);
-    const int fd = open_below(dir_fd, entry->name);
+    const int fd = el_tree_open(dir_fd, entry->name);
     if (fd < 0)
         return el_status_errno(errno, "%s: cannot be opened", entry->name);
     struct el_status *status = add_content(digesting, fd, entry);

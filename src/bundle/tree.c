@@ -242,3 +242,24 @@ struct el_status *el_tree_read(int dir_fd, const char *path, struct el_tree *tre
         qsort(tree->list, tree->count, sizeof *tree->list, compare);
     return NULL;
 }
+
+int el_tree_open(int dir_fd, const char *name)
+{
+    int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+    while (fd >= 0) {
+        const size_t length = strcspn(name, "/");
+        const bool last = name[length] == '\0';
+        char *part = strndup(name, length);
+        const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | (last ? 0 : O_DIRECTORY);
+        const int next = part == NULL ? -1 : openat(fd, part, flags);
+        const int error = errno;
+        free(part);
+        close(fd);
+        errno = error;
+        if (last)
+            return next;
+        fd = next;
+        name += length + 1;
+    }
+    return fd;
+}

@@ -37,4 +37,7 @@ struct el_tree {
 struct el_status *el_tree_read(int dir_fd, const char *path, struct el_tree *tree) EL_MUST_USE;
 void el_tree_free(struct el_tree *tree);
 
+/* Opens a file of the tree for reading; no part of its name may be a link. -1 and errno. */
+int el_tree_open(int dir_fd, const char *name);
+
 #endif

@@ -118,12 +118,16 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
         .loops = daemon->loops + 2, /* one more for the admin socket, one for the swapper itself */
     };
     EL_TRY(el_workers_new(&workers_options, &daemon->workers));
+    char *copies = el_state_copies_directory(&daemon->flags);
     const struct el_swap_options swap_options = {
         .uv_loop = &daemon->loop,
         .log = &daemon->log,
         .workers = daemon->workers,
         .config = config,
         .journal = daemon->journal,
+        .copies_directory = copies,
+        .copies_max_bytes = daemon->flags.local_copies_max_bytes > 0 ? (uint64_t)daemon->flags.local_copies_max_bytes
+                                                                     : 0,
         .poll_wait_ms = (int64_t)daemon->flags.file_system_poll_wait_seconds * 1000,
         .max_concurrent_loads = (uint32_t)daemon->flags.max_concurrent_loads,
         .max_starting_loads = daemon->flags.max_concurrent_loads > 0 ? 0 : uv_available_parallelism(),
@@ -143,7 +147,9 @@ struct el_status *el_daemon_build(struct el_daemon *daemon, const struct el_conf
                               ? (uint32_t)daemon->files.platform.warmup_threads
                               : 1,
     };
-    EL_TRY(el_swap_new(&swap_options, &daemon->swap));
+    struct el_status *status = el_swap_new(&swap_options, &daemon->swap);
+    free(copies);
+    EL_TRY(status);
     EL_TRY(el_daemon_start_alerts(daemon));
     const struct el_reload_options reload_options = {
         .uv_loop = &daemon->loop,

@@ -27,6 +27,7 @@ struct el_everlitd_flags {
     double drain_seconds;
     bool strict_startup, strict_labels;
     const char *state_dir;
+    int64_t local_copies_max_bytes;
     const char *alert_config_file;
     int64_t max_message_bytes;
     const char *admin_socket, *admin_address, *admin_token_file;
@@ -72,7 +73,7 @@ struct el_everlitd_flags {
 void el_everlitd_flags_defaults(struct el_everlitd_flags *flags);
 
 /* Every flag, grouped, the most used first; its value is in flags. As many as EL_EVERLITD_FLAGS. */
-#define EL_EVERLITD_FLAGS 70
+#define EL_EVERLITD_FLAGS 71
 void el_everlitd_flags_table(struct el_everlitd_flags *flags, struct el_flag table[EL_EVERLITD_FLAGS]);
 
 /*

@@ -53,6 +53,7 @@ void el_everlitd_flags_defaults(struct el_everlitd_flags *flags)
         .event_loops = 0,
         .drain_seconds = 30,
         .state_dir = "",
+        .local_copies_max_bytes = INT64_C(10) << 30,
         .alert_config_file = "",
         .tensorflow_session_config_file = "",
         .platform_config_file = "",
@@ -199,6 +200,9 @@ void el_everlitd_flags_table(struct el_everlitd_flags *f, struct el_flag table[E
         FLAG(
             OPERATION, STRING, state_dir,
             "A directory in which the server remembers, for its next start: the last good versions, what is quarantined, the config that a client put in force."),
+        FLAG(
+            OPERATION, INT64, local_copies_max_bytes,
+            "With --state_dir: how much the copies of last good versions that are kept there, for when a base path has none, may take together. 0: none are kept."),
         FLAG(
             OPERATION, STRING, alert_config_file,
             "Who is told of trouble, as text-format AlertConfig: webhooks (also Slack and Alertmanager), programs, syslog. See docs/alerts.md."),

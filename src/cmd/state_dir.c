@@ -28,6 +28,15 @@ struct el_status *el_state_dir_make(const char *path)
     return NULL;
 }
 
+char *el_state_copies_directory(const struct el_everlitd_flags *flags)
+{
+    struct el_buf path = { 0 };
+    if (*flags->state_dir == '\0')
+        return NULL;
+    el_buf_printf(&path, "%s/copies", flags->state_dir);
+    return el_buf_take_text(&path);
+}
+
 /* FNV-1a: to tell one text from another, not against anybody. */
 static uint64_t digest(uint64_t hash, const uint8_t *bytes, size_t size)
 {

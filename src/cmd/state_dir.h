@@ -27,6 +27,9 @@
  */
 struct el_status *el_state_dir_make(const char *path) EL_MUST_USE;
 
+/* Where local copies of versions are: to free(). NULL: there is no such directory, or no memory. */
+char *el_state_copies_directory(const struct el_everlitd_flags *flags);
+
 /* Remembers config, as put in force by a client. That it is on the disk is not waited for. */
 struct el_status *el_state_save_config(const struct el_everlitd_flags *flags, struct el_journal *journal,
                                        const struct el_config *config) EL_MUST_USE;

@@ -72,6 +72,7 @@ struct el_update_config {
     uint32_t
         group_wait_ms; /* for how long a version that is ready waits for new ones of the others to appear [10,000] */
     struct el_rollout_config rollout;    /* how requests come to a new version */
+    bool keep_local_copy;                /* with a state dir: of the last good version [true] */
     struct el_batching_params *batching; /* owned; NULL: as the flags of the server say [NULL] */
 };
 

@@ -34,6 +34,7 @@ static const struct el_text_field update_fields[] = {
     { FIELD("guard_max_non_finite_rate", EL_UPDATE_GUARD_MAX_NON_FINITE_RATE, DOUBLE), .optional = true },
     { FIELD("guard_max_latency_ratio", EL_UPDATE_GUARD_MAX_LATENCY_RATIO, DOUBLE), .optional = true },
     { FIELD("guard_max_memory_ratio", EL_UPDATE_GUARD_MAX_MEMORY_RATIO, DOUBLE), .optional = true },
+    { FIELD("keep_local_copy", EL_UPDATE_KEEP_LOCAL_COPY, BOOL), .optional = true },
     { FIELD("group", EL_UPDATE_GROUP, STRING), .optional = true },
     { FIELD("group_wait_ms", EL_UPDATE_GROUP_WAIT_MS, UINT32), .optional = true },
     { FIELD("rollout", EL_UPDATE_ROLLOUT, MESSAGE), .message = &el_type_rollout },

@@ -148,6 +148,7 @@ struct el_status *el_update_defaults(struct el_update_config *update)
         *size_at(update, sizes[i].at) = sizes[i].initial;
     for (size_t i = 0; i < COUNT(numbers); i++)
         *number_at(update, numbers[i].at) = numbers[i].initial;
+    update->keep_local_copy = true;
     for (size_t i = 0; i < COUNT(words); i++) {
         char *word = strdup(words[i].words[0]);
         if (word == NULL) {
@@ -335,6 +336,9 @@ struct el_status *el_update_read(const char *file, const char *model, const stru
     EL_TRY(read_numbers(file, model, message, update));
     EL_TRY(read_sizes(file, model, message, update));
     EL_TRY(check_group(file, model, message, update));
+    const struct el_text_value *keep = el_text_get(message, EL_UPDATE_KEEP_LOCAL_COPY);
+    if (keep != NULL)
+        update->keep_local_copy = keep->as.boolean;
     const struct el_text_value *probe = el_text_get(message, EL_UPDATE_PROBE);
     if (probe != NULL)
         EL_TRY(el_probe_config_read(file, model, probe->as.message, &update->probe));
@@ -409,6 +413,8 @@ void el_update_print(const struct el_update_config *update, const char *indent, 
             el_buf_byte(out, '\n');
         }
     }
+    if (!update->keep_local_copy)
+        el_buf_printf(out, "%s%s: false\n", indent, field_name(EL_UPDATE_KEEP_LOCAL_COPY));
     print_messages(update, indent, out);
     if (update->batching != NULL)
         print_batching(update->batching, indent, out);
@@ -418,7 +424,7 @@ bool el_update_is_default(const struct el_update_config *update)
 {
     struct el_buf messages = { 0 };
     print_messages(update, "", &messages);
-    bool same = update->batching == NULL && messages.size == 0 && !messages.failed;
+    bool same = update->batching == NULL && update->keep_local_copy && messages.size == 0 && !messages.failed;
     el_buf_free(&messages);
     for (size_t i = 0; i < COUNT(sizes); i++)
         same = same && size_of(update, sizes[i].at) == sizes[i].initial;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "swap/group.h"
 #include "swap/loader.h"
+#include "swap/local_copy.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
 #include "swap/remember.h"
@@ -29,10 +30,11 @@ const struct el_source_version *el_model_seen(const struct el_model *model, int6
 {
     size_t count = 0;
     const struct el_source_version *seen = model->source != NULL ? el_source_versions(model->source, &count) : NULL;
-    for (size_t i = 0; i < count; i++)
+    const struct el_source_version *found = NULL;
+    for (size_t i = 0; i < count && found == NULL; i++)
         if (seen[i].version == number)
-            return &seen[i];
-    return NULL;
+            found = &seen[i];
+    return el_local_copy_instead(model, number, found);
 }
 
 bool el_model_aspires(const struct el_model *model, int64_t number)
@@ -112,6 +114,11 @@ static void verify(struct el_version *version, const struct el_source_version *s
     version->short_of_memory = version->short_of_memory && version->whole;
     if (!version->short_of_memory)
         el_version_set_reason(version, text);
+    version->from_copy = el_local_copy_is(version->model, seen);
+    if (version->from_copy) { /* read and compared just now */
+        memcpy(version->digest, version->model->copy->digest, sizeof version->digest);
+        version->digest_of = version->fingerprint;
+    }
     if (!version->whole)
         tell_waiting(version, seen, now_ns);
 }
@@ -267,16 +274,43 @@ static bool comes_first(struct el_model *model, const struct el_candidate *whole
     return true;
 }
 
+/* What the source sees, with the local copy in its place where that is offered: to free(), but not what is in it. NULL: no memory. */
+static struct el_source_version *with_copy(const struct el_model *model, const struct el_source_version *versions,
+                                           size_t *count)
+{
+    const struct el_source_version *copy = el_local_copy_offer(model, versions, *count);
+    struct el_source_version *all = calloc(*count + 1, sizeof *all);
+    size_t made = 0;
+    if (all == NULL)
+        return NULL;
+    for (size_t i = 0; i < *count; i++) {
+        if (copy != NULL && versions[i].version <= copy->version) {
+            all[made++] = *copy;
+            if (versions[i].version == copy->version)
+                i++;
+            copy = NULL;
+        }
+        if (i < *count)
+            all[made++] = versions[i];
+    }
+    if (copy != NULL)
+        all[made++] = *copy;
+    *count = made;
+    return all;
+}
+
 void el_model_aspire(struct el_model *model, uint64_t now_ns)
 {
     if (model->removed || model->source == NULL || !el_source_scanned(model->source))
         return; /* a source that has not looked yet does not say that everything is gone */
     size_t count;
-    const struct el_source_version *seen = el_source_versions(model->source, &count);
+    const struct el_source_version *of_source = el_source_versions(model->source, &count);
     tell_source(model);
+    el_local_copy_look(model, of_source, count, now_ns);
+    struct el_source_version *seen = with_copy(model, of_source, &count);
     struct el_candidate *all = calloc(count + 1, sizeof *all), *whole = calloc(count + 1, sizeof *whole);
     int64_t *wanted = calloc(count + 1, sizeof *wanted), *aspired = calloc(count + 1, sizeof *aspired);
-    if (all == NULL || whole == NULL || wanted == NULL || aspired == NULL) {
+    if (seen == NULL || all == NULL || whole == NULL || wanted == NULL || aspired == NULL) {
         free(aspired);
         el_model_alarm(model, el_after_ns(now_ns, EL_NS_PER_S)); /* everything stays as it is until then */
         goto out;
@@ -316,4 +350,5 @@ out:
     free(all);
     free(whole);
     free(wanted);
+    free(seen);
 }

@@ -5,6 +5,7 @@
 #include "swap/hosted.h"
 #include "swap/labels.h"
 #include "swap/loader.h"
+#include "swap/local_copy.h"
 #include "swap/manager.h"
 #include "swap/policy.h"
 #include "swap/remember.h"
@@ -101,6 +102,7 @@ struct el_status *el_model_open_source(struct el_model *model)
     };
     EL_TRY(el_source_open(&source, &model->source));
     model->swap->open_sources++;
+    el_local_copy_begin(model);
     return NULL;
 }
 
@@ -114,6 +116,8 @@ void el_model_close_source(struct el_model *model)
 void el_model_remove(struct el_model *model)
 {
     model->removed = true;
+    if (!model->swap->stopping)
+        el_local_copy_drop(model, NULL);
     model->aspired_count = 0;
     el_model_close_source(model);
     el_view_forget_order(model->swap);
@@ -142,6 +146,7 @@ void el_model_free(struct el_model *model)
     el_view_forget_model(model);
     el_settings_free(&model->settings);
     el_wishes_free(model);
+    el_local_copy_free(model->copy);
     free(model->aspired);
     el_lobby_close(model->lobby);
     free(model);
@@ -182,6 +187,8 @@ bool el_model_settled(const struct el_model *model)
 {
     if (is_short_of_memory(model))
         return true;
+    if (el_local_copy_is_coming(model))
+        return false;
     if (el_model_serving(model) != NULL)
         return all_aspired_serve(model) || model->resumed; /* what failed is not aspired any more */
     if (model->source == NULL || !el_source_scanned(model->source) || model->aspired_count > 0)
@@ -249,6 +256,8 @@ void el_model_tell_routes(struct el_model *model)
         else
             el_tell(model->swap, EL_LOG_INFO, "serving", model, version, "%.0f ms after its files were whole",
                     version->switch_ms);
+        if (version->from_copy)
+            el_local_copy_answers(version);
     }
     model->told_serving = now >= 0 ? now : before;
 }

@@ -2,6 +2,7 @@
 #include "swap/remember.h"
 
 #include "base/clock.h"
+#include "swap/local_copy.h"
 #include "swap/twins.h"
 
 #include <stdio.h>
@@ -61,6 +62,7 @@ void el_remember_bad(const struct el_version *version, const struct el_status *w
         .since_us = el_calendar_us(),
     };
     const struct el_model *model = version->model;
+    el_local_copy_drop(model, version->digest);
     tell_unless(version, el_journal_quarantine(model->swap->options.journal, model->settings.name, &bad, NULL, NULL));
     el_twins_condemn(version, by, el_status_text(why));
 }
@@ -71,6 +73,7 @@ void el_remember_good(const struct el_version *version)
     if (!el_remember_is_last_good(version))
         tell_unless(version, el_journal_good(model->swap->options.journal, model->settings.name, version->number,
                                              version->digest));
+    el_local_copy_keep(version);
 }
 
 bool el_remember_last_good(const struct el_model *model, int64_t *version)

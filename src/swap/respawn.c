@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "swap/guard.h"
 #include "swap/hosted.h"
+#include "swap/local_copy.h"
 #include "swap/manager.h"
 #include "swap/probe_judge.h"
 #include "swap/request.h"
@@ -33,7 +34,8 @@ struct el_respawn {
     struct el_hosted *hosted; /* the replacement under way */
     struct el_probe *probe;
     bool loaded, probed, changed;
-    bool proved; /* changed files of a version that keeps state were probed, in a worker that is thrown away */
+    bool failing; /* the last replacement did not come to answer */
+    bool proved;  /* changed files of a version that keeps state were probed, in a worker that is thrown away */
     struct el_status *failed;
 };
 
@@ -224,6 +226,8 @@ static void start(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
     respawn->due_ns = EL_NEVER_NS;
+    if (respawn->failing)
+        el_local_copy_rescue(version);
     respawn->tried++;
     respawn->loaded = respawn->probed = false;
     respawn->failed = el_hosted_start(version, version->engine, false, on_replacement_event, respawn, &respawn->hosted);
@@ -260,7 +264,7 @@ static void take_over(struct el_respawn *respawn)
     struct el_version *version = respawn->version;
     struct el_hosted *hosted = respawn->hosted;
     respawn->hosted = NULL;
-    respawn->proved = false;
+    respawn->proved = respawn->failing = false;
     respawn->hosted_ns = el_now_ns();
     el_worker_promote(hosted->worker);
     el_version_host(version, hosted);
@@ -282,6 +286,8 @@ static void fail(struct el_respawn *respawn)
     respawn->hosted = NULL;
     respawn->proved = false;
     respawn->brief++;
+    respawn->failing = true;
+    el_local_copy_rescue(version); /* it is looked for until the next try */
     if (!give_up(version, respawn, why)) {
         el_version_set_reason(version, el_status_text(why));
         schedule(respawn);

@@ -47,14 +47,16 @@ struct el_hosted {
     struct el_deferred deferred;
 };
 
-struct el_wish;      /* wishes.h */
-struct el_load;      /* loader.h: from admission to a worker that was chosen and probed */
-struct el_respawn;   /* respawn.h */
-struct el_reports;   /* report.h */
-struct el_digesting; /* digest.h */
-struct el_guard;     /* guard.h */
-struct el_group;     /* group.h */
-struct el_rollout;   /* rollout_measure.h */
+struct el_wish;       /* wishes.h */
+struct el_load;       /* loader.h: from admission to a worker that was chosen and probed */
+struct el_respawn;    /* respawn.h */
+struct el_reports;    /* report.h */
+struct el_digesting;  /* digest.h */
+struct el_guard;      /* guard.h */
+struct el_group;      /* group.h */
+struct el_rollout;    /* rollout_measure.h */
+struct el_local_copy; /* local_copy.h */
+struct el_copy_jobs;  /* local_copy_jobs.h */
 
 /* One life of one version. */
 struct el_version {
@@ -81,6 +83,7 @@ struct el_version {
     int64_t since_us;
     uint64_t moved_ns; /* the same, monotonic */
     bool whole;        /* VERIFYING: may be loaded */
+    bool from_copy;    /* its files are the local copy */
     bool vanished;     /* its directory is not there any more */
 
     char engine[32];
@@ -133,9 +136,10 @@ struct el_model {
     struct el_source *source; /* NULL: closing */
     struct el_lobby *lobby;
     struct el_list versions;
-    struct el_wish *wishes; /* an operator's, about single versions (wishes.h); owned */
-    bool told_unmet;        /* that its pin cannot be met just now */
-    int64_t *aspired;       /* whole and wanted, descending: what the last look said */
+    struct el_local_copy *copy; /* local_copy.h; owned; NULL: nothing is known of one */
+    struct el_wish *wishes;     /* an operator's, about single versions (wishes.h); owned */
+    bool told_unmet;            /* that its pin cannot be met just now */
+    int64_t *aspired;           /* whole and wanted, descending: what the last look said */
     size_t aspired_count;
     bool looked_at; /* aspired is that of the settings as they are, and of a scan of their base path */
     enum el_together together;
@@ -159,7 +163,8 @@ struct el_swap {
     struct el_swap_options options;
     struct el_completions *completions; /* the swap thread's own, for probes */
     struct el_events events;
-    struct el_reports *reports; /* report.h */
+    struct el_reports *reports;     /* report.h */
+    struct el_copy_jobs *copy_jobs; /* NULL: no local copies are kept */
     void (*on_event)(void *argument);
     void *on_event_argument;
 

@@ -5,6 +5,7 @@
 #include "source/watch.h"
 #include "swap/group.h"
 #include "swap/guard.h"
+#include "swap/local_copy_jobs.h"
 #include "swap/manager.h"
 #include "swap/reconfigure.h"
 #include "swap/report.h"
@@ -94,6 +95,7 @@ static void on_async(uv_async_t *async)
     struct el_swap *swap = async->data;
     el_servable_sweep(&swap->lingering);
     el_guard_wake(swap);
+    el_copy_jobs_collect(swap->copy_jobs);
 }
 
 /* ---- from new to free ---- */
@@ -150,6 +152,7 @@ void el_swap_stop(struct el_swap *swap, void (*stopped)(void *argument), void *a
     if (swap->options.drain_grace_ms > STOP_GRACE_MS)
         swap->options.drain_grace_ms = STOP_GRACE_MS;
     swap->stopping = true;
+    el_copy_jobs_stop(swap->copy_jobs);
     swap->stopped = stopped;
     swap->stopped_argument = argument;
     struct el_model *model;
@@ -173,6 +176,7 @@ void el_swap_free(struct el_swap *swap)
     el_servable_sweep(&swap->lingering);
     el_events_free(&swap->events);
     el_reports_free(swap->reports);
+    el_copy_jobs_free(swap->copy_jobs);
     close_own_journal(swap);
     pthread_mutex_destroy(&swap->loops_lock);
     free(swap);
@@ -236,6 +240,8 @@ struct el_status *el_swap_new(const struct el_swap_options *options, struct el_s
         status = el_reports_new(&swap->reports);
     if (status == NULL)
         status = own_journal(swap);
+    if (status == NULL && options->copies_directory != NULL)
+        status = el_copy_jobs_new(swap, options->copies_directory, options->copies_max_bytes, &swap->copy_jobs);
     if (status == NULL)
         status = el_swap_reconfigure(swap, options->config);
     if (status == NULL && !el_view_publish(swap))
@@ -282,6 +288,7 @@ void el_swap_start(struct el_swap *swap)
             el_tell(swap, EL_LOG_ERROR, "source", model, NULL, "%s", el_status_text(status));
         el_status_free(status);
     }
+    el_local_copy_sweep(swap);
     el_swap_touch(swap);
     el_swap_alarm(swap, el_now_ns());
 }

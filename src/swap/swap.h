@@ -51,8 +51,11 @@ struct el_swap_options {
     const struct el_batching_params *batching;
     bool per_model_batching; /* of it only the threads count; the rest is what each version brings along */
     struct el_journal
-        *journal;    /* what is remembered; outlives the swap. NULL: one of its own, for as long as it lives */
-    bool no_inotify; /* only the timer sees changes, as on a network mount */
+        *journal; /* what is remembered; outlives the swap. NULL: one of its own, for as long as it lives */
+    const char
+        *copies_directory;     /* for local copies of last good versions (local_copy.h); copied. NULL: none are kept */
+    uint64_t copies_max_bytes; /* of all of them */
+    bool no_inotify;           /* only the timer sees changes, as on a network mount */
 };
 
 /* On the swap thread. workers were made with room for the event loops' completion queues and one more. */

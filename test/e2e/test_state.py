@@ -113,9 +113,8 @@ def test_a_journal_that_cannot_be_used_hinders_nothing(harm):
         if harm == "broken file":
             (server.state / "journal.db").write_bytes(b"no database" * 1000)
         else:
-            for path in server.state.iterdir():
-                path.unlink()
-            (server.state / "journal.db").mkdir()
+            shutil.rmtree(server.state)
+            (server.state / "journal.db").mkdir(parents=True)
         server.log_path.unlink()
         server.start()
         server.wait_serving("digits", 1)

@@ -78,6 +78,7 @@ static void a_plain_model_gets_every_default(void **unused)
     assert_int_equal(update->guard_max_crashes, 0);
     assert_string_equal(update->group, "");
     assert_int_equal(update->group_wait_ms, 10000);
+    assert_true(update->keep_local_copy);
     assert_true(update->guard_max_error_rate > 9e-4 && update->guard_max_error_rate < 2e-3);
     assert_int_equal((int)update->guard_max_latency_ratio, 5);
     assert_int_equal((int)update->guard_max_memory_ratio, 3);
@@ -530,6 +531,7 @@ static void fill_random(uint64_t *state, size_t index, struct el_model_config *m
     update->hang_timeout_ms = (uint32_t)(next_random(state) % 86400001);
     update->max_run_ms = (uint32_t)(next_random(state) % 86400001);
     update->guard_ms = (uint32_t)(next_random(state) % 86400001);
+    update->keep_local_copy = next_random(state) % 2;
     update->guard_max_crashes = (uint32_t)(next_random(state) % 1000001);
     update->group_wait_ms = (uint32_t)(next_random(state) % 86400001);
     update->guard_max_error_rate = 1e-6 + (double)(next_random(state) >> 11) / 9007199254740992.0 * 0.4;
@@ -591,6 +593,7 @@ static void assert_same_model(const struct el_model_config *a, const struct el_m
     assert_int_equal(a->update.guard_max_crashes, b->update.guard_max_crashes);
     assert_string_equal(a->update.group, b->update.group);
     assert_int_equal(a->update.group_wait_ms, b->update.group_wait_ms);
+    assert_int_equal(a->update.keep_local_copy, b->update.keep_local_copy);
     assert_same_number(a->update.guard_max_error_rate, b->update.guard_max_error_rate);
     assert_same_number(a->update.guard_max_latency_ratio, b->update.guard_max_latency_ratio);
     assert_int_equal(a->update.memory_need_bytes, b->update.memory_need_bytes);

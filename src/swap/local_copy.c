@@ -236,6 +236,7 @@ void el_local_copy_answers(struct el_version *version)
     if (model->copy == NULL)
         return;
     model->copy->told_back = false;
+    el_version_set_reason(version, "answers from the local copy in the state directory");
     el_tell(model->swap, EL_LOG_WARNING, "serving_from_copy", model, version, "%s, because %s%s%s", version->path,
             error[0] != '\0' ? "" : model->settings.base_path,
             error[0] != '\0'                                             ? error

@@ -26,6 +26,7 @@ static const struct el_text_field fields[] = {
     { FIELD("latency", 7, STRING), .optional = true },
     { FIELD("memory", 8, STRING), .optional = true },
     { FIELD("quiet", 9, STRING), .optional = true },
+    { FIELD("varies", 10, STRING), .optional = true },
     { FIELD("replay_records", REPLAY_RECORDS, UINT32), .optional = true },
     { FIELD("replay_bytes", REPLAY_BYTES, UINT64), .optional = true },
     { FIELD("min_agreement", FIRST_NUMBER, DOUBLE), .optional = true },
@@ -33,6 +34,7 @@ static const struct el_text_field fields[] = {
     { FIELD("max_slowest_ratio", FIRST_NUMBER + 2, DOUBLE), .optional = true },
     { FIELD("max_memory_ratio", FIRST_NUMBER + 3, DOUBLE), .optional = true },
     { FIELD("max_disturbance_ratio", FIRST_NUMBER + 4, DOUBLE), .optional = true },
+    { FIELD("max_spread", FIRST_NUMBER + 5, DOUBLE), .optional = true },
 };
 const struct el_text_type el_type_probe = { .name = "tensorflow.serving.EverlitProbe",
                                             .fields = fields,
@@ -49,6 +51,7 @@ static const struct {
     { "max_slowest_ratio", AT(max_slowest_ratio), .initial = -1, .least = 1, .most = 1e6, .negative = true },
     { "max_memory_ratio", AT(max_memory_ratio), .initial = 2, .least = 1, .most = 1e6, .negative = false },
     { "max_disturbance_ratio", AT(max_disturbance_ratio), .initial = 2, .least = 1, .most = 1e6, .negative = false },
+    { "max_spread", AT(max_spread), .initial = -1, .least = 0, .most = 1, .negative = true },
 };
 
 static const char *const words[] = { "off", "warn", "refuse" };
@@ -71,9 +74,11 @@ const char *el_check_name(enum el_check check)
 struct el_probe_config el_probe_defaults(void)
 {
     struct el_probe_config probe = { .replay_records = 64, .replay_bytes = UINT64_C(16) << 20 };
+    static const enum el_check told[] = { EL_CHECK_REPLAY, EL_CHECK_MEMORY, EL_CHECK_QUIET, EL_CHECK_VARIES };
     for (size_t i = 0; i < EL_CHECKS; i++)
-        probe.modes[i] = i == EL_CHECK_REPLAY || i == EL_CHECK_MEMORY || i == EL_CHECK_QUIET ? EL_CHECK_WARN
-                                                                                             : EL_CHECK_REFUSE;
+        probe.modes[i] = EL_CHECK_REFUSE;
+    for (size_t i = 0; i < COUNT(told); i++)
+        probe.modes[told[i]] = EL_CHECK_WARN;
     for (size_t i = 0; i < COUNT(numbers); i++)
         *number_at(&probe, numbers[i].at) = numbers[i].initial;
     return probe;

@@ -17,6 +17,7 @@ enum el_check {
     EL_CHECK_LATENCY, /* not much slower than the serving version */
     EL_CHECK_MEMORY,  /* not much larger */
     EL_CHECK_QUIET,   /* loading it does not slow other models */
+    EL_CHECK_VARIES,  /* it does not answer everything alike */
     EL_CHECKS
 };
 
@@ -28,6 +29,7 @@ struct el_probe_config {
     uint64_t replay_bytes;   /* their memory, at most [16 MiB] */
     double min_agreement;    /* replay: share of rows with the same top-1, 0 to 1 [0.9] */
     double max_drift;        /* replay: mean absolute difference of an output; negative: not checked [-1] */
+    double max_spread;       /* replay: Kolmogorov-Smirnov distance of an output's scores; negative: not checked [-1] */
     double
         max_slowest_ratio;   /* latency: the slowest answer against the serving version's; negative: not checked [-1] */
     double max_memory_ratio; /* memory: resident, against the serving version's [2] */

@@ -14,6 +14,7 @@
  *     value=NUMBER        what the second column of prediction holds (default 1)
  *     run=picky           fails with INVALID_ARGUMENT where a row begins with a negative number
  *     run=short           gives one row less than it got
+ *     run=same            each row is answered alike: 1
  *     above=NUMBER        run is obeyed only where a row adds up to more: rows of clients, not those that the probe makes up
  *     gate=PATH           each run waits as long as that file is there
  *     rows=PATH           each run adds a line there when it begins: how many rows its input has
@@ -402,14 +403,14 @@ static int run_rows(const struct model *model, const struct orders *orders, cons
     if (strcmp(orders->run, "twice") == 0 && run->output(run->host, &output) == NULL)
         return missing_memory(error);
     const float *from = input->data;
-    const bool nan = strcmp(orders->run, "nan") == 0;
+    const bool nan = strcmp(orders->run, "nan") == 0, same = strcmp(orders->run, "same") == 0;
     for (int64_t row = 0; row < rows; row++) {
         float sum = 0;
         for (int64_t i = 0; i < 4; i++)
             sum += from[row * 4 + i];
         for (int64_t i = 0; i < columns; i++) {
             float cell = features ? from[row * 4 + i % 4] * 2 : i == 0 ? sum : (float)orders->value;
-            to[row * columns + i] = nan ? NAN : cell;
+            to[row * columns + i] = nan ? NAN : same ? 1 : cell;
         }
     }
     return 0;

@@ -68,6 +68,8 @@ bool el_load_ask(struct el_load *load, uint64_t now_ns)
                                              el_probe_judge_runs(&candidate, &serving, &load->warning));
     if (failed == NULL)
         failed = el_load_found(load, EL_CHECK_SANE, el_probe_judge_sane(&candidate, &serving));
+    if (failed == NULL)
+        failed = el_load_found(load, EL_CHECK_VARIES, el_probe_judge_varies(&candidate, &serving));
     if (failed != NULL) {
         el_version_load_failed(load->version, failed);
         return false;

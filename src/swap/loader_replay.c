@@ -42,6 +42,8 @@ bool el_load_replay(struct el_load *load, uint64_t now_ns)
     if (asked && failed == NULL)
         failed = el_replay_judge(el_replay_result(load->replay), &load->version->model->settings.update.probe);
     failed = el_load_found(load, EL_CHECK_REPLAY, failed);
+    if (failed == NULL && load->replay != NULL && load->replayed)
+        failed = el_load_found(load, EL_CHECK_VARIES, el_replay_judge_varies(el_replay_result(load->replay)));
     if (failed != NULL) {
         el_version_load_failed(load->version, failed);
         return false;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/probe_judge.h"
 
+#include "swap/spread.h"
+
 #include <string.h>
 
 #define MAIN_SIGNATURE "serving_default"
@@ -18,6 +20,13 @@ const struct el_pass *el_judged_find(const struct el_judged *judged, const char 
     return NULL;
 }
 
+static bool is_constant(const struct el_tensor *output)
+{
+    struct el_variety variety = { 0 };
+    el_variety_add(&variety, output);
+    return variety.rows > 1 && !variety.varies;
+}
+
 bool el_probe_suspicious(const struct el_judged *judged)
 {
     for (uint32_t i = 0; i < judged->pass_count; i++) {
@@ -25,7 +34,7 @@ bool el_probe_suspicious(const struct el_judged *judged)
         if (pass->status != NULL)
             return true;
         for (uint32_t o = 0; o < pass->output_count; o++)
-            if (el_tensor_first_nonfinite(&pass->outputs[o]) >= 0)
+            if (el_tensor_first_nonfinite(&pass->outputs[o]) >= 0 || is_constant(&pass->outputs[o]))
                 return true;
     }
     return false;
@@ -168,6 +177,38 @@ struct el_status *el_probe_judge_sane(const struct el_judged *judged, const stru
         if (pass->status == NULL)
             EL_TRY(check_outputs(signature, pass, served,
                                  served_pass != NULL && served_pass->status == NULL ? served_pass : NULL));
+    }
+    return NULL;
+}
+
+static struct el_status *check_varies(const struct el_signature *signature, const struct el_pass *pass,
+                                      const struct el_signature *served, const struct el_pass *served_pass)
+{
+    for (uint32_t i = 0; i < pass->output_count && i < signature->output_count; i++) {
+        const char *name = signature->outputs[i].name;
+        const int at = el_tensor_info_find(served->outputs, served->output_count, name, strlen(name));
+        struct el_variety found = { 0 }, expected = { 0 };
+        if (at < 0 || (uint32_t)at >= served_pass->output_count)
+            continue;
+        el_variety_add(&found, &pass->outputs[i]);
+        el_variety_add(&expected, &served_pass->outputs[at]);
+        if (el_variety_lost(&found, &expected))
+            return el_status_new(EL_FAILED_PRECONDITION,
+                                 "probe of signature \"%s\": output \"%s\" is the same in all %llu rows of different "
+                                 "inputs; the serving version's differ",
+                                 signature->name, name, (unsigned long long)found.rows);
+    }
+    return NULL;
+}
+
+struct el_status *el_probe_judge_varies(const struct el_judged *judged, const struct el_judged *serving)
+{
+    for (uint32_t i = 0; i < judged->pass_count; i++) {
+        const struct el_pass *pass = &judged->passes[i];
+        const struct el_signature *signature = signature_of(judged, pass);
+        const struct el_pass *served_pass = el_judged_find(serving, signature->name, pass->batch);
+        if (pass->status == NULL && served_pass != NULL && served_pass->status == NULL)
+            EL_TRY(check_varies(signature, pass, signature_of(serving, served_pass), served_pass));
     }
     return NULL;
 }

@@ -20,7 +20,7 @@ struct el_judged {
     bool partial; /* an engine was forced that need not run all of a model: what it runs of it is wanted */
 };
 
-/* True if some pass failed or is not finite: then the serving version should be asked the same before judging. */
+/* True if some pass failed, is not finite or has the same for each row: then the serving version should be asked the same before judging. */
 bool el_probe_suspicious(const struct el_judged *judged);
 
 /*
@@ -32,6 +32,12 @@ struct el_status *el_probe_judge_runs(const struct el_judged *judged, const stru
 
 /* NULL: what was answered has every output, of the declared dtype and shape, and finite. serving as above. */
 struct el_status *el_probe_judge_sane(const struct el_judged *judged, const struct el_judged *serving) EL_MUST_USE;
+
+/*
+ * NULL: no output that differs between the made-up rows with the serving version is the same for all of them. Known only where
+ * the serving version was asked the same.
+ */
+struct el_status *el_probe_judge_varies(const struct el_judged *judged, const struct el_judged *serving) EL_MUST_USE;
 
 /* The pass of that signature and batch, or NULL. */
 const struct el_pass *el_judged_find(const struct el_judged *judged, const char *signature, int64_t batch);

@@ -16,6 +16,8 @@
 struct place {
     uint32_t signature, output;
     struct el_agreement sum;
+    struct el_spread spread;
+    struct el_variety found, expected;
 };
 
 struct el_replay {
@@ -39,31 +41,51 @@ static bool is_worse(const struct el_agreement *a, const struct el_agreement *b)
     return el_agreement_mean(a) > el_agreement_mean(b);
 }
 
+static const char *name_of(const struct el_replay *replay, const struct place *place)
+{
+    return replay->options.old->list[place->signature].outputs[place->output].name;
+}
+
+static void look_at_spread(struct el_replay *replay, struct place *place)
+{
+    struct el_replay_result *result = &replay->result;
+    const double distance = el_spread_distance(&place->spread);
+    if (distance > result->spread) {
+        result->spread = distance;
+        snprintf(result->spread_output, sizeof result->spread_output, "%s", name_of(replay, place));
+    }
+    if (result->constant[0] == '\0' && place->found.rows >= EL_SPREAD_ROWS &&
+        el_variety_lost(&place->found, &place->expected)) {
+        result->constant_rows = place->found.rows;
+        snprintf(result->constant, sizeof result->constant, "%s", name_of(replay, place));
+    }
+}
+
 static void finish(struct el_replay *replay)
 {
     struct el_replay_result *result = &replay->result;
     for (uint32_t i = 0; i < replay->place_count; i++) {
-        const struct place *place = &replay->places[i];
+        struct place *place = &replay->places[i];
+        look_at_spread(replay, place);
         if (i > 0 && !is_worse(&place->sum, &result->worst))
             continue;
         result->worst = place->sum;
-        snprintf(result->output, sizeof result->output, "%s",
-                 replay->options.old->list[place->signature].outputs[place->output].name);
+        snprintf(result->output, sizeof result->output, "%s", name_of(replay, place));
     }
     replay->finished = true;
     replay->options.done(replay->options.argument);
 }
 
-static struct el_agreement *sum_of(struct el_replay *replay, uint32_t signature, uint32_t output)
+static struct place *place_of(struct el_replay *replay, uint32_t signature, uint32_t output)
 {
     for (uint32_t i = 0; i < replay->place_count; i++)
         if (replay->places[i].signature == signature && replay->places[i].output == output)
-            return &replay->places[i].sum;
+            return &replay->places[i];
     if (replay->place_count == MOST_OUTPUTS)
         return NULL;
     struct place *place = &replay->places[replay->place_count++];
     *place = (struct place){ .signature = signature, .output = output };
-    return &place->sum;
+    return place;
 }
 
 static void compare(struct el_replay *replay, const struct el_tensor *outputs, uint32_t count)
@@ -75,12 +97,16 @@ static void compare(struct el_replay *replay, const struct el_tensor *outputs, u
     for (uint32_t i = 0; i < sample->output_count; i++) {
         const char *name = old->outputs[sample->output_indexes[i]].name;
         const int at = el_tensor_info_find(new_->outputs, new_->output_count, name, strlen(name));
-        struct el_agreement *sum = sum_of(replay, sample->signature, sample->output_indexes[i]);
+        struct place *place = place_of(replay, sample->signature, sample->output_indexes[i]);
         if (at < 0 || (uint32_t)at >= count)
             continue; /* that output is gone, which "fits" tells */
         (void)el_agreement_add(&replay->result.all, &outputs[at], &sample->outputs[i], &exact);
-        if (sum != NULL)
-            (void)el_agreement_add(sum, &outputs[at], &sample->outputs[i], &exact);
+        if (place == NULL)
+            continue;
+        (void)el_agreement_add(&place->sum, &outputs[at], &sample->outputs[i], &exact);
+        el_spread_add(&place->spread, &outputs[at], &sample->outputs[i]);
+        el_variety_add(&place->found, &outputs[at]);
+        el_variety_add(&place->expected, &sample->outputs[i]);
     }
 }
 
@@ -226,6 +252,8 @@ void el_replay_free(struct el_replay *replay)
         el_pass_abandon(replay->call);
     for (uint32_t i = 0; i < replay->count; i++)
         el_sample_disown(replay->samples[i]);
+    for (uint32_t i = 0; i < replay->place_count; i++)
+        el_spread_free(&replay->places[i].spread);
     free(replay->samples);
     free(replay->places);
     free(replay);
@@ -255,7 +283,23 @@ struct el_status *el_replay_judge(const struct el_replay_result *result, const s
                              "answers to recent requests drifted: output \"%s\" differs from the serving version's by "
                              "%.3g on average, %.3g at most; %.3g on average is allowed (max_drift)",
                              result->output, mean, result->worst.largest, probe->max_drift);
+    if (probe->max_spread >= 0 && result->spread > probe->max_spread)
+        return el_status_new(
+            EL_FAILED_PRECONDITION,
+            "the scores of answers to recent requests are spread otherwise: output \"%s\" is %.3g from "
+            "the serving version's (Kolmogorov-Smirnov); %.3g is allowed (max_spread)",
+            result->spread_output, result->spread, probe->max_spread);
     return NULL;
+}
+
+struct el_status *el_replay_judge_varies(const struct el_replay_result *result)
+{
+    if (result->constant[0] == '\0')
+        return NULL;
+    return el_status_new(EL_FAILED_PRECONDITION,
+                         "output \"%s\" is the same in all %llu rows of answers to recent requests; the serving "
+                         "version's differ",
+                         result->constant, (unsigned long long)result->constant_rows);
 }
 
 void el_replay_report(const struct el_replay_result *result, struct el_buf *out)
@@ -269,4 +313,6 @@ void el_replay_report(const struct el_replay_result *result, struct el_buf *out)
     if (result->all.values > 0)
         el_buf_printf(out, ", mean difference %.2g, largest %.2g (output \"%s\")", el_agreement_mean(&result->worst),
                       result->worst.largest, result->output);
+    if (result->spread_output[0] != '\0')
+        el_buf_printf(out, ", scores spread %.2g apart (output \"%s\")", result->spread, result->spread_output);
 }

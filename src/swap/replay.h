@@ -12,12 +12,17 @@
 #include "swap/agreement.h"
 #include "swap/probe.h"
 #include "swap/reservoir.h"
+#include "swap/spread.h"
 
 struct el_replay_result {
     uint32_t asked, failed, skipped; /* skipped: the new version takes other inputs */
     struct el_agreement all;
     struct el_agreement worst; /* of the output with the largest mean difference, or with other dtypes or shapes */
     char output[128];          /* its name */
+    double spread;             /* the largest distance of an output's scores; 0: none */
+    char spread_output[128];   /* whose */
+    char constant[128];        /* an output whose scores are always the same, unlike the serving version's; "": none */
+    uint64_t constant_rows;    /* of it */
     enum el_code code;         /* of the first that failed */
     char failure[400];         /* of the first that failed */
 };
@@ -47,6 +52,9 @@ void el_replay_free(struct el_replay *replay);
 /* NULL, or what is beyond the limits of `probe`. Pure, as is the next. */
 struct el_status *el_replay_judge(const struct el_replay_result *result,
                                   const struct el_probe_config *probe) EL_MUST_USE;
+
+/* NULL, or which output is always the same. */
+struct el_status *el_replay_judge_varies(const struct el_replay_result *result) EL_MUST_USE;
 
 /* "64 recent requests answered alike: top-1 equal in 64 of 64 rows, mean difference 1e-08, largest 3e-07"; nothing if none was asked. */
 void el_replay_report(const struct el_replay_result *result, struct el_buf *out);

@@ -180,6 +180,30 @@ static void recent_requests_show_drift(void **unused)
     stage_close(&stage);
 }
 
+static void a_version_that_answers_everything_alike_is_seen(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    begin(&stage, EL_CHECK_VARIES, EL_CHECK_REFUSE);
+    stage_put(&stage, 2, "run=same");
+    stage_wait_state(&stage, 2, EL_LIFE_QUARANTINED);
+    assert_non_null(strstr(stage_see(&stage, 2).reason, "is the same in all 3 rows of different inputs; the serving"));
+    stage_close(&stage);
+
+    stage_open(&stage);
+    stage.update.max_latency_ratio = -1;
+    stage_put(&stage, 1, "");
+    stage_start(&stage);
+    stage_wait_serving(&stage, 1);
+    client_start(&stage, 4);
+    client_wait_answers(&stage, 100);
+    stage_put(&stage, 2, "run=same\nabove=4"); /* what the probe makes up does not show it */
+    stage_wait_event(&stage, "probe_warning", 2, "varies: output \"prediction\" is the same in all ");
+    stage_wait_event(&stage, "probed", 2, ", scores spread ");
+    client_end(&stage);
+    stage_close(&stage);
+}
+
 static void memory_is_weighed_against_the_serving_version(void **unused)
 {
     (void)unused;
@@ -209,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_finding_refuses_or_is_told_or_is_not_looked_for),
         cmocka_unit_test(golden_records_must_be_answered_as_they_say),
         cmocka_unit_test(recent_requests_show_drift),
+        cmocka_unit_test(a_version_that_answers_everything_alike_is_seen),
         cmocka_unit_test(memory_is_weighed_against_the_serving_version),
     };
     if (getenv("TEST_FILTER") != NULL)

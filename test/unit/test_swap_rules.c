@@ -694,6 +694,69 @@ static void drift_has_limits(void **unused)
     el_status_free(status);
 }
 
+static struct el_tensor scores(float *list, int64_t rows)
+{
+    return (struct el_tensor){ .dtype = EL_FLOAT,
+                               .shape = { .rank = 2, .dims = { rows, 1 } },
+                               .data = list,
+                               .size = (size_t)rows * sizeof *list };
+}
+
+static void scores_that_moved_or_stand_still_are_seen(void **unused)
+{
+    (void)unused;
+    float old[16], moved[16], squeezed[16], still[16];
+    for (int i = 0; i < 16; i++) {
+        old[i] = (float)i;
+        moved[i] = (float)i + 4;
+        squeezed[i] = 7.5f + ((float)i - 7.5f) / 100;
+        still[i] = 0.5f;
+    }
+    const struct el_tensor was = scores(old, 16), away = scores(moved, 16), close = scores(squeezed, 16),
+                           same = scores(still, 16), few = scores(old, 15);
+    const struct {
+        const struct el_tensor *found;
+        double distance;
+    } cases[] = { { &was, 0 }, { &away, 0.25 }, { &close, 0.5 }, { &few, 0 } };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_spread spread = { 0 };
+        el_spread_add(&spread, cases[i].found, &was);
+        const double distance = el_spread_distance(&spread);
+        if (distance < cases[i].distance - 1e-9 || distance > cases[i].distance + 1e-9)
+            fail_msg("case %zu: the scores are %g apart; expected %g", i, distance, cases[i].distance);
+        el_spread_free(&spread);
+    }
+    struct el_spread many = { 0 };
+    for (int i = 0; i < 1000; i++)
+        el_spread_add(&many, i % 2 == 0 ? &was : &away, &was);
+    assert_int_equal(many.count, EL_SPREAD_KEPT); /* of 16,000 */
+    const double distance = el_spread_distance(&many);
+    assert_true(distance > 0.05 && distance < 0.2); /* half of them moved by a quarter */
+    el_spread_free(&many);
+
+    struct el_variety found = { 0 }, expected = { 0 };
+    el_variety_add(&found, &same);
+    el_variety_add(&expected, &was);
+    assert_true(el_variety_lost(&found, &expected));
+    assert_false(el_variety_lost(&found, &found)); /* the serving version does no better */
+    el_variety_add(&found, &was);
+    assert_false(el_variety_lost(&found, &expected));
+
+    struct el_probe_config probe = el_probe_defaults();
+    struct el_replay_result result = {
+        .spread = 0.3, .spread_output = "score", .constant = "score", .constant_rows = 16
+    };
+    assert_null(el_replay_judge(&result, &probe)); /* not checked */
+    probe.max_spread = 0.2;
+    struct el_status *status = el_replay_judge(&result, &probe);
+    assert_non_null(
+        strstr(el_status_text(status), "0.3 from the serving version's (Kolmogorov-Smirnov); 0.2 is allowed"));
+    el_status_free(status);
+    status = el_replay_judge_varies(&result);
+    assert_non_null(strstr(el_status_text(status), "\"score\" is the same in all 16 rows"));
+    el_status_free(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -719,6 +782,7 @@ int main(void)
         cmocka_unit_test(settings_are_copied_with_their_defaults),
         cmocka_unit_test(agreement_counts_rows_and_differences),
         cmocka_unit_test(drift_has_limits),
+        cmocka_unit_test(scores_that_moved_or_stand_still_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "api/grpc_infer.h"
 #include "api/generation.h"
 #include "api/log_records.h"
+#include "api/origin.h"
 
 #include "base/clock.h"
 
@@ -64,6 +65,7 @@ void el_grpc_infer_start(struct el_infer *infer, struct el_grpc_call *call, cons
         el_grpc_infer_refuse(infer, call, status);
         return;
     }
+    el_api_grpc_origin(&request, call);
     request.deadline_ns = el_grpc_deadline_ns(call);
     infer->owner = call;
     el_grpc_set_user(call, infer);

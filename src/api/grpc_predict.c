@@ -9,6 +9,7 @@
 #include "api/generation.h"
 #include "api/internal.h"
 #include "api/log_records.h"
+#include "api/origin.h"
 #include "api/predict.h"
 
 #include "base/clock.h"
@@ -148,6 +149,7 @@ static void start(struct predict *predict, uint64_t generation)
     const struct el_model_spec *spec = &predict->message.spec;
     predict->request = el_api_request_of(spec);
     predict->request.wanted_generation = generation;
+    el_api_grpc_origin(&predict->request, predict->call);
     predict->request.loop = predict->loop->swap_loop;
     predict->request.signature_name = spec->signature_name.data;
     predict->request.signature_name_size = spec->signature_name.size;

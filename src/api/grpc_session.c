@@ -8,6 +8,7 @@
  */
 #include "api/grpc_session.h"
 #include "api/generation.h"
+#include "api/origin.h"
 
 #include "api/log_records.h"
 #include "api/predict.h"
@@ -228,6 +229,7 @@ static void start(struct session *session, struct el_api_loop *loop, uint64_t ge
     session->loop = loop;
     session->request = el_api_request_of(spec);
     session->request.wanted_generation = generation;
+    el_api_grpc_origin(&session->request, session->call);
     session->request.loop = loop->swap_loop;
     session->request.signature_name = spec->signature_name.data;
     session->request.signature_name_size = spec->signature_name.size;

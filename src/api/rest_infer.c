@@ -6,6 +6,7 @@
 #include "api/generation.h"
 #include "api/infer.h"
 #include "api/log_records.h"
+#include "api/origin.h"
 
 #include "base/clock.h"
 #include "tensor/predict_json.h"
@@ -81,7 +82,7 @@ static void start(struct rest_infer *rest, const struct el_api *api, enum el_inf
 {
     const struct el_rest_target *target = &rest->target;
     const uint32_t timeout_ms = api->options.rest_timeout_ms;
-    const struct el_request request = {
+    struct el_request request = {
         .model = target->model,
         .model_size = target->model_size,
         .has_version = target->has_version,
@@ -91,6 +92,7 @@ static void start(struct rest_infer *rest, const struct el_api *api, enum el_inf
         .wanted_generation = generation,
         .deadline_ns = timeout_ms == 0 ? EL_NEVER_NS : el_after_ns(el_now_ns(), timeout_ms * EL_NS_PER_MS),
     };
+    el_api_http_origin(&request, rest->http);
     rest->infer->tasks[0].method = method;
     rest->infer->tasks[0].signature_name = rest->json.signature_name;
     rest->infer->owner = rest;

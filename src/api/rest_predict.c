@@ -7,6 +7,7 @@
 #include "api/generation.h"
 #include "api/internal.h"
 #include "api/log_records.h"
+#include "api/origin.h"
 #include "api/predict.h"
 #include "api/rest_npy.h"
 
@@ -176,6 +177,7 @@ static void start(struct rest_predict *predict, struct el_api_loop *loop, uint64
         .done = done,
         .no_signature = no_signature,
     };
+    el_api_http_origin(&predict->request, predict->http);
     el_http_set_user(predict->http, predict);
     el_http_on_cancel(predict->http, cancelled);
     el_request_start(&predict->request);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/rollout_route.h"
 
+#include "config/rollout_config.h"
+
+#include <string.h>
+
 /* Each loop has its own sequence: xorshift64 (G. Marsaglia, J. Stat. Softw. 8, 2003). */
 static uint32_t draw(struct el_swap_loop *loop)
 {
@@ -12,6 +16,45 @@ static uint32_t draw(struct el_swap_loop *loop)
     return (uint32_t)(x >> 32);
 }
 
+/* Mixes eight bytes at a time, as MurmurHash64A (A. Appleby, public domain) does. */
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    const uint64_t factor = UINT64_C(0xc6a4a7935bd1e995);
+    word *= factor;
+    word ^= word >> 47;
+    return (hash ^ (word * factor)) * factor;
+}
+
+static uint64_t hash_of(uint64_t seed, const void *bytes, size_t size)
+{
+    uint64_t hash = mix(seed, size);
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        memcpy(&word, (const char *)bytes + at, size - at < sizeof word ? size - at : sizeof word);
+        hash = mix(hash, word);
+    }
+    hash ^= hash >> 47;
+    return mix(hash, hash >> 32);
+}
+
+/* Who is with the new version in one step is in the next ones, too; with another version it is others. */
+static uint32_t ticket_of(const struct el_request *request, const struct el_rollout_view *rollout)
+{
+    const struct el_request_origin *origin = request->origin;
+    const void *bytes = NULL;
+    size_t size = 0;
+    if (origin != NULL && rollout->sticky == EL_ROLLOUT_BY_HEADER) {
+        const char *value = origin->header(request->origin_of, rollout->header);
+        bytes = value;
+        size = value != NULL ? strlen(value) : 0;
+    } else if (origin != NULL && rollout->sticky == EL_ROLLOUT_BY_INPUT) {
+        bytes = origin->body(request->origin_of, &size);
+    }
+    if (bytes == NULL || size == 0)
+        return draw(request->loop);
+    return (uint32_t)(hash_of((uint64_t)rollout->version, bytes, size) >> 32);
+}
+
 const struct el_version_view *el_rollout_choose(struct el_request *request, const struct el_model_view *model,
                                                 const struct el_version_view *serving)
 {
@@ -19,7 +62,7 @@ const struct el_version_view *el_rollout_choose(struct el_request *request, cons
     if (serving->version != rollout->old)
         return serving;
     if (request->ticket == 0)
-        request->ticket = draw(request->loop) | 1;
+        request->ticket = ticket_of(request, rollout) | 1;
     if (request->ticket >= rollout->share)
         return serving;
     const struct el_version_view *new_ = el_view_version(model, rollout->version);

@@ -334,6 +334,12 @@ typedef void el_request_done(struct el_request *request, const struct el_status 
 /* The status of a request whose signature (its effective name) the version does not have, in the words of the call. */
 typedef struct el_status *el_request_no_signature(const char *name, size_t name_size);
 
+/* What a protocol knows of a request as its client sent it. On its loop's thread, while it is under way. */
+struct el_request_origin {
+    const char *(*header)(const void *of, const char *name); /* name in lower case; NULL: there is none */
+    const uint8_t *(*body)(const void *of, size_t *size);
+};
+
 /* Embedded in what the protocol keeps per request. The first part is filled by the caller and stays until done. */
 struct el_request {
     struct el_swap_loop *loop;
@@ -350,7 +356,9 @@ struct el_request {
     uint64_t deadline_ns;
     el_request_fill *fill;
     el_request_done *done;
-    el_request_no_signature *no_signature; /* NULL: Predict's over gRPC */
+    el_request_no_signature *no_signature;  /* NULL: Predict's over gRPC */
+    const struct el_request_origin *origin; /* for rollouts that are sticky; NULL: nothing is known of it */
+    const void *origin_of;                  /* what origin's functions are asked about, until done */
 
     /* Filled by the swapper; valid in fill and done, until el_request_end(). */
     int64_t served_version;

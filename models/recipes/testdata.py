@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 
-from . import digits, expected, features, formats, small, types
+from . import digits, expected, features, formats, host_ops, small, types
 
 
 def _write(path, data):
@@ -44,6 +44,7 @@ def write(root):
     shutil.rmtree(types_path, ignore_errors=True)
     types.save(types_path)
     features.write(os.path.join(folder, "models"))
+    host_ops.write(os.path.join(folder, "models"))
     formats.write(os.path.join(folder, "models"), os.path.join(root, "models", "digits", "2"))
 
     digit_cases = [

@@ -88,10 +88,11 @@ static struct el_status *rewrite_signature(struct el_proto_file *file, const str
     return status;
 }
 
-/* What becomes of the inputs that lie inside the graph. */
+/* What becomes of the inputs that lie inside the graph; or the caller's signature and nodes. */
 struct cut {
     const struct el_signature *signature; /* NULL: the model has none of that name */
     bool done;                            /* there was one */
+    const struct el_buf *entry, *nodes;   /* NULL: the model's signature is renamed */
 };
 
 /* Bytes of a field that holds so many. */
@@ -144,6 +145,8 @@ static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_spa
         if (part.number == META_INFO) {
             status = rewrite_meta_info(file, &part, out);
             tagged = true;
+        } else if (part.number == SIGNATURE && cut->entry != NULL) {
+            found = true;
         } else if (part.number == SIGNATURE) {
             status = rewrite_signature(file, &part, signature, out, &found);
         } else if (part.number == GRAPH && cut->signature != NULL) {
@@ -159,6 +162,10 @@ static struct el_status *rewrite(struct el_proto_file *file, struct el_proto_spa
         return el_status_new(EL_NOT_FOUND, "%s: has no signature \"%s\"", file->name, signature);
     if (!tagged)
         el_proto_put_bytes(out, META_INFO, "\x22\x05serve", 7); /* MetaInfoDef { tags: "serve" } */
+    if (cut->entry != NULL) { /* a graph_def that comes twice is one, with the nodes of both */
+        el_proto_put_bytes(out, SIGNATURE, cut->entry->data, cut->entry->size);
+        el_proto_put_bytes(out, GRAPH, cut->nodes->data, cut->nodes->size);
+    }
     return el_buf_status(out);
 }
 
@@ -191,7 +198,8 @@ static struct el_status *write_model(struct el_proto_file *file, const struct el
     struct el_proto_span span = { graph->offset, graph->offset + graph->size };
     if (span.end > file->size)
         return el_status_new(EL_ABORTED, "%s: has changed since its signatures were read", file->name);
-    cut->signature = el_signatures_find(&graph->signatures, signature, strlen(signature), NULL);
+    if (cut->entry == NULL)
+        cut->signature = el_signatures_find(&graph->signatures, signature, strlen(signature), NULL);
     struct el_buf rewritten = { 0 }, head = { 0 };
     uint64_t kept_size;
     struct el_status *status = rewrite(file, span, cut, signature, &rewritten, &kept_size);
@@ -270,21 +278,35 @@ static struct el_status *link_folder(const char *from, const char *name, const c
     return status;
 }
 
-struct el_status *el_rename_signature(const char *from, const struct el_meta_graph *graph, const char *signature,
-                                      const char *to, bool *was_cut)
+static struct el_status *make_view(const char *from, const struct el_meta_graph *graph, const char *signature,
+                                   struct cut *cut, const char *to)
 {
-    struct cut cut = { 0 };
     char *whole = realpath(from, NULL); /* a relative link would start from `to` */
     if (whole == NULL)
         return el_status_errno(errno, "%s: cannot be found", from);
-    struct el_status *status = copy_model(whole, graph, signature, &cut, to);
-    *was_cut = cut.done;
+    struct el_status *status = copy_model(whole, graph, signature, cut, to);
     if (status == NULL)
         status = link_folder(whole, "variables", to);
     if (status == NULL)
         status = link_folder(whole, "assets", to);
     free(whole);
     return status;
+}
+
+struct el_status *el_rename_signature(const char *from, const struct el_meta_graph *graph, const char *signature,
+                                      const char *to, bool *was_cut)
+{
+    struct cut cut = { 0 };
+    struct el_status *status = make_view(from, graph, signature, &cut, to);
+    *was_cut = cut.done;
+    return status;
+}
+
+struct el_status *el_rename_signature_to(const char *from, const struct el_meta_graph *graph,
+                                         const struct el_buf *entry, const struct el_buf *nodes, const char *to)
+{
+    struct cut cut = { .entry = entry, .nodes = nodes };
+    return make_view(from, graph, "", &cut, to);
 }
 
 void el_rename_signature_remove(const char *to)

@@ -23,7 +23,15 @@
 struct el_status *el_rename_signature(const char *from, const struct el_meta_graph *graph, const char *signature,
                                       const char *to, bool *was_cut) EL_MUST_USE;
 
-/* Removes what el_rename_signature made in `to`, and `to` itself. What is not there is no error. */
+/*
+ * The same with an only signature that the caller has written (an entry of signature_def), about nodes that he has written, too (a
+ * graph_def): these are beside the graph's own.
+ */
+struct el_status *el_rename_signature_to(const char *from, const struct el_meta_graph *graph,
+                                         const struct el_buf *entry, const struct el_buf *nodes,
+                                         const char *to) EL_MUST_USE;
+
+/* Removes what el_rename_signature or the other made in `to`, and `to` itself. What is not there is no error. */
 void el_rename_signature_remove(const char *to);
 
 #endif

@@ -60,6 +60,7 @@ static void close_model(struct ov_engine_model *model)
     for (uint32_t i = 0; model->signatures != NULL && i < model->model.count; i++)
         ov_signature_close(&model->signatures[i], model->concurrency);
     free(model->signatures);
+    el_buf_free(&model->graph);
     if (model->core != NULL)
         ov_core_free(model->core);
     el_plugin_model_close(&model->model);

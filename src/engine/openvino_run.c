@@ -76,9 +76,13 @@ void ov_engine_cancel(void *opaque, const struct everlit_run *run)
         return;
     struct ov_signature *signature = &model->signatures[run->signature];
     pthread_mutex_lock(&model->lock);
-    cancel_in(model, signature, run);
-    for (struct ov_signature *one = signature->shapes; one != NULL; one = one->next)
-        cancel_in(model, one, run);
+    if (signature->plan != NULL)
+        signature = signature->network; /* NULL: what the plug-in does itself is short */
+    if (signature != NULL) {
+        cancel_in(model, signature, run);
+        for (struct ov_signature *one = signature->shapes; one != NULL; one = one->next)
+            cancel_in(model, one, run);
+    }
     pthread_mutex_unlock(&model->lock);
 }
 
@@ -120,12 +124,12 @@ static struct el_status *choose_shapes(struct ov_engine_model *model, const stru
         if (other == NULL && !fits(info, tensor))
             other = tensor;
     }
-    if (other == NULL)
+    if (other == NULL && (*signature)->compiled != NULL)
         return NULL;
-    if ((*signature)->read == NULL)
+    if (other != NULL && (*signature)->read == NULL)
         return misfit(declared, other);
     struct el_status *status = ov_shapes_find(model, *signature, run, signature);
-    if (el_status_code(status) != EL_UNIMPLEMENTED)
+    if (el_status_code(status) != EL_UNIMPLEMENTED || other == NULL)
         return status;
     struct el_status *told = misfit(declared, other);
     struct el_status *why = el_status_new(EL_INVALID_ARGUMENT, "%s (%s)", el_status_text(told), el_status_text(status));
@@ -217,10 +221,12 @@ static struct el_status *read_shape(const ov_tensor_t *from, struct everlit_tens
     return NULL;
 }
 
-static struct el_status *copy_output(const struct everlit_run *run, const ov_tensor_t *from,
+static struct el_status *copy_output(const struct everlit_run *run, const ov_tensor_t *from, ov_element_type_e type,
                                      const struct everlit_tensor_info *info, uint32_t index)
 {
     struct everlit_tensor tensor = { .index = index, .dtype = info->dtype };
+    if (info->dtype == EL_DTYPE_INVALID) /* a plan's network: the signature does not say */
+        tensor.dtype = (int32_t)ov_dtype(type);
     size_t told = 0;
     void *data = NULL;
     EL_TRY(read_shape(from, &tensor));
@@ -250,7 +256,7 @@ static struct el_status *get_outputs(const struct ov_signature *signature, const
             ov_infer_request_get_output_tensor_by_index(request->infer, signature->outputs[index].number, &tensor),
             EL_INTERNAL, "it cannot be read");
         if (status == NULL)
-            status = copy_output(run, tensor, info, index);
+            status = copy_output(run, tensor, signature->outputs[index].type, info, index);
         if (tensor != NULL)
             ov_tensor_free(tensor);
         EL_TRY(el_status_prefix(status, "output \"%s\" of signature \"%s\"", info->name, signature->declared->name));
@@ -273,30 +279,46 @@ static struct el_status *infer(struct ov_engine_model *model, const struct ov_si
     return get_outputs(signature, request, run);
 }
 
+struct el_status *ov_signature_run(struct ov_engine_model *model, struct ov_signature *signature,
+                                   const struct everlit_run *run, const struct everlit_run *outer)
+{
+    EL_TRY(choose_shapes(model, run, &signature));
+    struct ov_request *request = take_request(model, signature, outer);
+    if (request == NULL)
+        return el_status_new(EL_RESOURCE_EXHAUSTED, "more than %" PRIu32 " runs at the same time", model->concurrency);
+    struct el_status *status = infer(model, signature, request, run);
+    give_back(model, request);
+    return status;
+}
+
+static bool asks_for(const struct ov_signature *signature, const struct everlit_run *run, const char *tensor)
+{
+    for (uint32_t i = 0; i < run->output_count; i++)
+        if (strcmp(signature->declared->outputs[run->outputs[i]].tensor_name, tensor) == 0)
+            return true;
+    return false;
+}
+
+static struct el_status *run_signature(struct ov_engine_model *model, struct ov_signature *signature,
+                                       const struct everlit_run *run)
+{
+    if (signature->reason != NULL)
+        return el_status_new(EL_UNIMPLEMENTED, "%s", signature->reason);
+    if (run->deadline_ns != UINT64_MAX && el_now_ns() >= run->deadline_ns)
+        return el_status_new(EL_DEADLINE_EXCEEDED, "signature \"%s\": the deadline had passed before it was run",
+                             signature->declared->name);
+    if (signature->given_back != NULL && asks_for(signature, run, signature->given_back))
+        return el_status_new(EL_INVALID_ARGUMENT, "%s is both fed and fetched.", signature->given_back);
+    if (signature->plan != NULL)
+        return ov_host_run(model, signature, run);
+    return ov_signature_run(model, signature, run, run);
+}
+
 int ov_engine_run(void *opaque, const struct everlit_run *run, struct everlit_error *error)
 {
     struct ov_engine_model *model = opaque;
     struct el_status *status = el_plugin_check_run(&model->model, run);
-    if (status != NULL)
-        return el_plugin_result(status, error);
-    struct ov_signature *signature = &model->signatures[run->signature];
-    if (signature->compiled == NULL)
-        return el_plugin_result(el_status_new(EL_UNIMPLEMENTED, "%s", signature->reason), error);
-    if (run->deadline_ns != UINT64_MAX && el_now_ns() >= run->deadline_ns)
-        return el_plugin_result(el_status_new(EL_DEADLINE_EXCEEDED,
-                                              "signature \"%s\": the deadline had passed before "
-                                              "it was run",
-                                              signature->declared->name),
-                                error);
-    status = choose_shapes(model, run, &signature);
-    if (status != NULL)
-        return el_plugin_result(status, error);
-    struct ov_request *request = take_request(model, signature, run);
-    if (request == NULL)
-        return el_plugin_result(
-            el_status_new(EL_RESOURCE_EXHAUSTED, "more than %" PRIu32 " runs at the same time", model->concurrency),
-            error);
-    status = infer(model, signature, request, run);
-    give_back(model, request);
+    if (status == NULL)
+        status = run_signature(model, &model->signatures[run->signature], run);
     return el_plugin_result(status, error);
 }

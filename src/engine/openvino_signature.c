@@ -2,13 +2,6 @@
 /*
  * OpenVINO reads only `serving_default`, so every other signature is read from
  * a view of the directory in which it has that name (bundle/rename_signature.h).
- *
- * Ports carry the signature's keys as names, with two exceptions that
- * OpenVINO's optimisations make: an input that no output depends on has no port, and an output
- * that is an input unchanged has lost its own name for the input's. So names
- * are trusted only where they are no input's, and one output that is left over belongs to
- * the one port that is left over; more than one cannot be told apart, and the
- * signature is refused rather than answered with its outputs exchanged.
  */
 #include "engine/openvino.h"
 
@@ -19,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define MAX_PORTS (2 * (size_t)EL_MAX_SIGNATURE_TENSORS)
 
 /* ---- reading and compiling ---- */
 
@@ -45,7 +36,7 @@ static bool can_be_read_in_place(const struct el_plugin_model *model, const char
            strcmp(model->graph->tags[0], "serve") == 0;
 }
 
-static struct el_status *read_path(const ov_core_t *core, const char *path, ov_model_t **read)
+struct el_status *ov_signature_read(const ov_core_t *core, const char *path, ov_model_t **read)
 {
     return ov_status(ov_core_read_model(core, path, NULL, read), EL_UNIMPLEMENTED, "cannot be converted");
 }
@@ -71,7 +62,7 @@ static struct el_status *read_view(const struct ov_engine_model *model, const st
         if (status == NULL && only_cut && !cut)
             status = el_status_new(EL_UNIMPLEMENTED, "no input lies inside the graph");
         if (status == NULL)
-            status = read_path(model->core, view, read);
+            status = ov_signature_read(model->core, view, read);
         el_rename_signature_remove(view);
     }
     free(view);
@@ -92,173 +83,6 @@ struct el_status *ov_signature_compile(const struct ov_engine_model *model, cons
     return ov_status(ov_core_compile_model_props(model->core, read, "CPU", sizeof properties / sizeof properties[0],
                                                  properties, &signature->compiled),
                      EL_UNIMPLEMENTED, "cannot be compiled");
-}
-
-/* ---- ports ---- */
-
-typedef ov_status_e get_port(const ov_compiled_model_t *compiled, size_t number, ov_output_const_port_t **port);
-typedef ov_status_e get_named_port(const ov_compiled_model_t *compiled, const char *name,
-                                   ov_output_const_port_t **port);
-
-/* Inputs or outputs of a compiled model. */
-struct side {
-    get_port *by_number;
-    get_named_port *by_name;
-    bool by_tensor; /* ports are named as the graph's tensors, not as the signature's keys: all but SavedModels */
-    size_t count;
-    char **names; /* any one of each port's names; ports of one side share none */
-};
-
-static const char *port_name(const struct side *side, const struct everlit_tensor_info *info)
-{
-    return side->by_tensor ? info->tensor_name : info->name;
-}
-
-static void side_close(struct side *side)
-{
-    for (size_t i = 0; side->names != NULL && i < side->count; i++)
-        ov_free(side->names[i]);
-    free(side->names);
-}
-
-static char *name_of(ov_output_const_port_t *port)
-{
-    char *name = NULL;
-    return port != NULL && ov_port_get_any_name(port, &name) == OK ? name : NULL;
-}
-
-/* side->count is set; side_close() also after a failure. */
-static struct el_status *side_open(const ov_compiled_model_t *compiled, struct side *side)
-{
-    if (side->count > MAX_PORTS)
-        return el_status_new(EL_UNIMPLEMENTED, "OpenVINO makes %zu ports of it, at most %zu are expected", side->count,
-                             MAX_PORTS);
-    side->names = calloc(side->count == 0 ? 1 : side->count, sizeof *side->names);
-    if (side->names == NULL)
-        return el_status_no_memory();
-    for (size_t i = 0; i < side->count; i++) {
-        ov_output_const_port_t *port = NULL;
-        EL_TRY(ov_status(side->by_number(compiled, i, &port), EL_INTERNAL, "its ports cannot be listed"));
-        side->names[i] = name_of(port);
-        ov_output_const_port_free(port);
-    }
-    return NULL;
-}
-
-/* The port that has this name among its names; -1 when there is none. */
-static int side_find(const struct side *side, const ov_compiled_model_t *compiled, const char *name)
-{
-    ov_output_const_port_t *port = NULL;
-    if (side->by_name(compiled, name, &port) != OK)
-        return -1;
-    char *any = name_of(port);
-    ov_output_const_port_free(port);
-    int found = -1;
-    for (size_t i = 0; any != NULL && found < 0 && i < side->count; i++)
-        if (side->names[i] != NULL && strcmp(side->names[i], any) == 0)
-            found = (int)i;
-    ov_free(any);
-    return found;
-}
-
-/* Sets the port of one input or output, whose type must be what the signature says. */
-static struct el_status *set_port(const struct side *side, const ov_compiled_model_t *compiled, int number,
-                                  const struct everlit_tensor_info *info, struct ov_port *port)
-{
-    ov_output_const_port_t *found = NULL;
-    ov_element_type_e type = DYNAMIC;
-    ov_status_e result = side->by_number(compiled, (size_t)number, &found);
-    if (result == OK)
-        result = ov_port_get_element_type(found, &type);
-    ov_output_const_port_free(found);
-    EL_TRY(ov_status(result, EL_INTERNAL, "the type of a port cannot be read"));
-    if (type != ov_type(info->dtype))
-        return el_status_new(EL_UNIMPLEMENTED,
-                             "OpenVINO has another type (number %d of its list) for \"%s\", which "
-                             "the signature declares as %s",
-                             (int)type, info->name, el_dtype_name((enum el_dtype)info->dtype));
-    *port = (struct ov_port){ .used = true, .number = (size_t)number, .type = type };
-    return NULL;
-}
-
-static struct el_status *map_inputs(const ov_compiled_model_t *compiled, bool by_tensor, struct ov_signature *signature)
-{
-    struct side side = { .by_number = ov_compiled_model_input_by_index,
-                         .by_name = ov_compiled_model_input_by_name,
-                         .by_tensor = by_tensor };
-    EL_TRY(ov_status(ov_compiled_model_inputs_size(compiled, &side.count), EL_INTERNAL, "its inputs cannot be read"));
-    const struct everlit_signature *declared = signature->declared;
-    size_t mapped = 0;
-    struct el_status *status = side_open(compiled, &side);
-    for (uint32_t i = 0; status == NULL && i < declared->input_count; i++) {
-        const int number = side_find(&side, compiled, port_name(&side, &declared->inputs[i]));
-        if (number < 0)
-            continue;
-        status = set_port(&side, compiled, number, &declared->inputs[i], &signature->inputs[i]);
-        mapped++;
-    }
-    if (status == NULL && mapped != side.count)
-        status = el_status_new(EL_UNIMPLEMENTED, "OpenVINO wants %zu inputs, %zu of them are declared", side.count,
-                               mapped);
-    side_close(&side);
-    return status;
-}
-
-static bool is_input(const struct side *side, const struct everlit_signature *signature, const char *name)
-{
-    for (uint32_t i = 0; i < signature->input_count; i++)
-        if (strcmp(port_name(side, &signature->inputs[i]), name) == 0)
-            return true;
-    return false;
-}
-
-static struct el_status *map_outputs_of(const struct side *side, const ov_compiled_model_t *compiled,
-                                        struct ov_signature *signature, bool *taken)
-{
-    const struct everlit_signature *declared = signature->declared;
-    uint32_t left = 0, left_over = 0;
-    for (uint32_t i = 0; i < declared->output_count; i++) {
-        const char *name = port_name(side, &declared->outputs[i]);
-        const int number = is_input(side, declared, name) ? -1 : side_find(side, compiled, name);
-        if (number >= 0) {
-            taken[number] = true;
-            EL_TRY(set_port(side, compiled, number, &declared->outputs[i], &signature->outputs[i]));
-        } else {
-            left++;
-            left_over = i;
-        }
-    }
-    if (left == 0)
-        return NULL;
-    int free_port = -1, free_ports = 0;
-    for (size_t i = 0; i < side->count; i++) {
-        if (!taken[i]) {
-            free_port = (int)i;
-            free_ports++;
-        }
-    }
-    if (left > 1 || free_ports != 1)
-        return el_status_new(EL_UNIMPLEMENTED, "OpenVINO does not tell which of its outputs is \"%s\"",
-                             declared->outputs[left_over].name);
-    return set_port(side, compiled, free_port, &declared->outputs[left_over], &signature->outputs[left_over]);
-}
-
-static struct el_status *map_outputs(const ov_compiled_model_t *compiled, bool by_tensor,
-                                     struct ov_signature *signature)
-{
-    struct side side = { .by_number = ov_compiled_model_output_by_index,
-                         .by_name = ov_compiled_model_output_by_name,
-                         .by_tensor = by_tensor };
-    EL_TRY(ov_status(ov_compiled_model_outputs_size(compiled, &side.count), EL_INTERNAL, "its outputs cannot be read"));
-    struct el_status *status = side_open(compiled, &side);
-    bool *taken = calloc(side.count == 0 ? 1 : side.count, sizeof *taken);
-    if (status == NULL && taken == NULL)
-        status = el_status_no_memory();
-    if (status == NULL && taken != NULL)
-        status = map_outputs_of(&side, compiled, signature, taken);
-    free(taken);
-    side_close(&side);
-    return status;
 }
 
 /* ---- requests ---- */
@@ -300,6 +124,8 @@ static void close_request(const struct ov_signature *signature, struct ov_reques
 
 void ov_signature_close(struct ov_signature *signature, uint32_t concurrency)
 {
+    ov_host_close(signature, concurrency);
+    free(signature->given_back);
     for (uint32_t i = 0; signature->requests != NULL && i < concurrency; i++)
         close_request(signature, &signature->requests[i]);
     free(signature->requests);
@@ -342,47 +168,6 @@ static struct el_status *allocate(struct ov_signature *signature, uint32_t concu
     return NULL;
 }
 
-static struct el_status *read_and_compile(const struct ov_engine_model *model, struct el_status *read_status,
-                                          ov_model_t *read, struct ov_signature *signature)
-{
-    if (read_status != NULL)
-        return read_status;
-    struct el_status *status = ov_signature_compile(model, read, signature);
-    if (status == NULL && model->any_shape)
-        signature->read = read;
-    else
-        ov_model_free(read);
-    return status;
-}
-
-/* In place if that can be: where an input lies inside the graph, only the view, whose graph begins there, can be converted. */
-static struct el_status *compile_model(const struct ov_engine_model *model, const struct everlit_open_options *options,
-                                       struct ov_signature *signature)
-{
-    const char *name = signature->declared->name;
-    ov_model_t *read = NULL;
-    struct el_status *status;
-    if (model->model.format != EL_FORMAT_SAVED_MODEL) {
-        status = read_file(model->core, &model->model, options->path, &read);
-        return read_and_compile(model, status, read, signature);
-    }
-    if (!can_be_read_in_place(&model->model, name)) {
-        status = read_view(model, options, name, false, &read);
-        return read_and_compile(model, status, read, signature);
-    }
-    struct el_status *in_place = read_path(model->core, options->path, &read);
-    in_place = read_and_compile(model, in_place, read, signature);
-    if (in_place == NULL)
-        return NULL;
-    read = NULL;
-    status = read_view(model, options, name, true, &read);
-    status = read_and_compile(model, status, read, signature);
-    struct el_status *const unwanted = status == NULL ? in_place : status;
-    struct el_status *const told = status == NULL ? NULL : in_place;
-    el_status_free(unwanted);
-    return told;
-}
-
 static bool is_by_tensor(const struct ov_engine_model *model)
 {
     return model->model.format != EL_FORMAT_SAVED_MODEL;
@@ -396,21 +181,144 @@ const char *ov_input_name(const struct ov_engine_model *model, const struct ever
 struct el_status *ov_signature_finish(const struct ov_engine_model *model, struct ov_signature *signature)
 {
     EL_TRY(allocate(signature, model->concurrency));
-    EL_TRY(map_inputs(signature->compiled, is_by_tensor(model), signature));
-    EL_TRY(map_outputs(signature->compiled, is_by_tensor(model), signature));
+    EL_TRY(ov_ports_map_inputs(signature->compiled, is_by_tensor(model), signature));
+    EL_TRY(ov_ports_map_outputs(signature->compiled, is_by_tensor(model), signature));
     for (uint32_t i = 0; i < model->concurrency; i++)
         EL_TRY(open_request(signature, &signature->requests[i]));
     return NULL;
 }
 
+static bool has_unknown_rank(const struct everlit_signature *declared)
+{
+    for (uint32_t i = 0; i < declared->input_count; i++)
+        if (declared->inputs[i].rank < 0)
+            return true;
+    return false;
+}
+
+/* What is compiled only when it is known which ranks it is asked with. */
+static struct el_status *finish_later(const struct ov_engine_model *model, struct ov_signature *signature)
+{
+    EL_TRY(allocate(signature, model->concurrency));
+    for (uint32_t i = 0; i < signature->declared->input_count; i++) {
+        ov_output_const_port_t *port = NULL;
+        const char *name = ov_input_name(model, &signature->declared->inputs[i]);
+        signature->inputs[i].used = ov_model_const_input_by_name(signature->read, name, &port) == OK;
+        if (port != NULL)
+            ov_output_const_port_free(port);
+    }
+    return NULL;
+}
+
+struct el_status *ov_signature_make(const struct ov_engine_model *model, ov_model_t *read,
+                                    struct ov_signature *signature)
+{
+    const bool later = model->any_shape && has_unknown_rank(signature->declared);
+    struct el_status *status = later ? NULL : ov_signature_compile(model, read, signature);
+    if (status == NULL && model->any_shape)
+        signature->read = read;
+    else
+        ov_model_free(read);
+    if (status != NULL)
+        return status;
+    return later ? finish_later(model, signature) : ov_signature_finish(model, signature);
+}
+
+/* As it was before it was made. */
+static void clear(struct ov_signature *signature, uint32_t concurrency)
+{
+    const struct everlit_signature *declared = signature->declared;
+    ov_signature_close(signature, concurrency);
+    signature->declared = declared;
+}
+
+/* In place if that can be: where an input lies inside the graph, only the view, whose graph begins there, can be converted. */
+static struct el_status *compile_model(const struct ov_engine_model *model, const struct everlit_open_options *options,
+                                       struct ov_signature *signature)
+{
+    const char *name = signature->declared->name;
+    ov_model_t *read = NULL;
+    struct el_status *status;
+    if (model->model.format != EL_FORMAT_SAVED_MODEL) {
+        status = read_file(model->core, &model->model, options->path, &read);
+        return status != NULL ? status : ov_signature_make(model, read, signature);
+    }
+    if (!can_be_read_in_place(&model->model, name)) {
+        status = read_view(model, options, name, false, &read);
+        return status != NULL ? status : ov_signature_make(model, read, signature);
+    }
+    struct el_status *in_place = ov_signature_read(model->core, options->path, &read);
+    if (in_place == NULL)
+        in_place = ov_signature_make(model, read, signature);
+    if (in_place == NULL)
+        return NULL;
+    clear(signature, model->concurrency);
+    read = NULL;
+    status = read_view(model, options, name, true, &read);
+    if (status == NULL)
+        status = ov_signature_make(model, read, signature);
+    struct el_status *const unwanted = status == NULL ? in_place : status;
+    struct el_status *const told = status == NULL ? NULL : in_place;
+    el_status_free(unwanted);
+    return told;
+}
+
+/* By OpenVINO alone. */
 static struct el_status *open_signature(const struct ov_engine_model *model, const struct everlit_open_options *options,
                                         struct ov_signature *signature)
 {
     const struct everlit_signature *declared = signature->declared;
     EL_TRY(check_types(declared->inputs, declared->input_count));
     EL_TRY(check_types(declared->outputs, declared->output_count));
-    EL_TRY(compile_model(model, options, signature));
-    return ov_signature_finish(model, signature);
+    return compile_model(model, options, signature);
+}
+
+/*
+ * Where another engine could be chosen, OpenVINO does a signature alone or not at all. Where there is none, the plug-in does its part
+ * of what OpenVINO cannot.
+ */
+static struct el_status *open_either(struct ov_engine_model *model, const struct everlit_open_options *options,
+                                     struct ov_signature *signature)
+{
+    struct el_status *host = NULL;
+    const bool can_plan = model->alone && model->model.format == EL_FORMAT_SAVED_MODEL;
+    const bool first = can_plan && ov_host_is_wanted(signature->declared);
+    bool useful = false;
+    if (first) {
+        host = ov_host_open(model, options, signature, &useful);
+        if (host == NULL && useful)
+            return NULL;
+        clear(signature, model->concurrency);
+    }
+    struct el_status *status = open_signature(model, options, signature);
+    if (status != NULL && can_plan && !first && el_status_code(status) == EL_UNIMPLEMENTED) {
+        clear(signature, model->concurrency);
+        host = ov_host_open(model, options, signature, &useful);
+        if (host == NULL && useful) {
+            el_status_free(status);
+            return NULL;
+        }
+    }
+    /* Of two reasons the plan's: it knows of more ways. */
+    struct el_status *const told = status == NULL || host == NULL ? status : host;
+    el_status_free(told == host ? status : host);
+    return told;
+}
+
+/* TensorFlow refuses to give back what it is given, whatever the engine could. */
+static struct el_status *find_given_back(struct ov_signature *signature)
+{
+    const struct everlit_signature *declared = signature->declared;
+    for (uint32_t o = 0; o < declared->output_count; o++) {
+        const char *name = declared->outputs[o].tensor_name;
+        for (uint32_t i = 0; name[0] != '\0' && i < declared->input_count; i++) {
+            if (strcmp(declared->inputs[i].tensor_name, name) != 0)
+                continue;
+            signature->given_back = strdup(name);
+            return signature->given_back == NULL ? el_status_no_memory() : NULL;
+        }
+    }
+    return NULL;
 }
 
 struct el_status *ov_signature_open(struct ov_engine_model *model, const struct everlit_open_options *options,
@@ -418,7 +326,9 @@ struct el_status *ov_signature_open(struct ov_engine_model *model, const struct 
 {
     struct ov_signature *signature = &model->signatures[number];
     signature->declared = &model->model.signatures[number];
-    struct el_status *status = open_signature(model, options, signature);
+    struct el_status *status = open_either(model, options, signature);
+    if (status == NULL && model->model.format == EL_FORMAT_SAVED_MODEL)
+        status = find_given_back(signature);
     if (status == NULL)
         return NULL;
     const struct everlit_signature *declared = signature->declared;

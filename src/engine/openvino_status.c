@@ -50,36 +50,28 @@ struct el_status *ov_status(ov_status_e result, enum el_code code, const char *w
     return status;
 }
 
+/* What is not here: strings, which the C API cannot read back; complex and quantized numbers. */
+static const struct {
+    enum el_dtype dtype;
+    ov_element_type_e type;
+} types[] = {
+    { EL_FLOAT, F32 },  { EL_DOUBLE, F64 }, { EL_HALF, F16 },     { EL_BFLOAT16, BF16 }, { EL_INT8, I8 },
+    { EL_INT16, I16 },  { EL_INT32, I32 },  { EL_INT64, I64 },    { EL_UINT8, U8 },      { EL_UINT16, U16 },
+    { EL_UINT32, U32 }, { EL_UINT64, U64 }, { EL_BOOL, BOOLEAN },
+};
+
 ov_element_type_e ov_type(int32_t dtype)
 {
-    switch (dtype) {
-    case EL_FLOAT:
-        return F32;
-    case EL_DOUBLE:
-        return F64;
-    case EL_HALF:
-        return F16;
-    case EL_BFLOAT16:
-        return BF16;
-    case EL_INT8:
-        return I8;
-    case EL_INT16:
-        return I16;
-    case EL_INT32:
-        return I32;
-    case EL_INT64:
-        return I64;
-    case EL_UINT8:
-        return U8;
-    case EL_UINT16:
-        return U16;
-    case EL_UINT32:
-        return U32;
-    case EL_UINT64:
-        return U64;
-    case EL_BOOL:
-        return BOOLEAN;
-    default:
-        return DYNAMIC; /* strings, which the C API cannot read back; complex and quantized numbers */
-    }
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if ((int32_t)types[i].dtype == dtype)
+            return types[i].type;
+    return DYNAMIC;
+}
+
+enum el_dtype ov_dtype(ov_element_type_e type)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (types[i].type == type)
+            return types[i].dtype;
+    return EL_DTYPE_INVALID;
 }

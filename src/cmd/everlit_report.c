@@ -80,6 +80,35 @@ static void put_figures(struct el_buf *out, const char *name, const json_t *of)
     put(out, name, line);
 }
 
+static void put_memory(struct el_buf *out, const json_t *report)
+{
+    const json_t *memory = json_object_get(report, "memory");
+    const double before = json_number_value(json_object_get(memory, "before_bytes")),
+                 peak = json_number_value(json_object_get(memory, "peak_bytes")),
+                 after = json_number_value(json_object_get(memory, "after_bytes"));
+    char line[256], after_text[64] = "";
+    if (after > 0)
+        snprintf(after_text, sizeof after_text, ", %.1f MB after", after / 1e6);
+    snprintf(line, sizeof line, "%.1f MB before (all workers of the model)%s; the new one at most %.1f MB",
+             before / 1e6, after_text, peak / 1e6);
+    if (before + peak + after > 0)
+        put(out, "memory", line);
+}
+
+static void put_others(struct el_buf *out, const json_t *report)
+{
+    const json_t *others = json_object_get(report, "others");
+    char line[512];
+    if (others == NULL)
+        return;
+    snprintf(line, sizeof line,
+             "p99 of %.128s while it was loaded %.3g ms, %.3g ms before (%" JSON_INTEGER_FORMAT " requests)",
+             field(others, "model"), json_number_value(json_object_get(others, "p99_during_ms")),
+             json_number_value(json_object_get(others, "p99_before_ms")),
+             json_integer_value(json_object_get(others, "requests")));
+    put(out, "others", line);
+}
+
 static void put_page(struct el_buf *out, const json_t *report)
 {
     const time_t seconds = (time_t)(json_integer_value(json_object_get(report, "time_us")) / 1000000);
@@ -103,6 +132,8 @@ static void put_page(struct el_buf *out, const json_t *report)
              field(report, "engine_reason"));
     put(out, "engine", line);
     put(out, "probe", field(report, "probe"));
+    put_memory(out, report);
+    put_others(out, report);
     put_figures(out, "new", json_object_get(report, "new"));
     put_figures(out, "old", json_object_get(report, "old"));
 }

@@ -110,3 +110,14 @@ void el_hosted_kill(struct el_hosted *hosted, struct el_status *why)
     else
         el_worker_kill(hosted->worker, why);
 }
+
+uint64_t el_hosted_resident_bytes(const struct el_model *model)
+{
+    const struct el_hosted *hosted;
+    uint64_t sum = 0;
+    el_list_each (hosted, &model->swap->hosted, in_swap) {
+        if (hosted->model == model && !hosted->dead)
+            sum += el_worker_resident_bytes(hosted->worker);
+    }
+    return sum;
+}

@@ -23,4 +23,7 @@ void el_hosted_leave(struct el_hosted *hosted, uint32_t grace_ms);
 /* The same, at once: a load that is not wanted any more, a worker that does not answer. */
 void el_hosted_kill(struct el_hosted *hosted, struct el_status *why);
 
+/* Resident memory of all workers of a model; 0 where unknown. */
+uint64_t el_hosted_resident_bytes(const struct el_model *model);
+
 #endif

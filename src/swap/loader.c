@@ -120,6 +120,8 @@ void el_load_begin(struct el_version *version)
     version->model->swap->loads++;
     snprintf(load->engine, sizeof load->engine, "%s", update_of(load)->engine);
     el_quiet_begin(load);
+    version->memory_before = el_hosted_resident_bytes(version->model);
+    version->memory_peak = 0;
     el_load_note(load);
     el_model_touch(version->model);
 }
@@ -132,6 +134,17 @@ static void end_attempt(struct el_attempt *attempt)
     el_status_free(attempt->failed);
 }
 
+/* While the worker is there; the one that serves goes on to count by itself. */
+static void note_peak(struct el_load *load)
+{
+    for (unsigned i = 0; i < load->attempt_count; i++) {
+        const struct el_hosted *hosted = load->attempts[i].hosted;
+        const uint64_t peak = hosted != NULL && !hosted->dead ? el_worker_peak_bytes(hosted->worker) : 0;
+        if (peak > load->version->memory_peak)
+            load->version->memory_peak = peak;
+    }
+}
+
 void el_load_end(struct el_load *load)
 {
     if (load == NULL)
@@ -139,6 +152,7 @@ void el_load_end(struct el_load *load)
     struct el_swap *swap = swap_of(load);
     swap->loads--;
     el_load_unnote(load);
+    note_peak(load);
     for (unsigned i = 0; i < load->attempt_count; i++)
         end_attempt(&load->attempts[i]);
     end_attempt(&load->fresh);

@@ -91,6 +91,10 @@ struct el_status *el_quiet_end(struct el_load *load)
         }
     }
     free(during);
+    if (load->disturbed.requests > 0 && load->version->disturbed == NULL)
+        load->version->disturbed = malloc(sizeof *load->version->disturbed); /* without memory the report lacks it */
+    if (load->disturbed.requests > 0 && load->version->disturbed != NULL)
+        *load->version->disturbed = load->disturbed;
     const struct el_disturbance *most = &load->disturbed;
     const double limit = load->version->model->settings.update.probe.max_disturbance_ratio;
     if (worst <= limit || most->is_ns <= most->was_ns + FLOOR_NS)

@@ -12,6 +12,7 @@
 #include "swap/operate_rollout.h"
 #include "swap/operate_rules.h"
 #include "swap/remember.h"
+#include "swap/trigger.h"
 #include "swap/rollout.h"
 #include "swap/twins.h"
 #include "swap/version.h"
@@ -323,6 +324,7 @@ static void revive(struct el_model *model, struct el_operation *operation)
         snprintf(why, sizeof why, "%s by %s", operation->kind == EL_OPERATE_FORGIVE ? "forgiven" : "tried again",
                  operation->by);
         el_version_retire(version, why);
+        el_trigger_revive(version, why);
     }
     if (version != NULL)
         version->load_tries = 0;

@@ -2,7 +2,10 @@
 #include "swap/report.h"
 
 #include "base/clock.h"
+#include "swap/hosted.h"
+#include "swap/loader_state.h"
 #include "swap/manager.h"
+#include "swap/trigger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,19 +103,46 @@ static void put_figures(struct el_buf *out, const char *name, const struct el_ve
                   atomic_load_explicit(&stats->worker_deaths, memory_order_relaxed));
 }
 
+/* Resident, of its model's workers together, before its load and now; and the most that its own took. */
+static void put_memory(struct el_buf *out, const struct el_version *version, bool urgent)
+{
+    uint64_t peak = version->memory_peak;
+    if (version->hosted != NULL && !version->hosted->dead) {
+        const uint64_t now = el_worker_peak_bytes(version->hosted->worker);
+        peak = now > peak ? now : peak;
+    }
+    el_buf_printf(out,
+                  ",\"memory\":{\"before_bytes\":%" PRIu64 ",\"peak_bytes\":%" PRIu64 ",\"after_bytes\":%" PRIu64 "}",
+                  version->memory_before, peak, urgent ? 0 : el_hosted_resident_bytes(version->model));
+}
+
+/* The other model that its load has slowed most. */
+static void put_others(struct el_buf *out, const struct el_version *version)
+{
+    const struct el_disturbance *most = version->disturbed;
+    if (most == NULL)
+        return;
+    el_buf_text(out, ",\"others\":{\"model\":");
+    put_string(out, most->name);
+    el_buf_printf(out, ",\"p99_before_ms\":%.3f,\"p99_during_ms\":%.3f,\"requests\":%" PRIu64 "}",
+                  (double)most->was_ns / 1e6, (double)most->is_ns / 1e6, most->requests);
+}
+
 /* The version that answered before it, or answers instead of it. */
 static const struct el_version *other_of(const struct el_version *version)
 {
-    const struct el_version *other, *serving = NULL, *before = NULL;
+    const struct el_version *other, *serving = NULL, *before = NULL, *warm = NULL;
     el_list_each (other, &version->model->versions, in_model) {
         if (other == version)
             continue;
         if (other->state == EL_LIFE_SERVING && serving == NULL)
             serving = other;
+        if (other->state == EL_LIFE_WARM && warm == NULL)
+            warm = other;
         if (other->number == version->model->told_serving)
             before = other;
     }
-    return before != NULL ? before : serving;
+    return before != NULL ? before : serving != NULL ? serving : warm;
 }
 
 static char *print(const char *event, const char *by, const struct el_version *version, const char *text)
@@ -125,7 +155,8 @@ static char *print(const char *event, const char *by, const struct el_version *v
     put_text(&out, "by", by);
     put_text(&out, "why", text);
     put_text(&out, "code", el_code_name(version->code));
-    put_text(&out, "trigger", version->load_tries > 0 ? "loaded again after a failure that may pass" : "its files");
+    char trigger[640];
+    put_text(&out, "trigger", el_trigger_print(version, trigger, sizeof trigger));
     put_text(&out, "path", version->path);
     el_buf_printf(&out, ",\"bytes\":%" PRIu64, version->bytes);
     put_text(&out, "digest", version->digest);
@@ -135,6 +166,8 @@ static char *print(const char *event, const char *by, const struct el_version *v
     put_text(&out, "isolation", version->isolation);
     put_text(&out, "probe", version->probe);
     const bool urgent = strcmp(event, "rolled_back") == 0 || strcmp(event, "quarantined") == 0;
+    put_memory(&out, version, urgent);
+    put_others(&out, version);
     put_figures(&out, "new", version, urgent);
     const struct el_version *other = other_of(version);
     if (other != NULL)
@@ -145,7 +178,8 @@ static char *print(const char *event, const char *by, const struct el_version *v
 
 static bool is_decision(const char *event)
 {
-    static const char *const decisions[] = { "switched", "serving", "quarantined", "rolled_back" };
+    static const char *const decisions[] = { "switched",    "serving", "quarantined",
+                                             "rolled_back", "guarded", "group_rolled_back" };
     for (size_t i = 0; i < sizeof decisions / sizeof decisions[0]; i++)
         if (strcmp(event, decisions[i]) == 0)
             return true;

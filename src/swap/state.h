@@ -47,16 +47,17 @@ struct el_hosted {
     struct el_deferred deferred;
 };
 
-struct el_wish;       /* wishes.h */
-struct el_load;       /* loader.h: from admission to a worker that was chosen and probed */
-struct el_respawn;    /* respawn.h */
-struct el_reports;    /* report.h */
-struct el_digesting;  /* digest.h */
-struct el_guard;      /* guard.h */
-struct el_group;      /* group.h */
-struct el_rollout;    /* rollout_measure.h */
-struct el_local_copy; /* local_copy.h */
-struct el_copy_jobs;  /* local_copy_jobs.h */
+struct el_wish;        /* wishes.h */
+struct el_load;        /* loader.h: from admission to a worker that was chosen and probed */
+struct el_respawn;     /* respawn.h */
+struct el_reports;     /* report.h */
+struct el_disturbance; /* loader_state.h */
+struct el_digesting;   /* digest.h */
+struct el_guard;       /* guard.h */
+struct el_group;       /* group.h */
+struct el_rollout;     /* rollout_measure.h */
+struct el_local_copy;  /* local_copy.h */
+struct el_copy_jobs;   /* local_copy_jobs.h */
 
 /* One life of one version. */
 struct el_version {
@@ -91,6 +92,10 @@ struct el_version {
     char *probe;         /* what its probe found; NULL: "" */
     const char *isolation;
     double load_ms, switch_ms;
+    char trigger[192], revived[192];  /* what this life was begun for; and what the next one of its number will be */
+    uint64_t memory_before;           /* resident, of its model's workers, when its load began; 0: not known */
+    uint64_t memory_peak;             /* of its own worker, while it loaded; 0: not known */
+    struct el_disturbance *disturbed; /* the other model that its load has slowed most; owned; NULL: none is known */
 
     struct el_hosted *hosted; /* the worker that answers; NULL: none now */
     struct el_load *load;     /* LOADING, PROBING */

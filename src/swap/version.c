@@ -12,6 +12,7 @@
 #include "swap/respawn.h"
 #include "swap/retry.h"
 #include "swap/rollout.h"
+#include "swap/trigger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static void inherit(struct el_version *version, struct el_version *ended)
         version->digest_of = ended->digest_of;
     }
     el_load_stats_inherit(version, ended);
+    el_trigger_begin(version, ended);
     el_version_free(ended);
 }
 
@@ -71,6 +73,8 @@ struct el_version *el_version_new(struct el_model *model, const struct el_source
     struct el_version *ended = el_version_find(model, seen->version);
     if (ended != NULL)
         inherit(version, ended);
+    else
+        el_trigger_begin(version, NULL);
     version->state = EL_LIFE_NEW;
     version->since_us = el_calendar_us();
     version->moved_ns = el_now_ns();
@@ -97,6 +101,7 @@ void el_version_free(struct el_version *version)
     free(version->reason);
     free(version->engine_reason);
     free(version->probe);
+    free(version->disturbed);
     free(version->said);
     free(version->state_op);
     el_model_changed(version->model);

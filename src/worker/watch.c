@@ -56,14 +56,23 @@ uint64_t el_worker_taken_bytes(const struct el_worker *worker)
     return now > worker->memory_at_fork ? now - worker->memory_at_fork : 0;
 }
 
-uint64_t el_worker_resident_bytes(const struct el_worker *worker)
+static uint64_t read_line(const struct el_worker *worker, const char *name)
 {
-    static const char *const names[] = { "VmRSS:" };
     const pid_t pid = el_worker_pid(worker);
     uint64_t bytes[1] = { 0 };
     if (pid != 0)
-        read_lines(pid, "status", names, 1, bytes);
+        read_lines(pid, "status", &name, 1, bytes);
     return bytes[0];
+}
+
+uint64_t el_worker_resident_bytes(const struct el_worker *worker)
+{
+    return read_line(worker, "VmRSS:");
+}
+
+uint64_t el_worker_peak_bytes(const struct el_worker *worker)
+{
+    return read_line(worker, "VmHWM:");
 }
 
 void el_worker_memory(const struct el_worker *worker, struct el_worker_memory *memory)

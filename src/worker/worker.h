@@ -155,6 +155,9 @@ pid_t el_worker_pid(const struct el_worker *worker);
 /* Resident memory of the process in bytes; 0 where unknown. Some 20 µs whatever its size. Any thread. */
 uint64_t el_worker_resident_bytes(const struct el_worker *worker);
 
+/* The most that it ever was. As fast, and the same otherwise. */
+uint64_t el_worker_peak_bytes(const struct el_worker *worker);
+
 /* Anonymous memory of the process beyond what it had when it was forked; 0 where unknown. As fast. Any thread. */
 uint64_t el_worker_taken_bytes(const struct el_worker *worker);
 

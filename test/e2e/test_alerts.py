@@ -334,6 +334,9 @@ def test_each_attempt_has_a_report_in_the_journal_and_as_a_page():
         assert good["engine"] == "openvino" and good["old"]["version"] == 1 and good["new"]["resident_bytes"] > 1e6, good
         assert len(good["digest"]) == 64 and good["bytes"] > 1000 and good["probe"] and good["by"] == "everlit", good
         assert {"verifying", "loading", "probing"} <= set(good["phases_ms"]) and good["phases_ms"]["loading"] > 0, good
+        assert [r["trigger"] for r in (good, bad, first)] == ["a new version in the base path"] * 2 + ["the server's start"]
+        memory = good["memory"]
+        assert memory["peak_bytes"] >= 0.9 * good["new"]["resident_bytes"] and memory["after_bytes"] > memory["before_bytes"] > 1e6, good
         escaped = server.admin("/admin/v1/models/dig%69ts/reports?version=2").splitlines()
         assert [json.loads(line) for line in escaped] == [bad]
         page = everlit(server, "report", "digits", "2").stdout

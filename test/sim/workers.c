@@ -304,6 +304,11 @@ uint64_t el_worker_taken_bytes(const struct el_worker *worker)
     return (worker->state == SIM_LOADING ? worker->content->taken / 2 : worker->content->taken) + worker->leaked;
 }
 
+uint64_t el_worker_peak_bytes(const struct el_worker *worker)
+{
+    return el_worker_taken_bytes(worker);
+}
+
 uint64_t el_worker_resident_bytes(const struct el_worker *worker)
 {
     return el_worker_taken_bytes(worker);

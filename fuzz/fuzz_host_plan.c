@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             .name = "fuzz", .method_name = "", .inputs = inputs, .outputs = outputs, .input_count = 3, .output_count = 1
         };
         struct host_plan *plan;
-        struct el_status *status = host_plan_make(data, size, &signature, has_type, &plan);
+        struct el_status *status = host_plan_make(data, size, &signature, has_type, &(struct host_assets){ 0 }, &plan);
         if (status == NULL) {
             struct el_buf entry = { 0 }, nodes = { 0 };
             el_status_free(host_write(plan, &entry, &nodes));

@@ -151,8 +151,50 @@ def _plain(array):
     return {"dtype": array.dtype.name, "shape": list(array.shape), "data": base64.b64encode(data).decode()}
 
 
+def _tables(folder):
+    """FOLDER/host_tables: an export of TensorFlow 2 whose tables are filled by functions, from constants and from an asset."""
+    path = os.path.join(folder, "host_tables", "1")
+    shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+    with open("colours.txt", "w", encoding="utf-8") as file:
+        file.write("red\t10\ngreen\t20\nblue\t30\n")
+
+    class Tables(tf.Module):
+        def __init__(self):
+            super().__init__()
+            text, lookup = tf.string, tf.lookup
+            self.sizes = lookup.StaticHashTable(
+                lookup.KeyValueTensorInitializer([b"small", b"large"], [1, 2], text, tf.int64), -1)
+            self.names = lookup.StaticHashTable(
+                lookup.KeyValueTensorInitializer([1, 2], [b"one", b"two"], tf.int64, text), b"?")
+            self.colours = lookup.StaticHashTable(lookup.TextFileInitializer("colours.txt", text, 0, tf.int64, 1, delimiter="\t"), 0)
+            self.weights = tf.Variable([[1.0], [0.5]])
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="size"), tf.TensorSpec([None], tf.string, name="colour")])
+        def ask(self, size, colour):
+            number, shade = self.sizes.lookup(size), self.colours.lookup(colour)
+            mixed = tf.stack([tf.cast(number, tf.float32), tf.cast(shade, tf.float32)], 1)
+            return {"number": number, "shade": shade, "name": self.names.lookup(number), "y": tf.matmul(mixed, self.weights)}
+
+    module = Tables()
+    tf.saved_model.save(module, path, signatures=module.ask)
+    os.remove("colours.txt")
+    os.remove(os.path.join(path, "fingerprint.pb"))
+    inputs = {"size": _words("large", "small", "none"), "colour": _words("green", "white", "blue")}
+    outputs = tf.saved_model.load(path).signatures["serving_default"](**{k: tf.constant(v) for k, v in inputs.items()})
+    _write_answers(folder, "host_tables", [{
+        "signature": "serving_default", "inputs": {key: _plain(value) for key, value in inputs.items()},
+        "outputs": {key: _plain(outputs[key].numpy()) for key in sorted(outputs)}}])
+
+
+def _write_answers(folder, name, cases):
+    with open(os.path.join(folder, name, "answers.json"), "w", encoding="utf-8") as file:
+        file.write('{"tensorflow": "%s", "cases": [\n' % tf.__version__)
+        file.write(",\n".join(json.dumps(case) for case in cases) + "\n]}\n")
+
+
 def write(folder):
-    """FOLDER/host_ops/1, and what TensorFlow answers in FOLDER/host_ops/answers.json."""
+    """FOLDER/host_ops/1, and what TensorFlow answers in FOLDER/host_ops/answers.json; FOLDER/host_tables."""
+    _tables(folder)
     path = os.path.join(folder, "host_ops", "1")
     shutil.rmtree(os.path.dirname(path), ignore_errors=True)
     cases = []
@@ -172,6 +214,4 @@ def write(folder):
             except tf.errors.InvalidArgumentError as error:
                 case["error"] = re.search(r"Node: '[^']*'\n(.*?\]\])", error.message, re.DOTALL).group(1)
             cases.append(case)
-    with open(os.path.join(folder, "host_ops", "answers.json"), "w", encoding="utf-8") as file:
-        file.write('{"tensorflow": "%s", "cases": [\n' % tf.__version__)
-        file.write(",\n".join(json.dumps(case) for case in cases) + "\n]}\n")
+    _write_answers(folder, "host_ops", cases)

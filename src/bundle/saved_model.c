@@ -34,6 +34,7 @@ static void free_graph(struct el_meta_graph *graph)
 {
     free_texts(graph->tags, graph->tag_count);
     free_texts(graph->assets, graph->asset_count);
+    free_texts(graph->asset_tensors, graph->asset_tensor_count);
     free_texts(graph->data_files, graph->data_file_count);
     free(graph->tensorflow_version);
     el_signatures_free(&graph->signatures);
@@ -112,10 +113,19 @@ static struct el_status *read_asset(struct el_proto_file *file, const struct el_
     struct el_proto_span asset = part->span;
     struct el_proto_part inner;
     struct el_status *status = NULL;
-    while (status == NULL && el_proto_file_next(file, &asset, &inner, &status))
+    struct el_proto_part name = { .number = 1, .wire = EL_PROTO_BYTES }, field;
+    while (status == NULL && el_proto_file_next(file, &asset, &inner, &status)) {
+        struct el_proto_span info = inner.span;
         if (inner.number == 2)
             status = add_text(file, &inner, "the file name of an asset", MAX_ASSETS, &graph->assets,
                               &graph->asset_count);
+        while (status == NULL && inner.number == 1 && el_proto_file_next(file, &info, &field, &status))
+            if (field.number == 1 && field.wire == EL_PROTO_BYTES)
+                name = field;
+    }
+    while (status == NULL && graph->asset_tensor_count < graph->asset_count)
+        status = add_text(file, &name, "the tensor of an asset", MAX_ASSETS, &graph->asset_tensors,
+                          &graph->asset_tensor_count);
     return status;
 }
 

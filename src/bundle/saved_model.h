@@ -34,6 +34,8 @@ struct el_meta_graph {
     struct el_signatures signatures;
     char **assets; /* file names in assets/, as asset_file_def names them */
     uint32_t asset_count;
+    char **asset_tensors; /* of each asset the tensor that is its path; "" where none is named */
+    uint32_t asset_tensor_count;
     char **data_files; /* beside model.onnx, with weights of it; relative to the version's directory */
     uint32_t data_file_count;
     struct el_op_count *ops; /* of the graph and its functions, sorted by name */

@@ -197,6 +197,14 @@ struct el_status *host_graph_read(const void *bytes, size_t size, const char *co
     return status;
 }
 
+struct el_status *host_graph_walk(struct host_graph *graph, uint32_t node)
+{
+    struct walk walk = { .graph = graph };
+    struct el_status *status = walk_from(&walk, node);
+    free(walk.stack);
+    return status;
+}
+
 void host_graph_free(struct host_graph *graph)
 {
     for (uint32_t i = 0; i < graph->node_count; i++) {

@@ -74,6 +74,9 @@ struct el_status *host_graph_read(const void *bytes, size_t size, const char *co
                                   struct host_ref *fetched) EL_MUST_USE;
 void host_graph_free(struct host_graph *graph);
 
+/* Goes on from one more node. */
+struct el_status *host_graph_walk(struct host_graph *graph, uint32_t node) EL_MUST_USE;
+
 /* "\n\t [[{{node NAME}}]]", as TensorFlow ends the text of an op's error. */
 struct el_status *host_graph_error(const struct host_graph *graph, uint32_t node,
                                    struct el_status *status) EL_MUST_USE EL_NEVER_NULL;

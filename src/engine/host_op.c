@@ -5,8 +5,8 @@
 
 const struct host_op *host_op_find(struct el_span name)
 {
-    static const struct host_op *const all[] = { host_text_ops, host_format_ops, host_array_ops,  host_slice_ops,
-                                                 host_cast_ops, host_math_ops,   host_example_ops };
+    static const struct host_op *const all[] = { host_text_ops, host_format_ops, host_array_ops,   host_slice_ops,
+                                                 host_cast_ops, host_math_ops,   host_example_ops, host_table_ops };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         for (const struct host_op *op = all[i]; op->name != NULL; op++)
             if (host_text_is(name, op->name))

@@ -36,7 +36,7 @@ struct host_op {
     const char *type_attr; /* the attribute that is the dtype of the output; NULL: it is type */
     enum el_dtype type;
     bool always;              /* also where OpenVINO has all dtypes of the node */
-    bool same_shape;          /* the output has the shape of the first input */
+    uint32_t shape_of;        /* the number of the input whose shape the output has, counted from 1; 0: of none */
     uint32_t inputs;          /* at least so many */
     const char *first_attr;   /* the attribute that is the dtype of the first input; NULL: it is first_type */
     enum el_dtype first_type; /* INVALID: run looks itself */
@@ -55,7 +55,10 @@ struct el_shape host_op_shape(const struct host_op *op, const struct host_def *d
 
 /* Each ends with an entry without a name. */
 extern const struct host_op host_text_ops[], host_format_ops[], host_array_ops[], host_slice_ops[], host_cast_ops[],
-    host_math_ops[], host_example_ops[];
+    host_math_ops[], host_example_ops[], host_table_ops[];
+
+/* The end of the ops of tables, whose state, the table, belongs to the plan. */
+void host_table_end(void *state);
 
 /* host_op_example.c: the outputs of ParseExample and ParseExampleV2. */
 uint32_t host_example_outputs(const struct host_def *def);

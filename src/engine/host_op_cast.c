@@ -232,7 +232,7 @@ static struct el_status *run_cast(const struct host_call *call)
 const struct host_op host_cast_ops[] = {
     { .name = "Cast",
       .type_attr = "DstT",
-      .same_shape = true,
+      .shape_of = 1,
       .inputs = 1,
       .first_attr = "SrcT",
       .make = make_cast,

@@ -210,10 +210,9 @@ static struct el_status *run_binary(const struct host_call *call)
     return NULL;
 }
 
-#define ONE(op)                                                                                         \
-    {                                                                                                   \
-        .name = op, .type_attr = "T", .same_shape = true, .inputs = 1, .first_attr = "T", .make = make, \
-        .run = run_unary                                                                                \
+#define ONE(op)                                                                                                     \
+    {                                                                                                               \
+        .name = op, .type_attr = "T", .shape_of = 1, .inputs = 1, .first_attr = "T", .make = make, .run = run_unary \
     }
 #define TWO(op)                                                                                       \
     {                                                                                                 \

@@ -32,6 +32,14 @@ static inline void *host_grow(void *list, uint32_t count, size_t size)
     return reallocarray(list, count == 0 ? 1 : 2 * (size_t)count, size);
 }
 
+/* The tables of the graph, from the assets and constants that fill them. */
+struct el_status *host_tables_make(struct host_plan *plan, const struct host_assets *assets) EL_MUST_USE;
+void host_tables_free(struct host_plan *plan);
+
+/* The table that a step looks up in, whose handle the node is. UNIMPLEMENTED: nothing known fills it. */
+struct el_status *host_tables_find(const struct host_plan *plan, uint32_t node,
+                                   const struct host_table **table) EL_MUST_USE;
+
 /* Values are numbered, constants read, steps made. */
 struct el_status *host_steps_make(struct host_plan *plan) EL_MUST_USE;
 

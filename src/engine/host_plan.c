@@ -13,6 +13,7 @@
 struct making {
     struct host_plan *plan;
     host_types *engine_has;
+    const struct host_assets *assets;
 };
 
 /* ---- places ---- */
@@ -210,8 +211,8 @@ static void see_shapes(struct host_plan *plan)
     for (uint32_t i = 0; i < plan->to_count; i++) {
         struct host_border *border = &plan->to_engine[i];
         struct host_ref ref = border->ref;
-        while (border->info.rank < 0 && plan->parts[ref.node].place == HOST && plan->parts[ref.node].op->same_shape) {
-            ref = node_of(plan, ref.node)->inputs[0];
+        while (border->info.rank < 0 && plan->parts[ref.node].place == HOST && plan->parts[ref.node].op->shape_of > 0) {
+            ref = node_of(plan, ref.node)->inputs[plan->parts[ref.node].op->shape_of - 1];
             const struct host_part *part = &plan->parts[ref.node];
             struct el_shape shape = { .rank = -1 };
             if (part->place == HOST)
@@ -250,6 +251,7 @@ static struct el_status *fill_plan(const struct making *making, const void *byte
 {
     struct host_plan *plan = making->plan;
     EL_TRY(read_graph(plan, bytes, size));
+    EL_TRY(host_tables_make(plan, making->assets));
     plan->parts = calloc((size_t)plan->graph.node_count + 1, sizeof *plan->parts);
     if (plan->parts == NULL)
         return el_status_no_memory();
@@ -267,14 +269,14 @@ static struct el_status *fill_plan(const struct making *making, const void *byte
 }
 
 struct el_status *host_plan_make(const void *bytes, size_t size, const struct everlit_signature *declared,
-                                 host_types *engine_has, struct host_plan **plan)
+                                 host_types *engine_has, const struct host_assets *assets, struct host_plan **plan)
 {
     *plan = NULL;
     struct host_plan *made = calloc(1, sizeof *made);
     if (made == NULL)
         return el_status_no_memory();
     made->declared = declared;
-    const struct making making = { made, engine_has };
+    const struct making making = { made, engine_has, assets };
     struct el_status *status = fill_plan(&making, bytes, size);
     if (status == NULL)
         *plan = made;
@@ -292,6 +294,7 @@ void host_plan_free(struct host_plan *plan)
     }
     for (uint32_t i = 0; plan->constants != NULL && i < plan->value_count; i++)
         host_value_free(&plan->constants[i]);
+    host_tables_free(plan);
     free(plan->steps);
     free(plan->constants);
     free(plan->parts);

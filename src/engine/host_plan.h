@@ -9,6 +9,7 @@
  *     host_plan.c   divides the graph
  *     host_steps.c  makes the host's steps
  *     host_write.c  writes the engine's part as a graph of its own
+ *     host_tables.c fills the tables that it looks up in
  *     host_run.c    runs
  *
  * Made when a model is opened, from views of the bytes of its graph_def, which must outlive the plan; then constant: host_run() is
@@ -23,6 +24,7 @@
 struct host_step {
     const struct host_op *op;
     void *state;
+    const struct host_table *table; /* of a lookup */
     uint32_t node;
     uint32_t *inputs; /* numbers of values */
     uint32_t input_count;
@@ -39,6 +41,13 @@ struct host_border {
     char name[24], tensor_name[40];
 };
 
+/* Where the graph's assets lie: the tensor that is the path of each, and its file's name in the directory. */
+struct host_assets {
+    const char *directory; /* NULL: there are none */
+    char *const *tensors, *const *files;
+    uint32_t count;
+};
+
 struct host_plan {
     struct host_graph graph;
     const char **feed_names, **fetch_names;
@@ -46,6 +55,9 @@ struct host_plan {
     struct host_part *parts; /* by node; host_plan.c's */
     struct host_step *steps; /* in the order in which they run */
     uint32_t step_count;
+    struct host_table *tables; /* host_tables.c's */
+    uint32_t *table_nodes;     /* the node that is the handle of each */
+    uint32_t table_count;
     struct host_value *constants; /* by value number; without memory for all others */
     uint32_t value_count;
     struct host_ref *fetched;
@@ -63,7 +75,8 @@ typedef enum host_has host_types(enum el_dtype dtype);
 
 /* host_plan_free() for *plan, which is NULL after a failure. declared and bytes stay the caller's. */
 struct el_status *host_plan_make(const void *bytes, size_t size, const struct everlit_signature *declared,
-                                 host_types *engine_has, struct host_plan **plan) EL_MUST_USE;
+                                 host_types *engine_has, const struct host_assets *assets,
+                                 struct host_plan **plan) EL_MUST_USE;
 void host_plan_free(struct host_plan *plan);
 
 /*

@@ -72,7 +72,7 @@ static struct el_status *call_op(const struct running *running, const struct hos
     if (step->first_type != EL_DTYPE_INVALID && type != step->first_type)
         return el_status_new(EL_INVALID_ARGUMENT, "it is given %s, %s is expected", el_dtype_short_name(type),
                              el_dtype_short_name(step->first_type));
-    const struct host_call call = { .state = step->state,
+    const struct host_call call = { .state = step->table != NULL ? (const void *)step->table : step->state,
                                     .inputs = inputs,
                                     .input_count = step->input_count,
                                     .outputs = &running->values[step->first_output],

@@ -81,6 +81,11 @@ static struct el_status *add_step(struct host_plan *plan, uint32_t number)
         part->after = part->after || (input->on_host ? input->after : input->place == ENGINE);
     }
     step->after = part->after;
+    if (part->op->end == host_table_end && step->input_count > 0) {
+        const struct host_table *table;
+        EL_TRY(host_tables_find(plan, node->inputs[0].node, &table));
+        step->table = table;
+    }
     struct el_status *status = part->op->make == NULL ? NULL : part->op->make(&node->def, &step->state);
     return el_status_prefix(status, "node \"%.*s\"", (int)node->def.name.size, node->def.name.data);
 }

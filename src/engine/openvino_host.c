@@ -111,7 +111,15 @@ struct el_status *ov_host_open(struct ov_engine_model *model, const struct everl
                                struct ov_signature *signature, bool *useful)
 {
     EL_TRY(read_graph(model, options->path));
-    EL_TRY(host_plan_make(model->graph.data, model->graph.size, signature->declared, has_type, &signature->plan));
+    char *directory = join(options->path, "assets");
+    if (directory == NULL)
+        return el_status_no_memory();
+    const struct el_meta_graph *meta = model->model.graph;
+    const struct host_assets assets = { directory, meta->asset_tensors, meta->assets, meta->asset_tensor_count };
+    struct el_status *status = host_plan_make(model->graph.data, model->graph.size, signature->declared, has_type,
+                                              &assets, &signature->plan);
+    free(directory);
+    EL_TRY(status);
     struct host_plan *plan = signature->plan;
     *useful = plan->step_count > 0 || !plan->uses_engine;
     if (!*useful || !plan->uses_engine)

@@ -10,7 +10,7 @@ import pytest
 from everlit import LIMIT_S, ROOT, Server, ndarray, np, predict_request, prediction_service_pb2_grpc
 
 FORMATS = ROOT / "test" / "data" / "models"
-NAMES = ("host_ops",)
+NAMES = ("host_ops", "host_tables", "tf1")
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,20 @@ def difference(case, answer):
     return None
 
 
-def test_every_op_answers_as_tensorflow(server):
-    cases = json.loads((FORMATS / "host_ops" / "answers.json").read_text())["cases"]
-    assert len(cases) > 80
+@pytest.mark.parametrize("name, least", [("host_ops", 80), ("host_tables", 1)])
+def test_every_op_answers_as_tensorflow(server, name, least):
+    cases = json.loads((FORMATS / name / "answers.json").read_text())["cases"]
+    assert len(cases) >= least
     wrong = [f"{number} {case['signature']}: {why}" for number, case in enumerate(cases)
-             if (why := difference(case, ask(server, "host_ops", case)))]
+             if (why := difference(case, ask(server, name, case)))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_table_before_a_network_answers_as_tensorflow(server):
+    case = json.loads((FORMATS / "tf1" / "answers.json").read_text())["cases"][0]
+    place = np.array([value.encode() for value in case["inputs"]["place"]["values"]], object)
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        answer = stub.Predict(predict_request("tf1", {"place": place}), timeout=LIMIT_S).outputs
+    assert ndarray(answer["index"]).tolist() == case["outputs"]["index"]["values"]
+    assert ndarray(answer["height"]).tolist() == case["outputs"]["height"]["values"]

@@ -21,6 +21,7 @@ PORT         ?= 8500
 REST_PORT    ?= 8501
 FUZZ_SECONDS ?= 10
 SEEDS        ?= 10000
+KILLS        ?= 500
 
 MAKEFLAGS += --no-print-directory
 SANITIZED := --buildtype=debugoptimized -Db_lundef=false
@@ -28,7 +29,7 @@ SANITIZED := --buildtype=debugoptimized -Db_lundef=false
 # Ninja uses all the cores already; and set-up comes before what needs it.
 .NOTPARALLEL:
 
-.PHONY: all help setup demo run test check sim conformance asan tsan fuzz bench lint format install clean distclean
+.PHONY: all help setup demo run test check kill-loop sim conformance asan tsan fuzz bench lint format install clean distclean
 
 all: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE)
@@ -47,6 +48,8 @@ help:
 	'  make check     every test as users get it, nothing else' \
 	'  make sim       SEEDS=10000 simulated worlds of swaps, operators and crashes;' \
 	'                 SEED=N replays one and tells its story' \
+	'  make kill-loop  KILLS=500 kills of a server under load, and one at each write' \
+	'                 of its journal (about 25 minutes)' \
 	'  make conformance  ask what TensorFlow Serving was asked, compare the answers' \
 	'  make asan      the same tests with AddressSanitizer and UBSan (build/asan)' \
 	'  make tsan      the same tests with ThreadSanitizer (build/tsan)' \
@@ -103,6 +106,9 @@ check: setup-test $(RELEASE)/build.ninja
 sim: setup $(RELEASE)/build.ninja
 	@ninja -C $(RELEASE) test/sim/sim
 	@$(RELEASE)/test/sim/sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+kill-loop: setup-test all
+	@EVERLIT_BUILD=$(RELEASE) PYTHONDONTWRITEBYTECODE=1 build/test-venv/bin/python test/kill/kill_loop.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 conformance: setup-test all
 	@EVERLIT_BUILD=$(RELEASE) PYTHONDONTWRITEBYTECODE=1 build/test-venv/bin/python test/conformance/conformance.py

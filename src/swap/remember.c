@@ -49,6 +49,13 @@ struct el_status *el_remember_verdict(const struct el_version *version)
     return NULL;
 }
 
+bool el_remember_is_bad(const struct el_version *version)
+{
+    const struct el_model *model = version->model;
+    return version->digest[0] != '\0' &&
+           el_journal_find_bad(model->swap->options.journal, model->settings.name, version->digest) != NULL;
+}
+
 void el_remember_bad(const struct el_version *version, const struct el_status *why, const char *by)
 {
     if (version->digest[0] == '\0' || version->digest_of != version->fingerprint)

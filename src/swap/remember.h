@@ -14,6 +14,9 @@
 /* Why a version that may be loaded is not: its content is quarantined, or loading it ended the server before. NULL: it is. */
 struct el_status *el_remember_verdict(const struct el_version *version) EL_MUST_USE;
 
+/* True if its content is quarantined, and remembered as such. */
+bool el_remember_is_bad(const struct el_version *version);
+
 /* Its content is never to answer again, under whatever number. by: who says so. */
 void el_remember_bad(const struct el_version *version, const struct el_status *why, const char *by);
 

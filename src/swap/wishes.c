@@ -117,8 +117,8 @@ static bool quarantine(struct el_version *version, const struct el_wish *wish)
     if (version->state == EL_LIFE_VERIFYING && (!version->whole || !el_digest_known(version)))
         return false;
     /* By its twin it may be known as bad already, with the reason. */
-    struct el_status *why = version->digest[0] != '\0' ? el_remember_verdict(version) : NULL;
-    if (why == NULL) {
+    struct el_status *why = el_remember_is_bad(version) ? el_remember_verdict(version) : NULL;
+    if (why == NULL) { /* also of what is refused for another reason, which may pass when its files are touched */
         why = el_status_new(EL_FAILED_PRECONDITION, "%s quarantined it%s%s", wish->by,
                             wish->reason[0] != '\0' ? ": " : "", wish->reason);
         el_remember_bad(version, why, wish->by);

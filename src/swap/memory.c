@@ -123,16 +123,20 @@ static uint64_t need_of(const struct el_version *version)
     return el_memory_estimate(version->bytes, model->last_file_bytes, model->last_taken_bytes);
 }
 
-/* What workers have taken: all, or those of one model. */
-static uint64_t taken(const struct el_swap *swap, const struct el_model *model)
+/* What all workers have taken. */
+static uint64_t taken(const struct el_swap *swap)
 {
     uint64_t sum = 0;
     const struct el_hosted *hosted;
     el_list_each (hosted, &swap->hosted, in_swap) {
-        if (model == NULL || hosted->model == model)
-            sum += el_worker_taken_bytes(hosted->worker);
+        sum += el_worker_taken_bytes(hosted->worker);
     }
     return sum;
+}
+
+static bool is_resource(const struct el_model *model)
+{
+    return strcmp(model->settings.update.availability, "resource") == 0;
 }
 
 /* The worker of a version that is probed holds its memory already, but for one that is loaded once more. */
@@ -143,15 +147,27 @@ static uint64_t still_to_take(const struct el_version *version)
     return need > has ? need - has : 0;
 }
 
+/* Its worker died, and nobody may have heard of it yet. */
+static bool is_started_again(const struct el_version *version)
+{
+    return version->state == EL_LIFE_SERVING &&
+           (version->hosted == NULL ||
+            (strcmp(version->isolation, "process") == 0 && el_worker_taken_bytes(version->hosted->worker) == 0));
+}
+
 /* What loads under way are still to take, and workers that are started anew in place of one that died. */
-static uint64_t promised(const struct el_swap *swap)
+static uint64_t promised(const struct el_model *but)
 {
     uint64_t sum = 0;
     const struct el_model *model;
-    el_list_each (model, &swap->models, in_swap) {
+    el_list_each (model, &but->swap->models, in_swap) {
+        const bool waits = model->hold && model != but &&
+                           is_resource(model); /* its old version has left for a new one */
         const struct el_version *version;
         el_list_each (version, &model->versions, in_model) {
-            if (version->state == EL_LIFE_LOADING || (version->state == EL_LIFE_SERVING && version->hosted == NULL))
+            const bool next = waits && version->state == EL_LIFE_VERIFYING && version->whole &&
+                              el_model_aspires(model, version->number);
+            if (version->state == EL_LIFE_LOADING || is_started_again(version) || next)
                 sum += need_of(version);
             else if (version->state == EL_LIFE_PROBING)
                 sum += still_to_take(version);
@@ -170,12 +186,29 @@ static void wait_for_memory(struct el_version *version, uint64_t need, uint64_t 
     el_version_set_reason(version, text);
 }
 
+static bool is_wanted(const struct el_model *model, const struct el_hosted *hosted)
+{
+    const struct el_version *version;
+    el_list_each (version, &model->versions, in_model) {
+        if ((version->hosted == hosted || el_load_hosted(version->load) == hosted) &&
+            el_model_aspires(model, version->number))
+            return true;
+    }
+    return false;
+}
+
 /* What leaves before it is loaded: with availability "resource", unless the old version could not be loaded again. */
 static uint64_t freed_by(const struct el_model *model)
 {
-    if (strcmp(model->settings.update.availability, "resource") != 0 || el_model_keeps_old(model))
+    if (!is_resource(model) || el_model_keeps_old(model))
         return 0;
-    return taken(model->swap, model);
+    uint64_t sum = 0;
+    const struct el_hosted *hosted;
+    el_list_each (hosted, &model->swap->hosted, in_swap) {
+        if (hosted->model == model && !is_wanted(model, hosted))
+            sum += el_worker_taken_bytes(hosted->worker);
+    }
+    return sum;
 }
 
 bool el_memory_admits(struct el_version *version, uint64_t now_ns)
@@ -183,8 +216,8 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
     struct el_model *model = version->model;
     struct el_swap *swap = model->swap;
     const int64_t budget = swap->options.memory_budget_bytes;
-    if (budget < 0 || (model->hold && strcmp(model->settings.update.availability, "resource") == 0))
-        return true; /* hold: its old version has left to make room for it */
+    if (budget < 0)
+        return true;
     if (version->short_of_memory && now_ns < version->memory_ns) {
         el_model_alarm(version->model, version->memory_ns);
         return false;
@@ -192,7 +225,7 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
     struct el_memory_room room;
     el_memory_read("", &room);
     if (budget > 0)
-        narrow(&room, (uint64_t)budget, taken(swap, NULL));
+        narrow(&room, (uint64_t)budget, taken(swap));
     const uint64_t need = need_of(version);
     if (need > room.limit) {
         version->short_of_memory = false;
@@ -203,7 +236,7 @@ bool el_memory_admits(struct el_version *version, uint64_t now_ns)
                                    MIB(need), MIB(room.limit)));
         return false;
     }
-    const uint64_t freed = freed_by(model), first = promised(swap);
+    const uint64_t freed = freed_by(model), first = promised(model);
     uint64_t left = room.free > first ? room.free - first : 0;
     left = left > UINT64_MAX - freed ? UINT64_MAX : left + freed;
     if (need <= left) {

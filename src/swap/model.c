@@ -321,6 +321,16 @@ static bool is_condemned(const struct el_version *version)
     return wish != NULL && wish->kind == EL_WISH_QUARANTINE;
 }
 
+static bool another_serves(const struct el_version *version)
+{
+    const struct el_version *other;
+    el_list_each (other, &version->model->versions, in_model) {
+        if (other != version && other->state == EL_LIFE_SERVING && other->rollout == NULL && !is_condemned(other))
+            return true;
+    }
+    return false;
+}
+
 /* The pinned version serves and this one above it, to which requests without a version would go: others may still be on their way. */
 static bool hides_pinned(const struct el_version *version)
 {
@@ -368,7 +378,8 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
     el_list_each (version, &model->versions, in_model) {
         if (version->state == EL_LIFE_SERVING && version->rollout == NULL &&
             !el_model_aspires(model, version->number) &&
-            (hides_pinned(version) || (complete && !el_labels_need(model, version->number)))) {
+            (hides_pinned(version) || (is_condemned(version) && another_serves(version)) ||
+             (complete && !el_labels_need(model, version->number)))) {
             route_away(version, now_ns);
             routed = true;
         }

@@ -2,16 +2,19 @@
 #include "swap/respawn.h"
 
 #include "base/clock.h"
+#include "swap/digest.h"
 #include "swap/guard.h"
 #include "swap/hosted.h"
 #include "swap/local_copy.h"
 #include "swap/manager.h"
 #include "swap/probe_judge.h"
+#include "swap/remember.h"
 #include "swap/request.h"
 #include "swap/retry.h"
 #include "swap/rollout.h"
 #include "swap/version.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +37,10 @@ struct el_respawn {
     struct el_hosted *hosted; /* the replacement under way */
     struct el_probe *probe;
     bool loaded, probed, changed;
-    bool failing; /* the last replacement did not come to answer */
-    bool proved;  /* changed files of a version that keeps state were probed, in a worker that is thrown away */
+    bool adopted, asked; /* other files lie there than when the last worker was loaded; their digest was asked for */
+    bool condemned, differs; /* they are quarantined; they have other signatures */
+    bool failing;            /* the last replacement did not come to answer */
+    bool proved; /* changed files of a version that keeps state were probed, in a worker that is thrown away */
     struct el_status *failed;
 };
 
@@ -182,7 +187,7 @@ static void on_replacement_event(struct el_hosted *hosted, const struct el_worke
 static bool files_changed(const struct el_version *version)
 {
     const struct el_source_version *seen = el_model_seen(version->model, version->number);
-    return seen != NULL && seen->fingerprint != version->fingerprint;
+    return seen != NULL && !version->from_copy && seen->fingerprint != version->fingerprint;
 }
 
 /* Unchanged files answer as they did; changed ones must stand the whole probe, but for the comparison with themselves. */
@@ -233,15 +238,58 @@ static void start(struct el_respawn *respawn)
     respawn->failed = el_hosted_start(version, version->engine, false, on_replacement_event, respawn, &respawn->hosted);
 }
 
+/*
+ * Other files lie there than this life began with. It goes on with them only if their content may answer, and from then on it is this
+ * content that is held to be good or bad. False: that is not known yet.
+ */
+static bool adopt_files(struct el_respawn *respawn, uint64_t now_ns)
+{
+    struct el_version *version = respawn->version;
+    const struct el_source_version *seen = el_model_seen(version->model, version->number);
+    if (seen == NULL || seen->state == EL_SOURCE_BAD || version->from_copy)
+        return true; /* the load will say so */
+    if (files_changed(version) && el_local_copy_rescue(version))
+        return true;
+    if (seen->state != EL_SOURCE_WHOLE) {
+        el_model_alarm(version->model, el_after_ns(now_ns, EL_NS_PER_S));
+        return false;
+    }
+    if (seen->fingerprint != version->fingerprint) {
+        version->fingerprint = seen->fingerprint;
+        version->bytes = seen->bytes;
+        respawn->adopted = true;
+        respawn->asked = false;
+    }
+    if (version->digest[0] != '\0' && version->digest_of == version->fingerprint) {
+        respawn->asked = false;
+        respawn->failed = respawn->adopted ? el_remember_verdict(version) : NULL;
+        respawn->condemned = respawn->failed != NULL;
+        return true;
+    }
+    if (respawn->asked && version->digesting == NULL) {
+        respawn->asked = false;
+        respawn->failed = el_status_new(EL_UNAVAILABLE, "the files in %s cannot be read", version->path);
+        return true;
+    }
+    respawn->asked = respawn->asked || !el_digest_known(version);
+    return false;
+}
+
 static void start_probe(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
-    respawn->changed = files_changed(version);
+    if (files_changed(version)) {
+        respawn->failed = el_status_new(EL_ABORTED, "the files in %s changed while they were loaded", version->path);
+        return;
+    }
+    respawn->changed = respawn->adopted;
     /* The files may have been replaced since: a worker that offers something else does not continue this life. */
     respawn->failed = el_servable_expect(version->servable, el_worker_signatures(respawn->hosted->worker),
                                          version->path);
-    if (respawn->failed != NULL)
+    if (respawn->failed != NULL) {
+        respawn->differs = respawn->adopted;
         return;
+    }
     if (version->servable->keeps_state && (!respawn->changed || respawn->proved)) {
         respawn->probed = true; /* a run would leave something behind; that it loads is all that is asked for */
         return;
@@ -264,7 +312,7 @@ static void take_over(struct el_respawn *respawn)
     struct el_version *version = respawn->version;
     struct el_hosted *hosted = respawn->hosted;
     respawn->hosted = NULL;
-    respawn->proved = respawn->failing = false;
+    respawn->proved = respawn->failing = respawn->adopted = false;
     respawn->hosted_ns = el_now_ns();
     el_worker_promote(hosted->worker);
     el_version_host(version, hosted);
@@ -275,11 +323,38 @@ static void take_over(struct el_respawn *respawn)
     el_loops_wake(version->model->swap);
 }
 
+/*
+ * The files of this life are gone, and those in their place may not answer (they are quarantined) or have other signatures: nothing can
+ * bring it back. Where they may answer, a new life begins with them, by the whole way. respawn is gone afterwards.
+ */
+static void end_life(struct el_respawn *respawn, struct el_status *why)
+{
+    struct el_version *version = respawn->version;
+    struct el_model *model = version->model;
+    if (respawn->condemned) {
+        el_model_roll_back(model, version, why, EL_ROLLBACK_CRASHES, false);
+        return;
+    }
+    char text[512];
+    snprintf(text, sizeof text, "%s; with them it begins anew", el_status_text(why));
+    el_status_free(why);
+    el_version_move(version, EL_LIFE_UNROUTE, NULL, NULL, " ");
+    el_version_retire(version, text);
+    model->hold = true; /* for those: what they are is found out at once */
+    model->swap->routed = true;
+}
+
 static void fail(struct el_respawn *respawn)
 {
     struct el_version *version = respawn->version;
     struct el_status *why = respawn->failed;
     respawn->failed = NULL;
+    if (respawn->condemned || respawn->differs) {
+        el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "its files are other ones now"));
+        respawn->hosted = NULL;
+        end_life(respawn, why);
+        return;
+    }
     el_tell(version->model->swap, EL_LOG_ERROR, "respawn_failed", version->model, version, "try %u: %s", respawn->tried,
             el_status_text(why));
     el_hosted_kill(respawn->hosted, el_status_new(EL_CANCELLED, "it is replaced by another"));
@@ -311,7 +386,12 @@ void el_respawn_tick(struct el_version *version, uint64_t now_ns)
             el_model_alarm(version->model, respawn->due_ns);
             return;
         }
-        start(respawn);
+        if (!adopt_files(respawn, now_ns))
+            return;
+        if (respawn->failed == NULL)
+            start(respawn);
+        else
+            respawn->tried++;
     }
     if (respawn->failed == NULL && respawn->loaded && respawn->probe == NULL)
         start_probe(respawn);

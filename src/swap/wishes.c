@@ -4,6 +4,7 @@
 #include "swap/digest.h"
 #include "swap/manager.h"
 #include "swap/remember.h"
+#include "swap/twins.h"
 #include "swap/version.h"
 #include "swap/view.h"
 
@@ -112,6 +113,8 @@ size_t el_wishes_include(const struct el_model *model, const struct el_candidate
 /* True once it is quarantined, or was already. */
 static bool quarantine(struct el_version *version, const struct el_wish *wish)
 {
+    if (version->state == EL_LIFE_SERVING)
+        el_twins_condemn(version, wish->by, wish->reason); /* none of them is to answer in its place */
     if (version->state == EL_LIFE_SERVING || version->state == EL_LIFE_DRAINING || version->state == EL_LIFE_END)
         return false; /* another answers first; or its next life is judged */
     if (version->state == EL_LIFE_VERIFYING && (!version->whole || !el_digest_known(version)))

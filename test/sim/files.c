@@ -81,6 +81,19 @@ struct sim_content *sim_content_new(enum sim_trait trait)
     return content;
 }
 
+struct sim_content *sim_content_at(size_t i)
+{
+    return i < files.count ? files.contents[i] : NULL;
+}
+
+struct sim_content *sim_content_find(const char *digest)
+{
+    for (size_t i = 0; i < files.count; i++)
+        if (strcmp(files.contents[i]->digest, digest) == 0)
+            return files.contents[i];
+    return NULL;
+}
+
 /* ---- directories ---- */
 
 struct sim_dir *sim_dir_find(const char *path)
@@ -128,6 +141,7 @@ void sim_dir_put(struct sim_dir *dir, int64_t version, struct sim_content *conte
     size_t at = dir->count++;
     for (; at > 0 && dir->list[at - 1].version < version; at--)
         dir->list[at] = dir->list[at - 1];
+    content->kills = 0; /* other files, as far as the server knows */
     dir->list[at] = (struct sim_version_dir){
         .version = version, .content = content, .fingerprint = ++files.last_fingerprint, .whole = whole
     };

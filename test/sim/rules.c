@@ -99,9 +99,8 @@ void sim_rules_start(void)
         model->served = model->gave_up = model->pinned = false;
         model->serving = -1;
         model->excuse_ns = sim->now_ns;
-        for (size_t k = 0; k < model->dir.count; k++)
-            model->dir.list[k].content->known_bad = false;
     }
+    sim_verdicts_start();
 }
 
 /* ---- after each turn ---- */
@@ -157,7 +156,8 @@ static bool somebody_could(const struct el_model *model)
 /* Somebody who answered does so, or requests are held for who will. */
 static void check_answers(struct sim_model *model, const struct el_model *real, const struct el_model_view *view)
 {
-    if (view->serving < 0 && (model->served || real->has_served))
+    const struct el_version *serving = el_model_serving(real);
+    if ((view->serving < 0 && (model->served || real->has_served)) || (serving != NULL && serving->hosted == NULL))
         sim_excuse(model->name);
     if (view->serving >= 0) {
         model->served = true;
@@ -172,14 +172,17 @@ static void check_answers(struct sim_model *model, const struct el_model *real, 
 
 static void check_start(struct sim_model *model, const struct el_model *real, int64_t serving)
 {
+    int64_t pin;
+    const struct el_version *good = el_version_find(real, model->resume);
+    if (el_remember_pin(real, &pin) || model->grouped || (good != NULL && good->state == EL_LIFE_QUARANTINED))
+        model->resumes = false; /* an operator or a group has other wishes; or it was tried */
     if (!model->resumes || serving < 0)
         return;
     model->resumes = false;
-    int64_t pin;
     const struct el_source_version *seen = el_model_seen(real, model->resume);
     const struct el_version *version = el_version_find(real, model->resume);
-    if (serving == model->resume || el_remember_pin(real, &pin) || seen == NULL ||
-        seen->fingerprint != model->resume_fingerprint || seen->state != EL_SOURCE_WHOLE)
+    if (serving == model->resume || seen == NULL || seen->fingerprint != model->resume_fingerprint ||
+        seen->state != EL_SOURCE_WHOLE)
         return;
     if (version != NULL && version->state <= EL_LIFE_VERIFYING && version->load_tries == 0 &&
         !version->short_of_memory && el_wish_find(real, model->resume) == NULL)
@@ -200,7 +203,9 @@ static void check_pin(struct sim_model *model, const struct el_model *real, int6
     const bool loaded = version != NULL && version->hosted != NULL &&
                         (version->state == EL_LIFE_READY || version->state == EL_LIFE_SERVING ||
                          version->state == EL_LIFE_WARM);
-    if (same && loaded && serving != pin)
+    const bool waits = model->grouped && version != NULL &&
+                       version->state != EL_LIFE_SERVING; /* for the others' pins */
+    if (same && loaded && !waits && serving != pin)
         sim_violated("a pin is kept", "%s is pinned to version %lld, which is %s, and goes to version %lld",
                      model->name, (long long)pin, el_life_name(version->state), (long long)serving);
     const struct el_source_version *seen = pinned ? el_model_seen(real, pin) : NULL;
@@ -210,8 +215,8 @@ static void check_pin(struct sim_model *model, const struct el_model *real, int6
     const bool lost = before == NULL || before->state >= EL_LIFE_DRAINING;
     const struct el_wish *wish = el_wish_find(real, serving);
     const bool asked_for = wish != NULL && wish->kind == EL_WISH_LOAD;
-    if (same && comes && !asked_for && model->serving >= 0 && serving >= 0 && serving != model->serving &&
-        serving != pin && !lost)
+    if (same && comes && !asked_for && model->serving != pin && model->serving >= 0 && serving >= 0 &&
+        serving != model->serving && serving != pin && !lost)
         sim_violated("a pin is kept", "%s is pinned to version %lld, and goes from version %lld to version %lld",
                      model->name, (long long)pin, (long long)model->serving, (long long)serving);
     model->pinned = pinned;
@@ -232,6 +237,7 @@ void sim_rules_turn(void)
 {
     check_loads();
     check_memory();
+    sim_verdicts_turn();
     const struct el_view *view = el_view_get(sim->swap);
     for (uint32_t i = 0; i < sim->model_count; i++) {
         struct sim_model *model = &sim->models[i];
@@ -263,7 +269,8 @@ static bool is_about_to_go(const struct el_worker *worker)
 
 void sim_rules_call(const struct el_worker *worker, const struct el_completions *completions)
 {
-    if (completions->thread == SIM_CLIENT && worker->content->known_bad && !sim->stopping && !is_about_to_go(worker))
+    const bool bad = worker->content->known_bad || worker->content->condemned;
+    if (completions->thread == SIM_CLIENT && bad && !sim->stopping && !is_about_to_go(worker))
         sim_violated("no quarantined content answers",
                      "a client of %s is led to version %lld, process %d, whose content %u is quarantined",
                      worker->model, (long long)worker->version, (int)worker->pid, worker->content->id);
@@ -299,14 +306,16 @@ static bool lacks(const struct sim_model *model, char *text, size_t size)
         snprintf(text, size, "%s: version %lld has no worker", model->name, number);
         return true;
     }
-    if (el_remember_pin(real, &pin) && el_model_aspires(real, pin)) {
+    if (sim->budget_bytes > 0)
+        return false; /* what should come may wait for memory for ever */
+    if (!model->grouped && el_remember_pin(real, &pin) && el_model_aspires(real, pin)) {
         snprintf(text, size, "%s: pinned to version %lld, goes to %lld", model->name, (long long)pin, number);
         return number != pin;
     }
-    if (sim->budget_bytes > 0)
-        return false; /* it may wait for memory for ever */
     if (has_wish(real) && el_wish_find(real, newest) != NULL)
         return false;
+    if (model->grouped)
+        return false; /* a refusal of another one holds the group */
     snprintf(text, size, "%s: version %lld is good and new, and requests go to %lld", model->name, (long long)newest,
              number);
     return number != newest;

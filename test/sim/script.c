@@ -38,11 +38,12 @@ const char *sim_config_text(void)
             "config { name: \"%s\" base_path: \"%s\" model_platform: \"tensorflow\" model_version_policy { %s }\n"
             "  update { engine: \"%s\" availability: \"%s\" keep_warm_ms: %u guard_ms: %u load_timeout_ms: %u "
             "hang_timeout_ms: %u max_run_ms: 5000 probe_timeout_ms: %u quiet_ms: %u memory_need_bytes: %llu\n"
-            "    probe { replay: \"%s\" } } }\n",
+            "    probe { replay: \"%s\" } group: \"%s\" group_wait_ms: %u } }\n",
             model->name, model->dir.path, model->policy == EL_POLICY_LATEST ? latest : policies[model->policy],
             model->engine, model->resource ? "resource" : "availability", model->keep_warm_ms, model->guard_ms,
             model->load_timeout_ms, model->hang_timeout_ms, model->probe_timeout_ms, model->quiet_ms,
-            (unsigned long long)model->need_bytes, model->refuse_replay ? "refuse" : "warn");
+            (unsigned long long)model->need_bytes, model->refuse_replay ? "refuse" : "warn", model->grouped ? "g" : "",
+            model->group_wait_ms);
     }
     snprintf(text + at, sizeof text - at, "}\n");
     return text;
@@ -63,7 +64,6 @@ static void choose_settings(struct sim_model *model)
                                                       EL_POLICY_ALL, EL_POLICY_SPECIFIC)
                         : EL_POLICY_LATEST;
     model->latest = sim->budget_bytes == 0 ? ONE_OF(1, 1, 1, 2) : 1;
-    model->resource = sim_chance(&sim->random, 15);
     snprintf(model->engine, sizeof model->engine, "%s",
              sim->budget_bytes == 0 && sim_chance(&sim->random, 20) ? "auto" : "tensorflow");
     model->keep_warm_ms = ONE_OF(0, 1000, 5000, 10000);
@@ -72,6 +72,9 @@ static void choose_settings(struct sim_model *model)
     model->hang_timeout_ms = ONE_OF(500, 2000, 5000);
     model->probe_timeout_ms = ONE_OF(1000, 2000);
     model->quiet_ms = ONE_OF(0, 100, 300);
+    model->grouped = sim->model_count > 1 && sim_chance(&sim->random, 25);
+    model->resource = !model->grouped && sim_chance(&sim->random, 15);
+    model->group_wait_ms = ONE_OF(0, 2000);
     model->need_bytes = sim->budget_bytes == 0 ? 0 : NEED;
     model->refuse_replay = sim_chance(&sim->random, 20);
 }
@@ -199,9 +202,16 @@ static void ask_outcomes(void)
 
 static const char *first_pending(void)
 {
-    for (size_t i = 0; i < PENDING; i++)
-        if (pending[i].operation.model != NULL)
-            return el_operation_name(pending[i].operation.kind);
+    static char text[128];
+    for (size_t i = 0; i < PENDING; i++) {
+        const struct el_operation *operation = &pending[i].operation;
+        if (operation->model == NULL)
+            continue;
+        snprintf(text, sizeof text, "%s of %s version %lld, asked at %.6f s, has no outcome",
+                 el_operation_name(operation->kind), operation->model, (long long)operation->version,
+                 (double)pending[i].since_ns / 1e9);
+        return text;
+    }
     return NULL;
 }
 
@@ -212,6 +222,8 @@ static void operate(void *argument)
         struct el_status *status = el_operate(sim->swap, operation);
         sim_story("operator", "%s %s %lld: %s", el_operation_name(operation->kind), operation->model,
                   (long long)operation->version, status != NULL ? el_status_text(status) : operation->text);
+        if (status == NULL && (operation->kind == EL_OPERATE_FORGIVE || operation->kind == EL_OPERATE_RETRY))
+            sim_rules_forgiven(operation->model);
         if (status == NULL)
             keep_pending(operation);
         el_status_free(status);
@@ -325,6 +337,7 @@ static void do_disk(struct sim_model *model)
 {
     (void)model;
     sim->disk_full = !sim->disk_full;
+    sim->disk_changed_ns = sim->now_ns;
     sim_story("disk", sim->disk_full ? "is full" : "has room again");
 }
 

@@ -92,6 +92,9 @@ struct sim_content {
     uint64_t load_ns;
     uint64_t run_ns;
     bool keeps_state;
+    uint32_t kills; /* ends of the server while it was loaded, in a row */
+    bool condemning,
+        condemned;  /* found to be bad for good, by what the server said: now; when the swap thread last slept */
     bool known_bad; /* the journal knew it as bad when the swap thread last slept: rules.c */
     char digest[2 * EL_DIGEST_SIZE + 1];
 };
@@ -116,6 +119,9 @@ struct sim_dir *sim_dir_find(const char *path);
 /* path: "/sim/m0/3"; NULL: not there, or not to be read now. */
 struct sim_version_dir *sim_version_dir_find(const char *path);
 struct sim_content *sim_content_new(enum sim_trait trait);
+/* NULL: there is none. */
+struct sim_content *sim_content_find(const char *digest);
+struct sim_content *sim_content_at(size_t i);
 const char *sim_trait_name(enum sim_trait trait);
 void sim_dir_put(struct sim_dir *dir, int64_t version, struct sim_content *content, bool whole);
 void sim_dir_remove(struct sim_dir *dir, int64_t version);
@@ -218,6 +224,16 @@ void sim_rules_call(const struct el_worker *worker,
                     const struct el_completions *completions); /* a client is led there */
 const char *sim_rules_lack(void);                              /* in the calm: what is not right yet; NULL: all is */
 void sim_rules_end(void);
+/* ---- verdicts.c: what the server itself said of contents ---- */
+
+void sim_verdicts_start(void); /* of a server */
+void sim_verdicts_turn(void);
+/* The server said so of a version. */
+void sim_rules_event(const char *event, const char *model, int64_t version, const char *text);
+/* A load took the server down. */
+void sim_rules_killed(struct sim_content *content);
+/* An operator has made good of something. */
+void sim_rules_forgiven(const char *model);
 
 /* Something happened for which requests of the model may fail or wait. */
 void sim_excuse(const char *model);
@@ -243,6 +259,8 @@ struct sim_model {
     enum el_policy_type policy;
     uint32_t latest;
     char engine[16];
+    bool grouped;
+    uint32_t group_wait_ms;
     uint32_t keep_warm_ms, guard_ms, load_timeout_ms, hang_timeout_ms, probe_timeout_ms, quiet_ms;
     uint64_t need_bytes;
     bool refuse_replay;
@@ -284,6 +302,7 @@ struct sim {
 
     struct sim_shadow shadow;
     bool disk_full;
+    uint64_t disk_changed_ns;
     uint64_t disk_ns; /* how long a write takes */
 
     struct el_list workers;

@@ -29,6 +29,7 @@ void __wrap_el_events_add(struct el_events *events, enum el_log_level level, con
     (void)level;
     for (const char *at = event; *at != '\0'; at++)
         sim->trace = (sim->trace ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    sim_rules_event(event, model, version, text);
     if (version >= 0)
         sim_story("server", "%s/%lld %s: %s", model, (long long)version, event, text);
     else

@@ -107,6 +107,8 @@ static void end(struct el_worker *worker, struct el_status *failed, struct el_st
     sim_cancel(worker->hang);
     worker->hang = NULL;
     worker->state = SIM_DEAD;
+    if (worker->content != NULL && !sim->stopping)
+        worker->content->kills = 0;
     worker->failed = failed;
     worker->why = worker->stopping ? NULL : why;
     if (worker->stopping)
@@ -205,10 +207,16 @@ static void crashes(void *argument)
 
 static void kill_server(void *argument)
 {
-    (void)argument;
-    if (sim->swap == NULL || sim->stopping)
-        return;
+    struct el_worker *worker;
+    struct sim_content *content = NULL;
+    el_list_each (worker, &sim->workers, in_sim) {
+        if (worker->pid == (pid_t)(intptr_t)argument && worker->state == SIM_LOADING)
+            content = worker->content;
+    }
+    if (content == NULL || sim->swap == NULL || sim->stopping)
+        return; /* it is not loaded any more */
     sim_story("machine", "a load takes the server down");
+    sim_rules_killed(content);
     sim_server_stop(true);
     sim_server_start();
 }
@@ -231,7 +239,7 @@ static void read_files(void *argument)
     else if (content->trait == SIM_LOAD_CRASHES)
         next = crashes;
     else if (content->trait == SIM_LOAD_KILLS && !sim->calm)
-        sim_after(SIM_WORLD, span_ns / 2, kill_server, NULL);
+        sim_after(SIM_WORLD, span_ns / 2, kill_server, (void *)(intptr_t)worker->pid);
     if ((content->trait == SIM_LOAD_KILLS && sim->calm) || content->trait == SIM_LOAD_HANGS ||
         (worker->load_timeout_ms > 0 && span_ns > worker->load_timeout_ms * SIM_MS)) {
         next = too_long;

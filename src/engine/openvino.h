@@ -61,6 +61,7 @@ struct ov_signature {
     struct ov_signature *shapes; /* the same signature, compiled for other ranks; guarded by the model's lock */
     struct ov_signature *next;   /* of one of shapes: the next */
     int32_t *ranks;              /* of one of shapes: its inputs' ranks */
+    int64_t *sizes;              /* that went together last, of all inputs in a row; guarded by the model's lock */
 };
 
 /* How a model is compiled; texts, as OpenVINO wants them. */
@@ -134,6 +135,13 @@ struct el_status *ov_shapes_find(struct ov_engine_model *model, struct ov_signat
 /* Runs what is compiled. outer: the run that the host knows, for cancel(). */
 struct el_status *ov_signature_run(struct ov_engine_model *model, struct ov_signature *signature,
                                    const struct everlit_run *run, const struct everlit_run *outer) EL_MUST_USE;
+
+/*
+ * INVALID_ARGUMENT if the sizes of a run's inputs, which fit what is declared, do not go together: OpenVINO would not look, and read
+ * beyond what is there. Only where what was read is kept, and there are two inputs or more.
+ */
+struct el_status *ov_shapes_check(struct ov_engine_model *model, struct ov_signature *signature,
+                                  const struct everlit_run *run) EL_MUST_USE;
 
 int ov_engine_run(void *model, const struct everlit_run *run, struct everlit_error *error);
 void ov_engine_cancel(void *model, const struct everlit_run *run);

@@ -125,7 +125,7 @@ static struct el_status *choose_shapes(struct ov_engine_model *model, const stru
             other = tensor;
     }
     if (other == NULL && (*signature)->compiled != NULL)
-        return NULL;
+        return ov_shapes_check(model, *signature, run);
     if (other != NULL && (*signature)->read == NULL)
         return misfit(declared, other);
     struct el_status *status = ov_shapes_find(model, *signature, run, signature);

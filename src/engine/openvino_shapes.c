@@ -143,3 +143,53 @@ struct el_status *ov_shapes_find(struct ov_engine_model *model, struct ov_signat
         *found = one;
     return status;
 }
+
+static bool went_together(struct ov_engine_model *model, const struct ov_signature *signature, const int64_t *sizes,
+                          size_t count)
+{
+    pthread_mutex_lock(&model->lock);
+    const bool same = signature->sizes != NULL && memcmp(signature->sizes, sizes, count * sizeof *sizes) == 0;
+    pthread_mutex_unlock(&model->lock);
+    return same;
+}
+
+/* What a graph has once accepted it accepts again: only sizes other than the last ones are put through it. */
+struct el_status *ov_shapes_check(struct ov_engine_model *model, struct ov_signature *signature,
+                                  const struct everlit_run *run)
+{
+    const uint32_t inputs = signature->declared->input_count;
+    if (signature->read == NULL || inputs < 2)
+        return NULL;
+    const size_t count = (size_t)inputs * EVERLIT_MAX_RANK;
+    int64_t *sizes = calloc(count, sizeof *sizes);
+    int32_t *ranks = calloc(inputs, sizeof *ranks);
+    if (sizes == NULL || ranks == NULL) {
+        free(sizes);
+        free(ranks);
+        return el_status_no_memory();
+    }
+    for (uint32_t i = 0; i < run->input_count; i++)
+        memcpy(&sizes[(size_t)run->inputs[i].index * EVERLIT_MAX_RANK], run->inputs[i].dims,
+               (size_t)run->inputs[i].rank * sizeof *sizes);
+    read_ranks(signature->declared, run, ranks);
+    struct el_status *status = NULL;
+    if (!went_together(model, signature, sizes, count)) {
+        pthread_mutex_lock(&model->shaping);
+        status = reshape(model, signature, ranks, run);
+        pthread_mutex_unlock(&model->shaping);
+        if (status != NULL) {
+            struct el_status *theirs = el_status_new(EL_INVALID_ARGUMENT, "%s", el_status_text(status));
+            el_status_free(status);
+            status = theirs;
+        } else {
+            pthread_mutex_lock(&model->lock);
+            int64_t *const before = signature->sizes;
+            signature->sizes = sizes;
+            sizes = before;
+            pthread_mutex_unlock(&model->lock);
+        }
+    }
+    free(sizes);
+    free(ranks);
+    return status;
+}

@@ -133,6 +133,7 @@ void ov_signature_close(struct ov_signature *signature, uint32_t concurrency)
     free(signature->outputs);
     free(signature->reason);
     free(signature->ranks);
+    free(signature->sizes);
     if (signature->compiled != NULL)
         ov_compiled_model_free(signature->compiled);
     if (signature->read != NULL)

@@ -86,3 +86,15 @@ def test_a_table_before_a_network_answers_as_tensorflow(server):
         answer = stub.Predict(predict_request("tf1", {"place": place}), timeout=LIMIT_S).outputs
     assert ndarray(answer["index"]).tolist() == case["outputs"]["index"]["values"]
     assert ndarray(answer["height"]).tolist() == case["outputs"]["height"]["values"]
+
+
+def test_sizes_that_do_not_go_together_are_refused_and_not_computed_with(server):
+    case = {"signature": "between", "inputs": {
+        "x": json.loads((FORMATS / "host_ops" / "answers.json").read_text())["cases"][-1]["inputs"]["x"],
+        "w": {"dtype": "float32", "shape": [3, 1], "data": base64.b64encode(np.ones(3, np.float32).tobytes()).decode()}}}
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_request("host_ops", {key: array(plain) for key, plain in case["inputs"].items()}, "between")
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Predict(request, timeout=LIMIT_S)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT, refused.value.details()

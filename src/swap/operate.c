@@ -220,12 +220,13 @@ struct el_status *el_operate_let_go(struct el_model *model, struct el_operation 
     if (with_twins)
         el_twins_condemn(known, operation->by, operation->reason);
     aspire(model, operation);
+    known = el_version_find(model, version); /* another life may have come in the place of one that was over */
     const bool answers = operation->from == version ||
                          (with_twins && el_are_twins(known, el_version_find(model, operation->from)));
     if (!answers || model->aspired_count > 0)
         return NULL;
     el_wish_drop(model, version);
-    if (with_twins)
+    if (with_twins && known != NULL)
         el_twins_pardon(known);
     aspire(model, operation);
     return el_status_new(EL_FAILED_PRECONDITION,

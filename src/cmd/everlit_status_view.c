@@ -152,7 +152,8 @@ static void put_rollout(const json_t *model, const struct el_cli_style *style, s
     el_buf_printf(out, "\n%s", el_cli_colour(style, waits ? EL_CLI_YELLOW : EL_CLI_CYAN));
     el_cli_clean(text_of(model, "name"), out);
     if (strcmp(text_of(rollout, "mode"), "shadow") == 0)
-        el_buf_printf(out, " version %" PRId64 " is in rollout: in shadow", version);
+        el_buf_printf(out, " version %" PRId64 " is in rollout: in shadow, copies of %d %% of the requests", version,
+                      (int)number_of(rollout, "percent"));
     else
         el_buf_printf(out, " version %" PRId64 " is in rollout: step %d of %d, %d %% of the requests", version,
                       (int)number_of(rollout, "step"), (int)number_of(rollout, "steps"),

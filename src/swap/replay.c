@@ -139,9 +139,8 @@ static void on_pass(void *argument, const struct el_status *status, const struct
     proceed(replay);
 }
 
-/* The inputs of the sample in the order of the new signature, their data borrowed. False: it takes others. */
-static bool lay_inputs(const struct el_sample *sample, const struct el_signature *old, const struct el_signature *new_,
-                       struct el_tensor *list)
+bool el_replay_lay_inputs(const struct el_sample *sample, const struct el_signature *old,
+                          const struct el_signature *new_, struct el_tensor *list)
 {
     for (uint32_t i = 0; i < new_->input_count; i++) {
         uint32_t from = 0;
@@ -168,7 +167,7 @@ static bool start(struct el_replay *replay, struct el_status **failed)
         return false;
     struct el_probe_inputs inputs = { .count = new_->input_count };
     inputs.list = calloc(new_->input_count + 1, sizeof *inputs.list);
-    const bool asked = inputs.list != NULL && lay_inputs(sample, old, new_, inputs.list);
+    const bool asked = inputs.list != NULL && el_replay_lay_inputs(sample, old, new_, inputs.list);
     if (asked) {
         const uint64_t deadline_ns = el_after_ns(el_now_ns(), options->timeout_ms * EL_NS_PER_MS);
         *failed = el_pass_start(options->model->swap, options->worker, replay->new_index, new_, &inputs, deadline_ns,

@@ -49,6 +49,10 @@ const struct el_replay_result *el_replay_result(const struct el_replay *replay);
 /* Before or after done. NULL is allowed. */
 void el_replay_free(struct el_replay *replay);
 
+/* The inputs of the sample in the order of the new signature, their data borrowed; list has room for all. False: it takes others. */
+bool el_replay_lay_inputs(const struct el_sample *sample, const struct el_signature *old,
+                          const struct el_signature *new_, struct el_tensor *list);
+
 /* NULL, or what is beyond the limits of `probe`. Pure, as is the next. */
 struct el_status *el_replay_judge(const struct el_replay_result *result,
                                   const struct el_probe_config *probe) EL_MUST_USE;

@@ -18,6 +18,8 @@
 #include "swap/rcu.h"
 #include "swap/request_look.h"
 #include "swap/rerun.h"
+#include "swap/rollout_route.h"
+#include "swap/shadow.h"
 #include "swap/signals.h"
 
 #include <stdlib.h>
@@ -64,6 +66,20 @@ static void count_failure(const struct el_request *request, enum el_code code, s
                             (now_ns < request->deadline_ns ? now_ns : request->deadline_ns) - request->started_ns);
 }
 
+/* Acquire: the queue is made. Without a rollout in shadow there is none, or it takes nothing. */
+static void shadow(const struct el_request *request, struct el_servable *servable)
+{
+    struct el_shadow_queue *queue = atomic_load_explicit(&servable->shadow, memory_order_acquire);
+    if (queue == NULL || request->tensors != NULL || !el_request_may_go_elsewhere(request))
+        return;
+    struct el_swap *swap = request->loop->swap;
+    if (!el_shadow_take(queue, el_rollout_draw(request->loop), request->signature_index, request->call,
+                        request->outputs, request->output_count, el_now_ns() - request->started_ns))
+        return;
+    atomic_exchange(&swap->shadow_woken, true);
+    uv_async_send(&swap->async);
+}
+
 static void count(const struct el_request *request, const struct el_status *status)
 {
     struct el_servable *servable = request->servable != NULL ? request->servable : request->replay_from;
@@ -74,6 +90,7 @@ static void count(const struct el_request *request, const struct el_status *stat
     struct el_version_stats *stats = &servable->stats;
     const uint64_t number = atomic_fetch_add_explicit(&stats->requests, 1, memory_order_relaxed);
     if (status == NULL) {
+        shadow(request, servable);
         if (request->tensors == NULL)
             el_reservoir_offer(servable->reservoir, number, request->signature_index, request->call, request->outputs,
                                request->output_count);

@@ -91,8 +91,8 @@ static bool is_sound(const struct el_tensor *tensors, uint32_t count)
     return sound;
 }
 
-static struct el_sample *copy(uint32_t signature, const struct el_call *call, const uint32_t *output_indexes,
-                              uint32_t output_count, uint64_t most_bytes)
+struct el_sample *el_sample_copy(uint32_t signature, const struct el_call *call, const uint32_t *output_indexes,
+                                 uint32_t output_count, uint64_t most_bytes)
 {
     const struct el_tensor *inputs, *outputs;
     const uint32_t *input_indexes;
@@ -164,7 +164,7 @@ void el_reservoir_take(struct el_reservoir *reservoir, uint64_t number, uint32_t
         pthread_mutex_unlock(&reservoir->lock);
         return;
     }
-    struct el_sample *sample = copy(signature, call, outputs, output_count, reservoir->most_bytes);
+    struct el_sample *sample = el_sample_copy(signature, call, outputs, output_count, reservoir->most_bytes);
     while (sample != NULL && reservoir->count > 0 &&
            (reservoir->count == reservoir->room || reservoir->bytes + sample->size > reservoir->most_bytes))
         remove_one(reservoir);

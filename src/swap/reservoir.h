@@ -55,6 +55,10 @@ static inline void el_reservoir_offer(struct el_reservoir *reservoir, uint64_t n
         el_reservoir_take(reservoir, number, signature, call, outputs, output_count);
 }
 
+/* The call, which was answered well, as a sample; NULL: no memory, or it is larger than that. Any thread. */
+struct el_sample *el_sample_copy(uint32_t signature, const struct el_call *call, const uint32_t *output_indexes,
+                                 uint32_t output_count, uint64_t most_bytes);
+
 /* The samples, each owned once more by the caller, who frees the list; NULL: there are none, or no memory. Any thread. */
 struct el_sample **el_reservoir_get(struct el_reservoir *reservoir, uint32_t *count);
 void el_sample_disown(struct el_sample *sample);

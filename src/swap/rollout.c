@@ -57,6 +57,8 @@ bool el_rollout_watches(const struct el_version *version)
 
 void el_rollout_free(struct el_rollout *rollout)
 {
+    if (rollout != NULL)
+        el_shadow_free(rollout->shadow);
     free(rollout);
 }
 
@@ -107,6 +109,17 @@ static void begin_step(struct el_version *version, uint32_t step, uint64_t now_n
     tell_step(version);
 }
 
+/* Without memory nothing is copied, and the step finds nothing to measure. */
+static void cast_shadow(struct el_version *version)
+{
+    struct el_rollout *rollout = version->rollout;
+    const struct el_version *old = el_version_find(version->model, rollout->old);
+    el_shadow_free(rollout->shadow);
+    rollout->shadow = NULL;
+    if (rollout->config.mode == EL_ROLLOUT_SHADOW)
+        rollout->shadow = el_shadow_new(version, old->servable, rollout->config.shadow_percent);
+}
+
 /* From the first step on, beside whichever version answers now. */
 static void begin_anew(struct el_version *version, uint64_t now_ns)
 {
@@ -114,6 +127,7 @@ static void begin_anew(struct el_version *version, uint64_t now_ns)
     rollout->config = *config_of(version->model);
     rollout->old = el_model_serving(version->model)->number;
     rollout->crashes = 0;
+    cast_shadow(version);
     el_guard_watch(version);
     watch_others(version);
     begin_step(version, 0, now_ns);
@@ -353,6 +367,18 @@ bool el_rollout_on_death(struct el_version *version, const struct el_status *why
         hung ? EL_ROLLBACK_HANGS : EL_ROLLBACK_CRASHES);
 }
 
+void el_rollout_wake(struct el_swap *swap)
+{
+    if (!atomic_exchange_explicit(&swap->shadow_woken, false, memory_order_relaxed))
+        return;
+    const struct el_model *model;
+    el_list_each (model, &swap->models, in_swap) {
+        const struct el_version *version = el_rollout_of(model);
+        if (version != NULL && version->rollout->shadow != NULL)
+            el_shadow_pump(version->rollout->shadow);
+    }
+}
+
 /* ---- by hand ---- */
 
 void el_rollout_promote(struct el_version *version, bool to_the_end)
@@ -381,7 +407,7 @@ struct el_rollout_view el_rollout_show(const struct el_model *model)
         .mode = config->mode,
         .step = rollout->step + 1,
         .steps = step_count(config),
-        .percent = percent,
+        .percent = config->mode == EL_ROLLOUT_SHADOW ? config->shadow_percent : percent,
         .manual = config->manual != 0,
         .waits = rollout->waits,
         .text = rollout->text,

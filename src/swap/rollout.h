@@ -47,6 +47,9 @@ void el_rollout_promote(struct el_version *version, bool to_the_end);
 /* For el_model_roll_back(): requests are led elsewhere, and a rollout there was has ended. Nothing to do where there is none. */
 void el_rollout_taken_back(struct el_version *version, const char *why);
 
+/* An event loop has put a copy of a request aside: rollouts in shadow take theirs. */
+void el_rollout_wake(struct el_swap *swap);
+
 /* What the view of its model shows; texts are the rollout's. */
 struct el_rollout_view el_rollout_show(const struct el_model *model);
 

@@ -45,14 +45,18 @@ static struct el_status *judge_latency(const struct el_rollout_limits *limits, c
 {
     if (limits->max_latency_ratio < 0 || !is_worse_than(EL_GUARD_WINDOW_RATE, seen->windows, seen))
         return NULL;
+    char p99[96] = "";
+    if (seen->share > 0) /* copies are counted by spells only */
+        snprintf(p99, sizeof p99, "; p99 of the two: %.3g ms and %.3g ms", (double)seen->p99_ns / 1e6,
+                 (double)seen->old_p99_ns / 1e6);
     return el_status_new(
         EL_FAILED_PRECONDITION,
         "too slow: in %llu of %llu spells of its rollout more than %g %% of its answers took longer than "
-        "%.3g ms, %.3g times the p99 of version %lld, and version %lld did not; p99 of the two: %.3g ms "
-        "and %.3g ms (guard_max_latency_ratio)",
+        "%.3g ms, %.3g times the p99 of version %lld, and those of version %lld did not%s "
+        "(guard_max_latency_ratio)",
         (unsigned long long)seen->windows.bad, (unsigned long long)seen->windows.all, 100 * EL_GUARD_WINDOW_SLOW,
         (double)seen->slow_ns / 1e6, limits->max_latency_ratio, (long long)seen->old_version,
-        (long long)seen->old_version, (double)seen->p99_ns / 1e6, (double)seen->old_p99_ns / 1e6);
+        (long long)seen->old_version, p99);
 }
 
 static struct el_status *judge_drift(const struct el_rollout_limits *limits, const struct el_rollout_seen *seen)

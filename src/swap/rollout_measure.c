@@ -40,11 +40,19 @@ struct el_rollout_limits el_rollout_limits_of(const struct el_version *version)
 
 /* ---- latency ---- */
 
+static uint64_t slower_than(const struct el_histogram *histogram, uint64_t ns)
+{
+    const uint64_t all = value(&histogram->count), fast = el_histogram_at_most(histogram, ns);
+    return all > fast ? all - fast : 0;
+}
+
+/* Given up sooner than slow_ns says nothing: the client had no more time. */
 static void mark_latency(const struct el_version *version, uint64_t slow_ns, struct el_rollout_mark *mark)
 {
-    const struct el_histogram *latency = &version->servable->stats.latency;
-    mark->answers = value(&latency->count);
-    mark->slow = mark->answers - el_histogram_at_most(latency, slow_ns);
+    const struct el_version_stats *stats = &version->servable->stats;
+    const uint64_t late = slower_than(&stats->late, slow_ns);
+    mark->answers = value(&stats->latency.count) + late;
+    mark->slow = slower_than(&stats->latency, slow_ns) + late;
 }
 
 static void begin_window(const struct el_version *version, const struct el_version *old, uint64_t now_ns)
@@ -91,6 +99,8 @@ void el_rollout_measure_begin(struct el_version *version, const struct el_versio
     rollout->start[1] = arm_of(old);
     rollout->slow_ns = el_guard_slow_ns(&limits, p99_ns);
     rollout->windows = (struct el_guard_counts){ 0 };
+    if (rollout->shadow != NULL)
+        el_shadow_restart(rollout->shadow, rollout->slow_ns, now_ns);
     begin_window(version, old, now_ns);
 }
 
@@ -98,7 +108,8 @@ void el_rollout_measure(struct el_version *version, const struct el_version *old
                         uint64_t now_ns, struct el_rollout_seen *seen)
 {
     const struct el_rollout *rollout = version->rollout;
-    look_at_window(version, old, now_ns);
+    if (rollout->shadow == NULL)
+        look_at_window(version, old, now_ns);
     *seen = (struct el_rollout_seen){ .old_version = rollout->old,
                                       .seconds = (double)(now_ns - rollout->step_ns) / 1e9,
                                       .share = share,
@@ -109,4 +120,10 @@ void el_rollout_measure(struct el_version *version, const struct el_version *old
                                       .slow_ns = rollout->slow_ns,
                                       .p99_ns = el_histogram_quantile(&version->servable->stats.latency, 0.99),
                                       .old_p99_ns = el_histogram_quantile(&old->servable->stats.latency, 0.99) };
+    if (rollout->shadow == NULL)
+        return;
+    const struct el_shadow_counts *compared = el_shadow_look(rollout->shadow, now_ns);
+    seen->windows = compared->windows;
+    seen->differs = compared->differs;
+    seen->drifted = compared->drifted;
 }

@@ -6,6 +6,7 @@
 
 #include "config/rollout_config.h"
 #include "swap/rollout_judge.h"
+#include "swap/shadow.h"
 #include "swap/state.h"
 
 #define EL_ROLLOUT_LOOK_NS (500 * EL_NS_PER_MS)
@@ -30,6 +31,7 @@ struct el_rollout {
     struct el_rollout_mark window[2];
     uint64_t window_ns;
     struct el_guard_counts windows;
+    struct el_shadow *shadow; /* owned; NULL: not in shadow */
     uint32_t crashes;
     bool promoted; /* the next look leads everybody to it */
 };

@@ -6,14 +6,14 @@
 #include <string.h>
 
 /* Each loop has its own sequence: xorshift64 (G. Marsaglia, J. Stat. Softw. 8, 2003). */
-static uint32_t draw(struct el_swap_loop *loop)
+uint64_t el_rollout_draw(struct el_swap_loop *loop)
 {
     uint64_t x = loop->random;
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
     loop->random = x;
-    return (uint32_t)(x >> 32);
+    return x;
 }
 
 /* Mixes eight bytes at a time, as MurmurHash64A (A. Appleby, public domain) does. */
@@ -51,7 +51,7 @@ static uint32_t ticket_of(const struct el_request *request, const struct el_roll
         bytes = origin->body(request->origin_of, &size);
     }
     if (bytes == NULL || size == 0)
-        return draw(request->loop);
+        return (uint32_t)(el_rollout_draw(request->loop) >> 32);
     return (uint32_t)(hash_of((uint64_t)rollout->version, bytes, size) >> 32);
 }
 

@@ -15,6 +15,9 @@
 const struct el_version_view *el_rollout_choose(struct el_request *request, const struct el_model_view *model,
                                                 const struct el_version_view *serving);
 
+/* A number of the loop's by chance. */
+uint64_t el_rollout_draw(struct el_swap_loop *loop);
+
 static inline bool el_rollout_shares(const struct el_model_view *model, const struct el_request *request)
 {
     return model->rollout.share > 0 && !request->has_version && request->label == NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/servable.h"
 
+#include "swap/shadow.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +50,7 @@ static void servable_free(struct el_servable *servable)
     if (servable->has_signatures)
         el_signatures_free(&servable->signatures);
     el_reservoir_free(servable->reservoir);
+    el_shadow_queue_free(atomic_load_explicit(&servable->shadow, memory_order_relaxed));
     free(servable);
 }
 

@@ -24,6 +24,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+struct el_shadow_queue;
+
 struct el_servable {
     int64_t version;
     unsigned owners;             /* swap thread */
@@ -32,7 +34,8 @@ struct el_servable {
     bool keeps_state;            /* likewise; only clients may run it while it serves */
     _Atomic uint8_t watch; /* enum el_watch (signals.h): written by the swap thread, read by event loops, relaxed */
     struct el_signatures signatures;
-    struct el_reservoir *reservoir; /* set before any request is led here; owned; NULL: none is kept */
+    struct el_reservoir *reservoir;           /* set before any request is led here; owned; NULL: none is kept */
+    _Atomic(struct el_shadow_queue *) shadow; /* shadow.h; owned; NULL: it never was shadowed */
     struct el_version_stats stats;
     _Atomic(struct el_worker *) worker; /* NULL: it died and another is being started */
     _Atomic uint64_t pins;              /* requests; the highest bit says that a fall to 0 is waited for */

@@ -191,8 +191,9 @@ struct el_swap {
     bool touched, unpublished;
     bool routed; /* requests are led elsewhere by this look */
     _Atomic uint64_t refused;
-    _Atomic bool guard_woken; /* by event loops, with async: see el_guard_wake() */
-    char rcu_mark;            /* for el_rcu_read_unlock() and el_rcu_wait() */
+    _Atomic bool shadow_woken; /* the same, see el_rollout_wake() */
+    _Atomic bool guard_woken;  /* by event loops, with async: see el_guard_wake() */
+    char rcu_mark;             /* for el_rcu_read_unlock() and el_rcu_wait() */
 
     pthread_mutex_t loops_lock; /* guards loops */
     struct el_list loops;

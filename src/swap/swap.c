@@ -9,6 +9,7 @@
 #include "swap/manager.h"
 #include "swap/reconfigure.h"
 #include "swap/report.h"
+#include "swap/rollout.h"
 #include "swap/view.h"
 
 #include <stdio.h>
@@ -95,6 +96,7 @@ static void on_async(uv_async_t *async)
     struct el_swap *swap = async->data;
     el_servable_sweep(&swap->lingering);
     el_guard_wake(swap);
+    el_rollout_wake(swap);
     el_copy_jobs_collect(swap->copy_jobs);
 }
 

@@ -189,7 +189,7 @@ struct el_rollout_view {
     int64_t version, old; /* the new version, and the one that it is compared with; -1: there is no rollout */
     uint32_t mode;        /* enum el_rollout_mode */
     uint32_t step, steps; /* from 1 */
-    uint32_t percent;     /* of the requests that name no version; 0: in shadow */
+    uint32_t percent;     /* of the requests that name no version; in shadow: of those that are copied */
     bool manual;
     enum el_rollout_wait waits;
     const char *text; /* for what it waits, for people; "" while it is measured */

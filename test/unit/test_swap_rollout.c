@@ -165,6 +165,70 @@ static void a_bad_version_is_taken_back_at_its_first_step(void **unused)
     }
 }
 
+static void shadow(struct stage *stage)
+{
+    begin(stage, 4);
+    stage->update.rollout.mode = EL_ROLLOUT_SHADOW;
+    stage->update.rollout.shadow_percent = 50;
+    reconfigure(stage);
+}
+
+static void in_shadow_nobody_hears_it_until_it_was_compared(void **unused)
+{
+    (void)unused;
+    static struct stage stage;
+    shadow(&stage);
+    stage.update.rollout.manual = 1;
+    stage.update.rollout.min_agreement = 0.9; /* its highest score is where the old one's is, */
+    stage.update.rollout.max_drift = 1;       /* and it is off by 0.5 on average: its number is another */
+    reconfigure(&stage);
+    stage_put(&stage, 2, "");
+    stage_wait_event(&stage, "rollout_step", 2, "shadow, copies of 50 % of the requests");
+    stage_wait_event(&stage, "rollout_paused", 2, "good so far");
+    assert_int_equal(stage.client.by_version[2], 0);
+    assert_int_equal(stage_see(&stage, 2).requests, 0);
+    struct el_operation promote = operate(&stage, EL_OPERATE_PROMOTE, 2, false);
+    wait_outcome(&stage, &promote, "version 2 of m answers everybody");
+    client_wait_version(&stage, 2);
+    client_end_without_failure(&stage);
+    stage_close(&stage);
+}
+
+static void in_shadow_a_bad_version_is_taken_back_unheard(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *orders, *part;
+        double min_agreement, max_drift;
+    } cases[] = { { "run=abort\n" LIVE, "its process crashed in its rollout", -1, -1 },
+                  { "run=fail\n" LIVE, "answers failed", -1, -1 },
+                  { "run=nan\n" LIVE, "held NaN or infinity", -1, -1 },
+                  { "run=slow 100\n" LIVE, "too slow: in ", -1, -1 },
+                  { "", "have their highest score elsewhere", 0.9, -1 },
+                  { "", "differ from version 1's to the same by more than 0.1", -1, 0.1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static struct stage stage;
+        shadow(&stage);
+        stage.update.rollout.step_requests = 100000;
+        stage.update.rollout.min_agreement = cases[i].min_agreement;
+        stage.update.rollout.max_drift = cases[i].max_drift;
+        reconfigure(&stage);
+        const int64_t number = cases[i].min_agreement > 0 ? 1000
+                                                          : 2; /* it answers with it, and that is the highest score */
+        stage_put(&stage, number, cases[i].orders);
+        stage_wait_state(&stage, number, EL_LIFE_QUARANTINED);
+        const struct seen seen = stage_see(&stage, number);
+        if (strstr(seen.reason, cases[i].part) == NULL)
+            fail_msg("version 2 was taken back for \"%s\"; expected \"%s\" in it", seen.reason, cases[i].part);
+        assert_int_equal(seen.serving, 1);
+        assert_int_equal(seen.requests, 0);
+        client_wait_answers(&stage, 20);
+        client_end_without_failure(&stage);
+        assert_int_equal(stage.client.by_version[2], 0);
+        stage_close(&stage);
+    }
+}
+
 static void too_little_traffic_pauses_it_and_more_goes_on(void **unused)
 {
     (void)unused;
@@ -351,6 +415,8 @@ int main(void)
         cmocka_unit_test(a_good_version_comes_step_by_step),
         cmocka_unit_test(each_step_leads_its_share),
         cmocka_unit_test(a_bad_version_is_taken_back_at_its_first_step),
+        cmocka_unit_test(in_shadow_nobody_hears_it_until_it_was_compared),
+        cmocka_unit_test(in_shadow_a_bad_version_is_taken_back_unheard),
         cmocka_unit_test(too_little_traffic_pauses_it_and_more_goes_on),
         cmocka_unit_test(by_hand_it_goes_on_only_with_a_word),
         cmocka_unit_test(a_newer_version_takes_its_place),

@@ -153,7 +153,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     const struct el_grpc_call *call = call_of(session, frame->hd.stream_id);
-    if (call != NULL && call->http == NULL && !call->remote_ended) /* answered before its end came: the rest of the request is not wanted */
+    if (call != NULL && call->http == NULL &&
+        !call->remote_ended) /* answered before its end came: the rest of the request is not wanted */
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
     return 0;
 }

@@ -90,7 +90,7 @@ static void a_rise_of_errors_is_seen_in_time(void **unused)
         double rate;
         uint64_t median, most; /* answers until 50 %, 99 % of versions that fail so often are taken back: at most */
     } rows[] = { { 0.005, 3000, 8000 }, { 0.01, 900, 2700 }, { 0.02, 280, 950 }, { 0.05, 85, 270 },
-                 { 0.1, 35, 120 },       { 0.5, 5, 16 },      { 1 - 1e-9, 2, 2 } };
+                 { 0.1, 35, 120 },      { 0.5, 5, 16 },      { 1 - 1e-9, 2, 2 } };
     enum { TRIES = 2000 };
     static uint64_t took[TRIES];
     uint64_t state = 88172645463325252u;

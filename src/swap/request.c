@@ -10,7 +10,9 @@
  * A worker that dies under a request: the call that died still holds the inputs.
  * The request is led anew, to the respawned worker or to another version that
  * reads and writes the same, and the inputs are copied over. Once: a request
- * that kills two workers is answered with UNAVAILABLE. A version under guard that fails is treated alike (rerun.h).
+ * that kills two workers is answered with UNAVAILABLE. A worker killed from outside is no
+ * fault of the request's: it is led anew until its deadline, up to a bound for what only looks
+ * like it (a run that sends its process SIGKILL). A version under guard that fails is treated alike (rerun.h).
  */
 #include "swap/request.h"
 
@@ -25,6 +27,7 @@
 #include <stdlib.h>
 
 #define NO_MORE_TRIES 255 /* cancelled: not replayed */
+#define MOST_TRIES 8      /* after workers that were killed from outside */
 
 static bool is_servers_fault(enum el_code code)
 {
@@ -175,6 +178,12 @@ static bool may_ask_another(const struct el_request *request)
            el_signal_watched(request->servable, EL_WATCH_ALL);
 }
 
+/* The worker died under it. */
+static bool may_run_again(const struct el_request *request, const struct el_call *call)
+{
+    return request->tries == 0 || (request->tries < MOST_TRIES && el_call_worker_was_killed(call));
+}
+
 static void on_call_done(struct el_call *call, const struct el_status *status, void *argument)
 {
     struct el_request *request = argument;
@@ -185,11 +194,11 @@ static void on_call_done(struct el_call *call, const struct el_status *status, v
         return;
     }
     if (status != NULL && el_call_worker_died(call)) {
-        if (request->tries > 0) {
+        if (!may_run_again(request, call)) {
             end_with(request, status);
             return;
         }
-        request->tries = 1;
+        request->tries++;
         el_rerun_begin(request, EL_SIGNAL_GOOD, NULL);
         atomic_fetch_add_explicit(&request->replay_from->stats.replayed, 1, memory_order_relaxed);
         el_request_run(request);

@@ -348,6 +348,11 @@ bool el_call_worker_died(const struct el_call *call)
     return call->died;
 }
 
+bool el_call_worker_was_killed(const struct el_call *call)
+{
+    return call->died && call->worker->killed_outside;
+}
+
 uint64_t el_call_queued_ns(const struct el_call *call)
 {
     return call->queued_ns;

@@ -170,7 +170,9 @@ struct el_worker {
     int wait_status;
     bool cause_late;              /* do not wait for the cause any longer */
     struct el_status *last_words; /* what the calls of a dead worker are told; read by loops after it is gone */
+    bool killed_outside;          /* likewise: el_call_worker_was_killed() */
     uint64_t memory_at_fork;
+    uint64_t oom_kills_at_fork;
     pid_t *threads_before; /* with EL_ISOLATION_NONE: threads that are not this worker's */
     size_t threads_before_count;
     uv_poll_t control_poll;
@@ -285,6 +287,9 @@ void el_worker_parts_free(struct el_worker *worker);
 /* ---- watch.c ---- */
 
 uint64_t el_watch_private_bytes(pid_t pid);
+
+/* How many processes the kernel has killed for want of memory since the machine started; 0: it does not say. */
+uint64_t el_watch_oom_kills(void);
 void el_watch_start(struct el_worker *worker);
 
 /* ---- zygote.c. Swap ---- */

@@ -49,6 +49,21 @@ uint64_t el_watch_private_bytes(pid_t pid)
     return bytes[0] + bytes[1];
 }
 
+uint64_t el_watch_oom_kills(void)
+{
+    static const char name[] = "oom_kill ";
+    uint64_t kills = 0;
+    FILE *file = fopen("/proc/vmstat", "re");
+    if (file == NULL)
+        return 0;
+    char line[256];
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, sizeof name - 1) == 0)
+            kills = strtoull(line + sizeof name - 1, NULL, 10);
+    fclose(file);
+    return kills;
+}
+
 uint64_t el_worker_taken_bytes(const struct el_worker *worker)
 {
     const pid_t pid = el_worker_pid(worker);

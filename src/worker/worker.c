@@ -8,7 +8,7 @@
  *
  *     it could not load            → FAILED, and it is told to end
  *     stop was asked, no call left → it is told to end (its control socket ends)
- *     the process is gone          → each lane's loop takes the last answers and ends the other calls; those of loops that are
+ *     the process is gone          → once the zygote has said how it ended, each lane's loop takes the last answers and ends the other calls; those of loops that are
  *                                    gone themselves are ended here
  *     and nobody had asked for it  → DIED, once the zygote has said how it ended
  *     lanes and calls are gone too → the handles are closed, then GONE
@@ -164,6 +164,7 @@ void el_worker_spawned(struct el_worker *worker, pid_t pid, int pidfd)
     worker->peer_control = -1;
     worker->memory = -1;
     worker->memory_at_fork = el_watch_private_bytes(pid);
+    worker->oom_kills_at_fork = el_watch_oom_kills();
     pthread_mutex_lock(&worker->lock);
     worker->pidfd = pidfd;
     const bool killed = worker->killed;
@@ -271,17 +272,26 @@ static void bury_abandoned(struct el_worker *worker)
             el_lane_bury(&worker->lanes[i]);
 }
 
+/* One that hung up is sent the signal, too (el_worker_hung_up()), but sockets close after a process has begun to end: it comes too late
+ * to be what is reported. */
+static bool was_killed_outside(const struct el_worker *worker)
+{
+    return worker->kill_reason == NULL && !worker->forced && worker->exited && WIFSIGNALED(worker->wait_status) &&
+           WTERMSIG(worker->wait_status) == SIGKILL && el_watch_oom_kills() == worker->oom_kills_at_fork;
+}
+
 static void step_gone(struct el_worker *worker, bool nothing_left)
 {
-    if (!worker->lanes_told) {
-        tell_lanes(worker);
-        return; /* each lane notifies when it is closed; with none open the next step goes on */
-    }
     const bool expected = worker->kill_reason == NULL && (worker->failed_told || worker->told_to_end || worker->forced);
+    const bool cause_known = worker->exited || worker->zygote == NULL || worker->cause_late;
+    if (!expected && !cause_known && worker->kill_reason == NULL)
+        return;
+    if (!worker->lanes_told) {
+        worker->killed_outside = was_killed_outside(worker);
+        tell_lanes(worker); /* with their lock it hands on what was just written */
+        return;             /* each lane notifies when it is closed; with none open the next step goes on */
+    }
     if (!expected && !worker->died_told) {
-        const bool cause_known = worker->exited || worker->zygote == NULL || worker->cause_late;
-        if (!cause_known && worker->kill_reason == NULL)
-            return;
         worker->died_told = true;
         struct el_status *cause = cause_of_death(worker);
         emit(worker, EL_WORKER_DIED, cause);
@@ -326,7 +336,7 @@ void el_worker_step(struct el_worker *worker)
     } else if (gone) {
         const bool told = worker->lanes_told;
         step_gone(worker, calls == 0 && no_lanes);
-        if (!told)
+        if (!told && worker->lanes_told)
             el_worker_notify(worker);
     }
 }

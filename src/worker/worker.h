@@ -237,6 +237,13 @@ uint64_t el_call_queued_ns(const struct el_call *call);
 /* After done with a status: true if the worker died under it, so that another may be asked. */
 bool el_call_worker_died(const struct el_call *call);
 
+/*
+ * After that: true if it was a SIGKILL from outside that ended the worker, so that no call is to blame: the server did not send it, and
+ * since the worker was forked the kernel has killed nobody on this machine for want of memory (which a run may have taken). A worker
+ * that sends it to itself looks alike; who asks again counts.
+ */
+bool el_call_worker_was_killed(const struct el_call *call);
+
 /* Asks to end early: done comes with CANCELLED, or with the answer if that was faster. */
 void el_call_cancel(struct el_call *call);
 

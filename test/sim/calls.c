@@ -270,6 +270,11 @@ bool el_call_worker_died(const struct el_call *call)
     return call->died;
 }
 
+bool el_call_worker_was_killed(const struct el_call *call)
+{
+    return call->died && call->worker->why != NULL && strstr(el_status_text(call->worker->why), "by signal 9 ") != NULL;
+}
+
 void el_call_cancel(struct el_call *call)
 {
     if (call->submitted && !call->told)

@@ -300,12 +300,17 @@ static void a_request_can_be_cancelled_while_it_runs(void **unused)
     close_counter();
 }
 
-/* Kills the worker; the next one takes open_ms to load. */
-static void kill_worker(int64_t version, uint64_t deaths)
+/* The worker dies by that signal; the next one takes open_ms to load. */
+static void end_worker(int64_t version, int number, uint64_t deaths)
 {
-    assert_int_equal(kill(stage_see(&counter.stage, version).pid, SIGKILL), 0);
+    assert_int_equal(kill(stage_see(&counter.stage, version).pid, number), 0);
     while (stage_see(&counter.stage, version).deaths < deaths)
         stage_run_for(&counter.stage, 2);
+}
+
+static void kill_worker(int64_t version, uint64_t deaths)
+{
+    end_worker(version, SIGKILL, deaths);
 }
 
 static void without_a_worker_a_request_waits_until_its_deadline(void **unused)
@@ -362,24 +367,50 @@ static void so_many_wait_and_no_more(void **unused)
     close_counter();
 }
 
-static void a_request_is_replayed_once(void **unused)
+static void start_and_wait_until_it_runs(struct order *order)
+{
+    start(order, "m");
+    el_request_start(&order->request);
+    stage_run_for(&counter.stage, 50);
+}
+
+static void a_request_whose_workers_crash_is_replayed_once(void **unused)
 {
     (void)unused;
     open_counter("run=slow 600");
     start_counter();
     struct order order;
-    start(&order, "m");
-    el_request_start(&order.request);
-    stage_run_for(&counter.stage, 50);
-    kill_worker(1, 1);
-    stage_wait_event(&counter.stage, "respawned", 1, "");
+    start_and_wait_until_it_runs(&order);
+    end_worker(1, SIGABRT, 1);
+    stage_wait_event(&counter.stage, "respawned", 1, "try 1");
     assert_false(order.done);
     assert_int_equal(stage_see(&counter.stage, 1).replayed, 1);
     stage_run_for(&counter.stage, 50);
-    kill_worker(1, 2);
+    end_worker(1, SIGABRT, 2);
     finish(&order);
     assert_int_equal(order.code, EL_UNAVAILABLE);
     assert_int_equal(stage_see(&counter.stage, 1).replayed, 1);
+    close_counter();
+}
+
+static void a_request_whose_workers_are_killed_from_outside_is_answered(void **unused)
+{
+    (void)unused;
+    open_counter("run=slow 600");
+    start_counter();
+    struct order order;
+    start_and_wait_until_it_runs(&order);
+    for (unsigned deaths = 1; deaths <= 3; deaths++) {
+        char respawned[16];
+        snprintf(respawned, sizeof respawned, "try %u", deaths);
+        kill_worker(1, deaths);
+        stage_wait_event(&counter.stage, "respawned", 1, respawned);
+        assert_false(order.done);
+        assert_int_equal(stage_see(&counter.stage, 1).replayed, deaths);
+        stage_run_for(&counter.stage, 50);
+    }
+    finish(&order);
+    assert_int_equal(order.code, EL_OK);
     close_counter();
 }
 
@@ -447,7 +478,8 @@ int main(void)
         cmocka_unit_test(a_request_can_be_cancelled_while_it_runs),
         cmocka_unit_test(without_a_worker_a_request_waits_until_its_deadline),
         cmocka_unit_test(so_many_wait_and_no_more),
-        cmocka_unit_test(a_request_is_replayed_once),
+        cmocka_unit_test(a_request_whose_workers_crash_is_replayed_once),
+        cmocka_unit_test(a_request_whose_workers_are_killed_from_outside_is_answered),
         cmocka_unit_test(without_isolation_it_is_the_same),
         cmocka_unit_test(settled_means_answering_or_out_of_hope),
     };

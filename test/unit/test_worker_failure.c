@@ -224,6 +224,7 @@ static void a_death_under_load_leaves_the_inputs(void **state)
             house_wait(house, &asked[j].done);
             assert_int_equal(asked[j].code, EL_UNAVAILABLE);
             assert_true(asked[j].died);
+            assert_false(el_call_worker_was_killed(asked[j].call));
             assert_string_equal(asked[j].text, "the worker of digits version 2 ended while it ran the request");
             const struct el_tensor *inputs;
             const uint32_t *indexes;
@@ -255,6 +256,7 @@ static void a_killed_worker_is_noticed_at_once(void **state)
     house_wait(house, &asked.done);
     assert_true(el_now_ns() - start < EL_NS_PER_S);
     assert_true(asked.died);
+    assert_true(el_call_worker_was_killed(asked.call));
     struct el_call *call;
     struct el_status *status = el_call_begin(subject.worker, house->completions, 0, &call);
     assert_int_equal(el_status_code(status), EL_UNAVAILABLE);

@@ -341,6 +341,13 @@ static bool hides_pinned(const struct el_version *version)
     return pinned != NULL && pinned->state == EL_LIFE_SERVING && el_model_aspires(version->model, number);
 }
 
+/* Only those who ask for it by its number are led to it: there is nothing that a group would have to do together. */
+static bool is_beside(const struct el_version *version)
+{
+    const struct el_version *serving = el_model_serving(version->model);
+    return serving != NULL && version->number < serving->number && el_model_aspires(version->model, serving->number);
+}
+
 /* False: it waits for the end of another version's rollout. */
 static bool lead(struct el_version *version, uint64_t now_ns)
 {
@@ -359,12 +366,13 @@ void el_model_route(struct el_model *model, uint64_t now_ns)
         retire_all(model, now_ns);
         return;
     }
-    const bool held = el_together_holds(model) || el_group_holds(model);
+    const bool together = el_together_holds(model), held = together || el_group_holds(model);
     struct el_version *version, *warm = NULL;
     bool routed = el_rollout_look(model, now_ns);
     el_list_each (version, &model->versions, in_model) {
         bool can = version->state == EL_LIFE_READY || (version->state == EL_LIFE_WARM && version->hosted != NULL);
-        if (can && !held && el_model_aspires(model, version->number)) {
+        const bool may = !held || (!together && is_beside(version));
+        if (can && may && el_model_aspires(model, version->number)) {
             routed = lead(version, now_ns) || routed;
         } else if (can && version->state == EL_LIFE_WARM && (warm == NULL || is_condemned(warm))) {
             warm = version;

@@ -261,7 +261,9 @@ static struct el_status *operate_unload(struct el_model *model, struct el_operat
     EL_TRY(not_pinned_to(model, operation->version, EL_WISH_UNLOAD));
     operation->soon = true;
     const bool idle = version == NULL || el_version_is_over(version) || version->state == EL_LIFE_DRAINING;
-    if ((wish != NULL && wish->kind == EL_WISH_UNLOAD) || (idle && !el_model_aspires(model, operation->version))) {
+    const bool on_way_out = wish != NULL &&
+                            wish->kind != EL_WISH_LOAD; /* an asked quarantine goes further, and stays */
+    if (on_way_out || (idle && !el_model_aspires(model, operation->version))) {
         operation->changed = false;
         say(operation, "version %lld of %s is not loaded, or is on its way out already", (long long)operation->version,
             model->settings.name);

@@ -125,6 +125,14 @@ static bool unloaded(const struct outcome *outcome)
 {
     struct el_operation *operation = outcome->operation;
     const struct el_version *version = el_version_find(outcome->model, operation->version);
+    const struct el_wish *wish = el_wish_find(outcome->model, operation->version);
+    const bool wanted = (wish == NULL || wish->kind == EL_WISH_LOAD) &&
+                        el_model_aspires(outcome->model, operation->version);
+    if (version != NULL && !el_version_is_over(version) && wanted)
+        return fail(outcome, el_status_new(EL_ABORTED,
+                                           "a command, a reload or new files came in between: version %lld of %s is "
+                                           "to be loaded again",
+                                           (long long)operation->version, outcome->name));
     if (version != NULL && !el_version_is_over(version))
         return stays(outcome, version);
     if (operation->changed)

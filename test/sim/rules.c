@@ -75,8 +75,8 @@ static void expect_resume(struct sim_model *model)
 {
     const struct el_journal_model *known = el_journal_model(sim->journal, model->name);
     model->resumes = false;
-    if (known == NULL || !known->has_good || known->pinned || model->policy == EL_POLICY_SPECIFIC ||
-        model->dir.unreadable)
+    if (!model->configured || known == NULL || !known->has_good || known->pinned ||
+        model->policy == EL_POLICY_SPECIFIC || model->dir.unreadable)
         return;
     for (size_t i = 0; i < model->dir.count; i++) {
         const struct sim_version_dir *version = &model->dir.list[i];
@@ -300,8 +300,10 @@ static bool lacks(const struct sim_model *model, char *text, size_t size)
         snprintf(text, size, "%s: nobody answers", model->name);
         return true;
     }
-    if (serving->hosted != NULL && serving->hosted->worker->content->trait == SIM_OTHER_INPUTS)
-        return false; /* what came first is what others are held against */
+    const struct sim_content *content = serving->hosted != NULL ? serving->hosted->worker->content
+                                                                : sim_content_find(serving->digest);
+    if (content != NULL && content->trait == SIM_OTHER_INPUTS)
+        return false; /* what came first is what others are held against, also when its worker and its files are gone */
     if (serving->hosted == NULL) {
         snprintf(text, size, "%s: version %lld has no worker", model->name, number);
         return true;

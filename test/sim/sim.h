@@ -230,8 +230,8 @@ void sim_verdicts_start(void); /* of a server */
 void sim_verdicts_turn(void);
 /* The server said so of a version. */
 void sim_rules_event(const char *event, const char *model, int64_t version, const char *text);
-/* A load took the server down. */
-void sim_rules_killed(struct sim_content *content);
+/* What this worker loads took the server down. */
+void sim_rules_killed(const struct el_worker *worker);
 /* An operator has made good of something. */
 void sim_rules_forgiven(const char *model);
 

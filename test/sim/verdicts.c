@@ -36,6 +36,14 @@ static bool condemns(const char *event, const char *text)
     return strcmp(event, "quarantined") == 0 && strncmp(text, "user quarantined it", 19) == 0;
 }
 
+static struct sim_content *on_disk(const char *name, int64_t number)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/sim/%s/%lld", name, (long long)number);
+    const struct sim_version_dir *found = sim_version_dir_find(path);
+    return found != NULL ? found->content : NULL;
+}
+
 void sim_rules_event(const char *event, const char *name, int64_t number, const char *text)
 {
     if (number < 0 || sim->dying)
@@ -43,6 +51,8 @@ void sim_rules_event(const char *event, const char *name, int64_t number, const 
     const struct el_model *model = el_model_find(sim->swap, name);
     const struct el_version *version = model != NULL ? el_version_find(model, number) : NULL;
     struct sim_content *content = version != NULL ? sim_content_find(version->digest) : NULL;
+    if (model == NULL && strcmp(event, "retired") == 0)
+        content = on_disk(name, number); /* its model has left: by the config, or because the server stops */
     if (content != NULL && condemns(event, text))
         content->condemning = true;
     if (content != NULL && (strcmp(event, "retired") == 0 || strcmp(event, "quarantined") == 0))
@@ -76,9 +86,22 @@ static uint32_t copies(const struct sim_content *content)
     return count > 0 ? count : 1;
 }
 
-void sim_rules_killed(struct sim_content *content)
+/*
+ * Only loads are noted before they begin, and counted. A worker that is started again in the place of one that died, on files that were
+ * replaced meanwhile, is not: it cannot go on for ever, since after the restart they have to be loaded first.
+ */
+static bool is_noted(const struct el_worker *worker)
 {
-    content->kills++;
+    const struct el_model *model = el_model_find(sim->swap, worker->model);
+    const struct el_version *version = model != NULL ? el_version_find(model, worker->version) : NULL;
+    return version != NULL && version->load != NULL;
+}
+
+void sim_rules_killed(const struct el_worker *worker)
+{
+    struct sim_content *content = worker->content;
+    if (is_noted(worker))
+        content->kills++;
     if (sim->disk_full || sim->now_ns - sim->disk_changed_ns < 5 * SIM_S)
         content->kills = 0; /* it cannot be remembered */
     if (content->kills > 2 * copies(content) && sim->has_state_dir)

@@ -208,15 +208,15 @@ static void crashes(void *argument)
 static void kill_server(void *argument)
 {
     struct el_worker *worker;
-    struct sim_content *content = NULL;
+    const struct el_worker *loading = NULL;
     el_list_each (worker, &sim->workers, in_sim) {
         if (worker->pid == (pid_t)(intptr_t)argument && worker->state == SIM_LOADING)
-            content = worker->content;
+            loading = worker;
     }
-    if (content == NULL || sim->swap == NULL || sim->stopping)
+    if (loading == NULL || sim->swap == NULL || sim->stopping)
         return; /* it is not loaded any more */
     sim_story("machine", "a load takes the server down");
-    sim_rules_killed(content);
+    sim_rules_killed(loading);
     sim_server_stop(true);
     sim_server_start();
 }

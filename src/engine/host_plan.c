@@ -89,8 +89,10 @@ static struct el_status *find_place(const struct making *making, uint32_t number
     enum el_dtype type = EL_DTYPE_INVALID;
     const enum host_has has = worst_type(making, node, part->op, &type);
     if (part->op == NULL && has == HOST_HAS_NOT)
-        return el_status_new(EL_UNIMPLEMENTED, "node \"%.*s\": the op %.*s of %s", (int)node->def.name.size,
-                             node->def.name.data, (int)node->def.op.size, node->def.op.data, el_dtype_name(type));
+        return el_status_new(EL_UNIMPLEMENTED,
+                             "node \"%.*s\": the op %.*s of %s runs neither in OpenVINO nor beside it",
+                             (int)node->def.name.size, node->def.name.data, (int)node->def.op.size, node->def.op.data,
+                             el_dtype_name(type));
     if (part->op != NULL && (part->op->always || has == HOST_HAS_NOT))
         part->place = HOST;
     EL_TRY(make_early(plan, number));

@@ -76,8 +76,9 @@ static struct el_status *read_constant(const struct host_graph *graph, struct ho
     const struct host_node *node = &graph->nodes[ref.node];
     struct el_span tensor;
     if (!host_text_is(node->def.op, "Const") || !host_attr_tensor(&node->def, "value", &tensor))
-        return el_status_new(EL_UNIMPLEMENTED, "a table that is filled by the op %.*s", (int)node->def.op.size,
-                             node->def.op.data);
+        return el_status_new(EL_UNIMPLEMENTED,
+                             "a table that is filled by the op %.*s: that is not known beside OpenVINO",
+                             (int)node->def.op.size, node->def.op.data);
     return host_value_from_proto(tensor.data, tensor.size, "a table's content", value);
 }
 

@@ -34,7 +34,7 @@ bool el_guard_window(struct el_guard_counts *windows, uint64_t answers, uint64_t
 
 double el_guard_evidence(struct el_guard_counts seen, double p0)
 {
-    double logs[ALTERNATIVES], largest = -INFINITY, sum = 0;
+    double logs[ALTERNATIVES], largest = -HUGE_VAL, sum = 0;
     for (int i = 0; i < ALTERNATIVES; i++) {
         const double odds = p0 / (1 - p0) * exp2(i + 1);
         const double p = odds / (1 + odds);

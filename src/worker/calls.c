@@ -320,7 +320,7 @@ struct el_status *el_call_submit(struct el_call *call, const uint32_t *outputs, 
     lane->at_worker++;
     const uint64_t span = el_spin_time(&lane->spin);
     lane->look_until = span == 0 ? 0 : call->submitted_ns + span;
-    el_completions_sent(lane, call->submitted_ns);
+    el_completions_sent(lane);
     el_completions_deadline(lane->completions, deadline_ns != EL_NEVER_NS ? deadline_ns : el_call_hung_ns(call));
     el_ring_put(worker->shm.requests, worker->shm.ring_size, &worker->request_tail,
                 el_ring_message(EL_RING_RUN, call->slot, call->generation));

@@ -8,7 +8,7 @@
  * microseconds more and has the loop only peek at its sockets (an active idle handle makes epoll return at once), so
  * that spinning delays nothing that comes from the network. Otherwise it says in each lane's shared memory that the
  * loop is parked, looks once more, and lets the loop sleep; the worker that answers next writes that lane's eventfd.
- * With no call at any worker they stay active only as long as the next one is expected (expect.h): an idle loop costs nothing.
+ * With no call at any worker nothing is active: an idle loop costs nothing.
  *
  * Each lane has its own eventfd, so that no worker can swallow what wakes another's answers. A worker that wakes the
  * loop over and over without an answer loses our patience and is killed.
@@ -72,9 +72,9 @@ static void looked(struct el_completions *completions, bool found)
 
 static void on_idle(uv_idle_t *idle)
 {
-    /* Being active is all it is for, and prepare decides about that while it is active itself. */
+    /* Being active is all it is for, and prepare decides about that while there are calls. */
     const struct el_completions *completions = idle->data;
-    if (completions->active == NULL && completions->expect.until_ns == 0)
+    if (completions->active == NULL)
         uv_idle_stop(idle);
 }
 
@@ -113,22 +113,9 @@ static uint32_t take_or_park(struct el_completions *completions)
     return count;
 }
 
-static void stop_hooks(struct el_completions *completions)
-{
-    uv_prepare_stop(&completions->prepare);
-    uv_check_stop(&completions->check);
-}
-
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct el_completions *completions = prepare->data;
-    if (completions->active == NULL) {
-        const bool look = el_expect_look(&completions->expect);
-        peek_only(completions, look);
-        if (!look)
-            stop_hooks(completions);
-        return;
-    }
     const uint32_t count = take_or_park(completions);
     /*
      * Answers were taken or are near: only a glance at the sockets. After the last answer too: whoever turns the loop
@@ -168,13 +155,12 @@ static void on_wake(uv_poll_t *poll, int error, int events)
 
 /* ---- which lanes are active ---- */
 
-void el_completions_sent(struct el_lane *lane, uint64_t now_ns)
+void el_completions_sent(struct el_lane *lane)
 {
     struct el_completions *completions = lane->completions;
     if (lane->active)
         return;
     if (completions->active == NULL) {
-        el_expect_met(&completions->expect, now_ns);
         uv_prepare_start(&completions->prepare, on_prepare);
         uv_check_start(&completions->check, on_check);
         /* A call begun by another prepare hook: ours comes in the loop's next turn only, so this one must not sleep. Else the
@@ -205,9 +191,9 @@ void el_completions_idle(struct el_lane *lane)
         lane->next_active->previous_active = lane->previous_active;
     atomic_store(&lane->worker->shm.header->lanes[lane->index].parked, 0);
     if (completions->active == NULL) {
+        uv_prepare_stop(&completions->prepare);
+        uv_check_stop(&completions->check);
         completions->parked = false;
-        if (completions->closing || !el_expect_begin(&completions->expect, &completions->offers, lane->answered_ns))
-            stop_hooks(completions);
     }
 }
 
@@ -362,7 +348,6 @@ struct el_status *el_completions_new(struct el_workers *workers, uint32_t index,
     made->index = index;
     made->uv_loop = uv_loop;
     made->timer_at_ns = EL_NEVER_NS;
-    el_expect_init(&made->expect);
     struct el_status *status = el_mailbox_init(&made->mailbox, uv_loop);
     if (status != NULL) {
         free(made);

@@ -15,7 +15,6 @@
 #include "worker/arena.h"
 #include "worker/batch_stats.h"
 #include "worker/engine_open.h"
-#include "worker/expect.h"
 #include "worker/layout.h"
 #include "worker/mailbox.h"
 #include "worker/run_stats.h"
@@ -223,7 +222,6 @@ struct el_completions {
     struct el_lane *active; /* with calls at their workers */
     uint64_t timer_at_ns;   /* EL_NEVER_NS: not armed */
     struct el_spin offers;  /* of the CPU, to others: whether looking is left off */
-    struct el_expect expect;
     bool parked;
     bool closing;
     unsigned open_handles;
@@ -346,8 +344,8 @@ uint64_t el_call_watch(struct el_call *call, uint64_t now_ns);
 
 /* ---- completions.c. Loop ---- */
 
-/* A call is sent on this lane at now_ns. */
-void el_completions_sent(struct el_lane *lane, uint64_t now_ns);
+/* A call was sent on this lane. */
+void el_completions_sent(struct el_lane *lane);
 /* A call wants to be answered at that time at the latest; 0: in the next turn of the loop. */
 void el_completions_deadline(struct el_completions *completions, uint64_t at_ns);
 /* A lane has no calls at its worker any more. */

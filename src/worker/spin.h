@@ -84,7 +84,7 @@ static inline uint64_t el_spin_offer(struct el_spin *spin, uint64_t now_ns)
 }
 
 /* True while looking is left off. */
-static inline bool el_spin_is_off(const struct el_spin *spin, uint64_t now_ns)
+static inline bool el_spin_is_off(struct el_spin *spin, uint64_t now_ns)
 {
     return now_ns < atomic_load_explicit(&spin->off_until_ns, memory_order_relaxed);
 }

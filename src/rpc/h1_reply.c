@@ -40,10 +40,10 @@ static void put_head(struct el_h1 *h1, unsigned code, const char *content_type)
         put_header(out, "Content-Type", content_type);
     put_header(out, "Date", el_loop_date(h1->conn.loop));
     const struct el_buf *more = &h1->request->reply_headers;
-    for (const char *name = (const char *)more->data, *end = name + more->size; name < end;) {
-        const char *value = name + strlen(name) + 1;
+    for (size_t at = 0; at < more->size;) {
+        const char *name = (const char *)more->data + at, *value = name + strlen(name) + 1;
         put_header(out, name, value);
-        name = value + strlen(value) + 1;
+        at += strlen(name) + strlen(value) + 2;
     }
     if (!h1->keep_alive)
         put_header(out, "Connection", "close");

@@ -46,11 +46,10 @@ static void submit(struct el_grpc_call *call, size_t length, bool with_data)
         headers[count++] = pair("content-type", request->type);
     headers[count++] = pair("date", el_loop_date(call->loop));
     const struct el_buf *more = &request->reply_headers;
-    for (const char *name = (const char *)more->data, *end = name + more->size;
-         name < end && count < MAX_HEADERS - 1;) {
-        const char *value = name + strlen(name) + 1;
+    for (size_t at = 0; at < more->size && count < MAX_HEADERS - 1;) {
+        const char *name = (const char *)more->data + at, *value = name + strlen(name) + 1;
         headers[count++] = pair(name, value);
-        name = value + strlen(value) + 1;
+        at += strlen(name) + strlen(value) + 2;
     }
     if (length != SIZE_MAX) {
         snprintf(digits, sizeof(digits), "%zu", length);

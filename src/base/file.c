@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,4 +60,20 @@ struct el_status *el_file_read(const char *path, size_t limit, struct el_buf *bu
 struct el_status *el_file_read_at(int dir_fd, const char *name, size_t limit, struct el_buf *buf)
 {
     return read_at(dir_fd, name, O_NOFOLLOW, limit, buf);
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *place)
+{
+    (void)info;
+    (void)place;
+    if (type == FTW_DP || type == FTW_DNR)
+        rmdir(path);
+    else
+        unlink(path);
+    return 0; /* on with the rest */
+}
+
+void el_file_remove_tree(const char *path)
+{
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

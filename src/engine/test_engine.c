@@ -34,6 +34,7 @@
  * with the front with hostile and random numbers, again and again, from a thread of its own.
  */
 
+#include "base/random.h"
 #include "engine/test_hostile.h"
 #include "everlit/engine.h"
 
@@ -328,10 +329,8 @@ static uint64_t hostile_number(uint64_t *seed)
         0,           1,  UINT64_MAX, INT64_MAX,      0xffffffffu,         0x80000000u,
         0x7fffffffu, 64, 4096,       (1u << 24) | 1, 0x0400000001000000u, 16
     };
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed % 3 == 0 ? favourites[(*seed >> 8) % (sizeof favourites / sizeof *favourites)] : *seed;
+    const uint64_t x = el_random_next(seed);
+    return x % 3 == 0 ? favourites[(x >> 8) % (sizeof favourites / sizeof *favourites)] : x;
 }
 
 static void *scribble(void *argument)

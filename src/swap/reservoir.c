@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/reservoir.h"
 
+#include "base/random.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,16 +44,6 @@ void el_reservoir_free(struct el_reservoir *reservoir)
     pthread_mutex_destroy(&reservoir->lock);
     free(reservoir->samples);
     free(reservoir);
-}
-
-static uint64_t next_random(struct el_reservoir *reservoir)
-{
-    uint64_t x = reservoir->random;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    reservoir->random = x;
-    return x;
 }
 
 static size_t aligned(size_t size)
@@ -136,7 +128,7 @@ struct el_sample *el_sample_copy(uint32_t signature, const struct el_call *call,
 /* Under the lock. */
 static void remove_one(struct el_reservoir *reservoir)
 {
-    const uint64_t at = next_random(reservoir) % reservoir->count;
+    const uint64_t at = el_random_next(&reservoir->random) % reservoir->count;
     struct el_sample *sample = reservoir->samples[at];
     reservoir->samples[at] = reservoir->samples[--reservoir->count];
     reservoir->bytes -= sample->size;
@@ -174,7 +166,7 @@ void el_reservoir_take(struct el_reservoir *reservoir, uint64_t number, uint32_t
     }
     /* One that does not fit is passed over like one that was taken; large ones do not make the first ones cost more. */
     const bool filling = sample != NULL && reservoir->count < reservoir->room && number < reservoir->room;
-    const uint64_t gap = filling ? 1 : 1 + next_random(reservoir) % GAP;
+    const uint64_t gap = filling ? 1 : 1 + el_random_next(&reservoir->random) % GAP;
     atomic_store_explicit(&reservoir->next, number + gap, memory_order_relaxed);
     pthread_mutex_unlock(&reservoir->lock);
 }

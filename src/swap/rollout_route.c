@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/rollout_route.h"
 
+#include "base/random.h"
 #include "config/rollout_config.h"
 
 #include <string.h>
 
-/* Each loop has its own sequence: xorshift64 (G. Marsaglia, J. Stat. Softw. 8, 2003). */
+/* Each loop has its own sequence. */
 uint64_t el_rollout_draw(struct el_swap_loop *loop)
 {
-    uint64_t x = loop->random;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    loop->random = x;
-    return x;
+    return el_random_next(&loop->random);
 }
 
 /* Mixes eight bytes at a time, as MurmurHash64A (A. Appleby, public domain) does. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "swap/spread.h"
 
+#include "base/random.h"
+
 #include "swap/agreement.h"
 
 #include <math.h>
@@ -34,14 +36,11 @@ bool el_variety_lost(const struct el_variety *found, const struct el_variety *ex
     return found->rows > 1 && !found->varies && expected->varies;
 }
 
-/* Marsaglia's xorshift64: which of many numbers are kept. */
+/* Which of many numbers are kept. */
 static uint64_t next_random(uint64_t *state)
 {
     *state = *state == 0 ? UINT64_C(88172645463325252) : *state;
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
+    return el_random_next(state);
 }
 
 static void add_pair(struct el_spread *spread, double found, double expected)

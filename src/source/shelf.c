@@ -2,13 +2,13 @@
 #include "source/shelf.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "bundle/tree.h"
 #include "bundle/version_copy.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,22 +61,6 @@ static bool read_name(const char *name, struct el_shelf_item *item)
 
 /* ---- removing ---- */
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *place)
-{
-    (void)info;
-    (void)place;
-    if (type == FTW_DP || type == FTW_DNR)
-        rmdir(path);
-    else
-        unlink(path);
-    return 0; /* what cannot be removed stays: the rest goes all the same */
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 /* Calls each for every entry of folder but "." and "..", with its path. */
 static void for_each(const char *folder, void (*each)(const char *name, const char *path, void *argument),
                      void *argument)
@@ -107,7 +91,7 @@ static void remove_other(const char *name, const char *path, void *argument)
         (others->spare != NULL && strcmp(path, others->spare) == 0) ||
         (others->digest != NULL && (!read_name(name, &item) || strcmp(item.digest, others->digest) != 0)))
         return;
-    remove_tree(path);
+    el_file_remove_tree(path);
 }
 
 void el_shelf_drop(const struct el_shelf_user *user, const char *digest)
@@ -138,7 +122,7 @@ static void remove_unknown(const char *name, const char *path, void *argument)
         if (stays)
             return;
     }
-    remove_tree(path);
+    el_file_remove_tree(path);
 }
 
 void el_shelf_keep_only(const char *shelf, const char *const *models, size_t count)
@@ -257,7 +241,7 @@ static void remove_unfinished(const char *name, const char *path, void *argument
 {
     (void)argument;
     if (strncmp(name, NEW, sizeof NEW - 1) == 0)
-        remove_tree(path);
+        el_file_remove_tree(path);
 }
 
 static struct el_status *put_into(const struct el_shelf_user *user, struct el_shelf_put *put, const char *folder)
@@ -273,7 +257,7 @@ static struct el_status *put_into(const struct el_shelf_user *user, struct el_sh
     struct el_status *status = check_limit(user, put, folder);
     if (status != NULL) { /* the limit may be lower than when it was made */
         if (el_status_code(status) == EL_RESOURCE_EXHAUSTED)
-            remove_tree(final);
+            el_file_remove_tree(final);
         return status;
     }
     status = check_digest(user, final, put->digest);
@@ -281,10 +265,10 @@ static struct el_status *put_into(const struct el_shelf_user *user, struct el_sh
         return status;
     if (status != NULL) {
         el_status_free(status);
-        remove_tree(final);
+        el_file_remove_tree(final);
         status = make(user, put, folder, aside, final);
         if (status != NULL)
-            remove_tree(aside);
+            el_file_remove_tree(aside);
     }
     if (status == NULL) {
         struct others others = { .stays = final, .spare = put->spare };

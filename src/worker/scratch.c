@@ -9,12 +9,12 @@
  * it has its lock, so that it is never taken for one that was left behind.
  */
 
+#include "base/file.h"
 #include "worker/internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,23 +77,11 @@ struct el_status *el_scratch_new(struct el_workers *workers, char **path)
     return make(path, workers->scratch_path, "worker-XXXXXX");
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *place)
-{
-    (void)info;
-    (void)place;
-    /* What cannot be removed stays: the rest goes all the same. */
-    if (type == FTW_DP || type == FTW_DNR)
-        rmdir(path);
-    else
-        unlink(path);
-    return 0;
-}
-
 void el_scratch_remove(const char *path)
 {
     if (path == NULL || rmdir(path) == 0)
         return;
-    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    el_file_remove_tree(path);
 }
 
 void el_scratch_end(struct el_workers *workers)

@@ -54,9 +54,7 @@ bool el_group_keeps(const struct el_version *version)
 
 static bool is_on_trial(const struct el_version *version)
 {
-    int64_t pin;
-    return version->guard != NULL ||
-           (version->on_trial && !(el_remember_pin(version->model, &pin) && pin == version->number));
+    return version->guard != NULL || (version->on_trial && !el_remember_pins(version));
 }
 
 void el_group_remember_good(const struct el_version *version)

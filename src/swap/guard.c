@@ -96,13 +96,6 @@ static const struct el_version *way_back(const struct el_version *version)
     return NULL;
 }
 
-/* An operator's word comes before what the guard would say. */
-static bool is_pinned(const struct el_version *version)
-{
-    int64_t pinned;
-    return el_remember_pin(version->model, &pinned) && pinned == version->number;
-}
-
 void el_guard_watch(struct el_version *version)
 {
     enum el_watch watch = EL_WATCH_NOT;
@@ -199,7 +192,8 @@ void el_guard_begin(struct el_version *version, uint64_t now_ns)
 {
     struct el_model *model = version->model;
     const struct el_version *old = to_compare_with(version);
-    if (!is_on(model) || version->guard != NULL || old == NULL || way_back(version) == NULL || is_pinned(version))
+    if (!is_on(model) || version->guard != NULL || old == NULL || way_back(version) == NULL ||
+        el_remember_pins(version))
         return;
     struct el_guard *guard = calloc(1, sizeof *guard);
     if (guard == NULL)
@@ -267,7 +261,7 @@ void el_guard_tick(struct el_version *version, uint64_t now_ns)
     struct el_model *model = version->model;
     if (guard == NULL)
         return;
-    if (version->state != EL_LIFE_SERVING || !is_on(model) || model->removed || is_pinned(version)) {
+    if (version->state != EL_LIFE_SERVING || !is_on(model) || model->removed || el_remember_pins(version)) {
         end(version); /* another one answers, or nobody wants to know; it is no more the last good one for that */
         return;
     }
@@ -289,7 +283,7 @@ void el_guard_tick(struct el_version *version, uint64_t now_ns)
 
 bool el_guard_is_innocent(const struct el_version *version, const struct el_version *back, const struct el_status *why)
 {
-    if (is_pinned(version) || el_retry_may_help(why, false)) /* killed from outside: it is not to blame */
+    if (el_remember_pins(version) || el_retry_may_help(why, false)) /* killed from outside: it is not to blame */
         return true;
     /* The same request may end that one, too, and it could not be started again. */
     return back != NULL && el_model_seen(version->model, back->number) == NULL;

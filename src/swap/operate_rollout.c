@@ -82,8 +82,7 @@ struct el_status *el_operate_promote(struct el_model *model, struct el_operation
 
 struct el_status *el_operate_abort(struct el_model *model, struct el_operation *operation)
 {
-    struct el_version *version = coming(model, operation);
-    if (version == NULL)
+    if (coming(model, operation) == NULL)
         return not_in_rollout(model, operation);
     EL_TRY(el_operate_let_go(model, operation, EL_WISH_QUARANTINE));
     operation->to = operation->from;
@@ -91,9 +90,9 @@ struct el_status *el_operate_abort(struct el_model *model, struct el_operation *
     snprintf(operation->text, sizeof operation->text,
              "the rollout of version %lld of %s ends, version %lld answers everybody; its content is quarantined, "
              "`everlit forgive %s %lld` ends that",
-             (long long)version->number, model->settings.name, (long long)operation->from, model->settings.name,
-             (long long)version->number);
-    tell(model, version, operation, "abort_asked");
+             (long long)operation->version, model->settings.name, (long long)operation->from, model->settings.name,
+             (long long)operation->version);
+    tell(model, el_version_find(model, operation->version), operation, "abort_asked");
     return NULL;
 }
 

@@ -32,4 +32,11 @@ bool el_remember_is_last_good(const struct el_version *version);
 /* The word of an operator that this version and no other is to answer; false: there is none. */
 bool el_remember_pin(const struct el_model *model, int64_t *version);
 
+/* True if that version is this one. */
+static inline bool el_remember_pins(const struct el_version *version)
+{
+    int64_t pinned;
+    return el_remember_pin(version->model, &pinned) && pinned == version->number;
+}
+
 #endif

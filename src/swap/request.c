@@ -46,13 +46,6 @@ static bool is_servers_fault(enum el_code code)
     }
 }
 
-static void unpin(struct el_request *request, struct el_servable **servable)
-{
-    if (*servable != NULL && el_servable_unpin(*servable))
-        uv_async_send(&request->loop->swap->async);
-    *servable = NULL;
-}
-
 /* Its client's time was up. The transport may have said so already and cancelled it. */
 static bool is_late(const struct el_request *request, enum el_code code, uint64_t now_ns)
 {
@@ -320,7 +313,7 @@ void el_request_end(struct el_request *request)
     if (request->call != NULL)
         el_call_end(request->call);
     request->call = NULL;
-    unpin(request, &request->servable);
+    el_rerun_unpin(request, &request->servable);
     if (request->outputs != request->few_outputs)
         free(request->outputs);
     request->outputs = request->few_outputs;

@@ -3,6 +3,13 @@
 
 #include <string.h>
 
+void el_rerun_unpin(struct el_request *request, struct el_servable **servable)
+{
+    if (*servable != NULL && el_servable_unpin(*servable))
+        uv_async_send(&request->loop->swap->async);
+    *servable = NULL;
+}
+
 void el_rerun_begin(struct el_request *request, enum el_signal signal, const struct el_status *status)
 {
     request->replay_call = request->call;
@@ -16,13 +23,6 @@ void el_rerun_begin(struct el_request *request, enum el_signal signal, const str
     request->servable = NULL;
 }
 
-static void unpin(struct el_request *request, struct el_servable **servable)
-{
-    if (*servable != NULL && el_servable_unpin(*servable))
-        uv_async_send(&request->loop->swap->async);
-    *servable = NULL;
-}
-
 void el_rerun_drop(struct el_request *request)
 {
     if (request->replay_call != NULL)
@@ -30,14 +30,14 @@ void el_rerun_drop(struct el_request *request)
     request->replay_call = NULL;
     request->replay_status = NULL;
     request->signal = EL_SIGNAL_GOOD;
-    unpin(request, &request->replay_from);
+    el_rerun_unpin(request, &request->replay_from);
 }
 
 const struct el_status *el_rerun_restore(struct el_request *request)
 {
     if (request->call != NULL)
         el_call_end(request->call);
-    unpin(request, &request->servable);
+    el_rerun_unpin(request, &request->servable);
     const struct el_status *status = request->replay_status;
     request->call = request->replay_call;
     request->servable = request->replay_from;

@@ -15,6 +15,9 @@
 #include "swap/request.h"
 #include "swap/signals.h"
 
+/* Gives back a version that was pinned for the request; NULL is allowed. */
+void el_rerun_unpin(struct el_request *request, struct el_servable **servable);
+
 /* Puts the call that just ended aside; the request has none then. signal: EL_SIGNAL_GOOD where the worker died. */
 void el_rerun_begin(struct el_request *request, enum el_signal signal, const struct el_status *status);
 

@@ -32,12 +32,6 @@ static uint32_t percent_of(const struct el_rollout *rollout)
     return rollout->config.mode == EL_ROLLOUT_SHADOW ? 0 : rollout->config.percents[rollout->step];
 }
 
-static bool is_pinned(const struct el_version *version)
-{
-    int64_t pinned;
-    return el_remember_pin(version->model, &pinned) && pinned == version->number;
-}
-
 struct el_version *el_rollout_of(const struct el_model *model)
 {
     struct el_version *version;
@@ -138,7 +132,7 @@ bool el_rollout_is_due(const struct el_version *version)
     const struct el_model *model = version->model;
     const struct el_version *old = el_model_serving(model);
     if (config_of(model)->mode == EL_ROLLOUT_ALL_AT_ONCE || version->state != EL_LIFE_READY || old == NULL ||
-        old->number > version->number || is_pinned(version))
+        old->number > version->number || el_remember_pins(version))
         return false;
     return model->resumed || !el_swap_starts(model->swap); /* at the start nobody has been answered yet */
 }
@@ -213,9 +207,8 @@ static bool is_replaced(const struct el_version *version)
     const struct el_model *model = version->model;
     if (el_model_aspires(model, version->number))
         return false;
-    int64_t pinned;
     const struct el_version *serving = el_model_serving(model);
-    if (serving != NULL && el_remember_pin(model, &pinned) && pinned == serving->number)
+    if (serving != NULL && el_remember_pins(serving))
         return true;
     for (size_t i = 0; i < model->aspired_count; i++) {
         const struct el_version *other = el_version_find(model, model->aspired[i]);
@@ -249,7 +242,7 @@ bool el_rollout_look(struct el_model *model, uint64_t now_ns)
         return false; /* that one answers from now on, and the next look begins anew */
     if (version->rollout->promoted)
         promote(version, now_ns, "it was good at every step");
-    else if (is_pinned(version))
+    else if (el_remember_pins(version))
         promote(version, now_ns, "the model is pinned to it");
     else if (old == NULL)
         promote(version, now_ns, "no other version answers any more");

@@ -222,6 +222,20 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         read_turn(conn);
 }
 
+bool el_conn_take_over(struct el_conn *conn, struct el_loop *loop, int fd, struct ssl_st *session)
+{
+    if (conn == NULL) {
+        el_tls_session_free(session);
+        close(fd);
+        atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
+        return false;
+    }
+    conn->tls = session;
+    if (loop->phase == EL_LOOP_DRAINING)
+        conn->protocol->drain(conn);
+    return true;
+}
+
 void el_conn_begin(struct el_conn *conn, const uint8_t *early, size_t size)
 {
     if (size > 0 && conn->state == EL_CONN_OPEN)

@@ -76,6 +76,12 @@ int el_conn_leave(struct el_conn *conn, struct ssl_st **tls);
 bool el_conn_open(struct el_conn *conn, struct el_loop *loop, int fd, const struct el_listener *listener,
                   const struct el_conn_protocol *protocol);
 
+/*
+ * Gives conn, which was opened for fd while the loop had counted it already, its session (NULL: plain), and the news that the loop
+ * drains. conn NULL, for it could not be opened: fd and session are ended, and it counts no more. False then.
+ */
+bool el_conn_take_over(struct el_conn *conn, struct el_loop *loop, int fd, struct ssl_st *session);
+
 /* Gives the protocol the bytes that were read before it was known, and what the session has of more. */
 void el_conn_begin(struct el_conn *conn, const uint8_t *early, size_t size);
 

@@ -158,15 +158,8 @@ static void turn_h2(struct el_h1 *h1, size_t before, const uint8_t *bytes, size_
     struct ssl_st *tls;
     const int fd = el_conn_leave(&h1->conn, &tls);
     struct el_conn *conn = el_h2_open(loop, fd, listener);
-    if (conn == NULL) {
-        el_tls_session_free(tls);
-        close(fd);
-        atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
+    if (!el_conn_take_over(conn, loop, fd, tls))
         return;
-    }
-    conn->tls = tls;
-    if (loop->phase == EL_LOOP_DRAINING)
-        conn->protocol->drain(conn);
     if (before > 0)
         conn->protocol->received(conn, (const uint8_t *)h2_preface, before);
     el_conn_begin(conn, bytes, size);

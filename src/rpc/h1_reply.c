@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/h1.h"
+#include "rpc/texts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,12 +40,9 @@ static void put_head(struct el_h1 *h1, unsigned code, const char *content_type)
     if (content_type != NULL)
         put_header(out, "Content-Type", content_type);
     put_header(out, "Date", el_loop_date(h1->conn.loop));
-    const struct el_buf *more = &h1->request->reply_headers;
-    for (size_t at = 0; at < more->size;) {
-        const char *name = (const char *)more->data + at, *value = name + strlen(name) + 1;
+    const char *name, *value;
+    for (size_t at = 0; el_rpc_text_next(&h1->request->reply_headers, &at, &name, &value);)
         put_header(out, name, value);
-        at += strlen(name) + strlen(value) + 2;
-    }
     if (!h1->keep_alive)
         put_header(out, "Connection", "close");
     else if (h1->parser.http_minor == 0)

@@ -7,6 +7,7 @@
 #include "rpc/call.h"
 #include "rpc/h2.h"
 #include "rpc/http.h"
+#include "rpc/texts.h"
 #include "rpc/zip.h"
 
 #include <stdio.h>
@@ -45,12 +46,9 @@ static void submit(struct el_grpc_call *call, size_t length, bool with_data)
     if (request->type != NULL)
         headers[count++] = pair("content-type", request->type);
     headers[count++] = pair("date", el_loop_date(call->loop));
-    const struct el_buf *more = &request->reply_headers;
-    for (size_t at = 0; at < more->size && count < MAX_HEADERS - 1;) {
-        const char *name = (const char *)more->data + at, *value = name + strlen(name) + 1;
+    const char *name, *value;
+    for (size_t at = 0; count < MAX_HEADERS - 1 && el_rpc_text_next(&request->reply_headers, &at, &name, &value);)
         headers[count++] = pair(name, value);
-        at += strlen(name) + strlen(value) + 2;
-    }
     if (length != SIZE_MAX) {
         snprintf(digits, sizeof(digits), "%zu", length);
         headers[count++] = pair("content-length", digits);

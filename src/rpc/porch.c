@@ -67,16 +67,9 @@ static void become_conn(struct guest *guest)
     leave(guest); /* first: two handles cannot watch one socket */
     struct el_conn *conn = listener->type == EL_LISTEN_GRPC ? el_h2_open(loop, fd, listener)
                                                             : el_h1_open(loop, fd, listener);
-    if (conn == NULL) {
-        el_tls_session_free(session);
-        close(fd);
-        atomic_fetch_sub_explicit(loop->connections, 1, memory_order_relaxed);
+    if (!el_conn_take_over(conn, loop, fd, session))
         return;
-    }
-    conn->tls = session;
     el_count(&loop->counters.accepted, 1);
-    if (loop->phase == EL_LOOP_DRAINING)
-        conn->protocol->drain(conn);
     el_conn_begin(conn, NULL, 0);
 }
 

@@ -133,3 +133,13 @@ const char *el_rpc_text_header(const uint8_t *headers, size_t size, const char *
     }
     return NULL;
 }
+
+bool el_rpc_text_next(const struct el_buf *headers, size_t *at, const char **name, const char **value)
+{
+    if (*at >= headers->size)
+        return false;
+    *name = (const char *)headers->data + *at;
+    *value = *name + strlen(*name) + 1;
+    *at += strlen(*name) + strlen(*value) + 2;
+    return true;
+}

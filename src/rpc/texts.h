@@ -32,4 +32,10 @@ bool el_rpc_text_lists(const char *list, const char *token);
 /* The value of header `name` in "name\0value\0name\0value\0", size bytes long; NULL: absent. Case-insensitive. */
 const char *el_rpc_text_header(const uint8_t *headers, size_t size, const char *name);
 
+/*
+ * The header at *at of such a list that was written here, and *at behind it; false at the end. Begin with 0. The texts are the
+ * list's.
+ */
+bool el_rpc_text_next(const struct el_buf *headers, size_t *at, const char **name, const char **value);
+
 #endif

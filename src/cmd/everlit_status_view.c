@@ -120,6 +120,15 @@ static void put_reason(const json_t *model, const json_t *version, const struct 
     el_cli_wrap(reason, 2, style, out);
 }
 
+/* Text that belongs to the line above it; text is left empty. */
+static void put_wrapped(struct el_buf *text, const struct el_cli_style *style, struct el_buf *out)
+{
+    char *line = el_buf_take_text(text);
+    if (line != NULL)
+        el_cli_wrap(line, 2, style, out);
+    free(line);
+}
+
 /* "digits is pinned to version 2 by ann: rolled back by ann", and how that ends. */
 static void put_pin(const json_t *model, const struct el_cli_style *style, struct el_buf *out)
 {
@@ -134,10 +143,7 @@ static void put_pin(const json_t *model, const struct el_cli_style *style, struc
                   el_cli_colour(style, EL_CLI_PLAIN));
     el_buf_printf(&text, "by %s%s%s; `everlit unpin %s` ends that", text_of(pin, "by"), *reason != '\0' ? ": " : "",
                   reason, name);
-    char *line = el_buf_take_text(&text);
-    if (line != NULL)
-        el_cli_wrap(line, 2, style, out);
-    free(line);
+    put_wrapped(&text, style, out);
 }
 
 /* "digits: version 2 in rollout, step 1 of 3, 10 %", how far the step is, and what it waits for. */
@@ -172,10 +178,7 @@ static void put_rollout(const json_t *model, const struct el_cli_style *style, s
                       (int64_t)number_of(rollout, "answers"), needed, old, (int64_t)number_of(rollout, "old_answers"),
                       el_cli_age(number_of(rollout, "step_since_s"), age), number_of(rollout, "step_ms") / 1000,
                       json_is_true(json_object_get(rollout, "manual")) ? ", and then until `everlit promote`" : "");
-    char *line = el_buf_take_text(&text);
-    if (line != NULL)
-        el_cli_wrap(line, 2, style, out);
-    free(line);
+    put_wrapped(&text, style, out);
 }
 
 /* "ranker: generation 6 of group ranking". */
@@ -213,10 +216,7 @@ static void put_silence(const json_t *model, const struct el_cli_style *style, s
     struct el_buf text = { 0 };
     el_buf_text(&text, "Expected directories named 1, 2, ... in ");
     el_buf_text(&text, text_of(model, "base_path"));
-    char *line = el_buf_take_text(&text);
-    if (line != NULL)
-        el_cli_wrap(line, 2, style, out);
-    free(line);
+    put_wrapped(&text, style, out);
 }
 
 /* ---- which models ---- */

@@ -214,32 +214,6 @@ static struct el_status *parse_all(struct parse *parse)
 
 /* ---- the outputs ---- */
 
-static struct el_status *put_values(const struct column *column, const struct el_shape *shape, struct host_value *to)
-{
-    void *data;
-    EL_TRY(el_buf_status(&column->numbers));
-    if (column->type != EL_STRING) {
-        EL_TRY(host_value_make(column->type, shape, to, &data));
-        if (to->tensor.size > 0)
-            memcpy(data, column->numbers.data, to->tensor.size);
-        return NULL;
-    }
-    EL_TRY(el_buf_status(&column->text));
-    struct host_strings strings;
-    struct el_status *status = host_strings_begin(&strings, shape);
-    size_t at = 0;
-    for (size_t i = 0; status == NULL && i < strings.count; i++) {
-        size_t size;
-        memcpy(&size, column->numbers.data + i * sizeof size, sizeof size);
-        host_strings_add(&strings, size == 0 ? NULL : column->text.data + at, size);
-        at += size;
-    }
-    if (status == NULL)
-        status = host_strings_end(&strings, shape, to);
-    host_strings_free(&strings);
-    return status;
-}
-
 /* indices, values, shape */
 static struct el_status *put_sparse(const struct host_call *call, const struct parse *parse, uint32_t number)
 {
@@ -257,7 +231,7 @@ static struct el_status *put_sparse(const struct host_call *call, const struct p
     const struct el_shape all = { .rank = 1, .dims = { (int64_t)total } };
     void *indices, *dense;
     EL_TRY(host_value_make(EL_INT64, &by, &call->outputs[number], &indices));
-    EL_TRY(put_values(column, &all, &call->outputs[step + number]));
+    EL_TRY(host_value_gathered(column->type, &all, &column->numbers, &column->text, &call->outputs[step + number]));
     EL_TRY(host_value_make(EL_INT64, &two, &call->outputs[2 * step + number], &dense));
     int64_t *to = indices;
     for (size_t i = 0; i < examples; i++) {
@@ -280,7 +254,9 @@ static struct el_status *put_outputs(const struct host_call *call, const struct 
         const struct el_shape *one = parse->columns[i].shape;
         struct el_shape shape = { .rank = one->rank + 1, .dims = { (int64_t)parse->serialized->elements } };
         memcpy(&shape.dims[1], one->dims, (size_t)one->rank * sizeof shape.dims[0]);
-        EL_TRY(put_values(&parse->columns[i], &shape, &call->outputs[2 * sparse + i]));
+        const struct column *column = &parse->columns[i];
+        EL_TRY(
+            host_value_gathered(column->type, &shape, &column->numbers, &column->text, &call->outputs[2 * sparse + i]));
     }
     return NULL;
 }

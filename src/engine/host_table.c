@@ -185,28 +185,8 @@ static bool add_line(struct side *side, struct el_span line, int64_t number, cha
 static struct el_status *end_side(const struct side *side, int64_t count, struct host_value *value)
 {
     const struct el_shape shape = { .rank = 1, .dims = { count } };
-    void *data;
-    EL_TRY(el_buf_status(&side->bytes));
-    EL_TRY(el_buf_status(&side->sizes));
-    if (side->type != EL_STRING) {
-        EL_TRY(host_value_make(side->type, &shape, value, &data));
-        if (side->bytes.size > 0)
-            memcpy(data, side->bytes.data, side->bytes.size);
-        return NULL;
-    }
-    struct host_strings strings;
-    struct el_status *status = host_strings_begin(&strings, &shape);
-    size_t at = 0;
-    for (size_t i = 0; status == NULL && i < strings.count; i++) {
-        size_t size;
-        memcpy(&size, side->sizes.data + i * sizeof size, sizeof size);
-        host_strings_add(&strings, size == 0 ? NULL : side->bytes.data + at, size);
-        at += size;
-    }
-    if (status == NULL)
-        status = host_strings_end(&strings, &shape, value);
-    host_strings_free(&strings);
-    return status;
+    return host_value_gathered(side->type, &shape, side->type == EL_STRING ? &side->sizes : &side->bytes, &side->bytes,
+                               value);
 }
 
 static struct el_status *read_lines(const char *name, struct el_span text, const struct host_text_table *how,

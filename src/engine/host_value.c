@@ -144,6 +144,33 @@ void host_strings_free(struct host_strings *strings)
     el_buf_free(&strings->bytes);
 }
 
+struct el_status *host_value_gathered(enum el_dtype dtype, const struct el_shape *shape, const struct el_buf *content,
+                                      const struct el_buf *text, struct host_value *value)
+{
+    void *data;
+    EL_TRY(el_buf_status(content));
+    if (dtype != EL_STRING) {
+        EL_TRY(host_value_make(dtype, shape, value, &data));
+        if (value->tensor.size > 0)
+            memcpy(data, content->data, value->tensor.size);
+        return NULL;
+    }
+    EL_TRY(el_buf_status(text));
+    struct host_strings strings;
+    struct el_status *status = host_strings_begin(&strings, shape);
+    size_t at = 0;
+    for (size_t i = 0; status == NULL && i < strings.count; i++) {
+        size_t size;
+        memcpy(&size, content->data + i * sizeof size, sizeof size);
+        host_strings_add(&strings, size == 0 ? NULL : text->data + at, size);
+        at += size;
+    }
+    if (status == NULL)
+        status = host_strings_end(&strings, shape, value);
+    host_strings_free(&strings);
+    return status;
+}
+
 /* ---- from a message ---- */
 
 struct el_status *host_value_from_proto(const void *bytes, size_t size, const char *what, struct host_value *value)

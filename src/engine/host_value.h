@@ -55,6 +55,13 @@ struct el_status *host_strings_end(struct host_strings *strings, const struct el
                                    struct host_value *value) EL_MUST_USE;
 void host_strings_free(struct host_strings *strings);
 
+/*
+ * Values that were gathered one after the other: of numbers, their bytes are in content; of strings, the size of each (size_t) is in
+ * content, and their bytes one behind the other in text. As many as shape has elements, and both without a failure.
+ */
+struct el_status *host_value_gathered(enum el_dtype dtype, const struct el_shape *shape, const struct el_buf *content,
+                                      const struct el_buf *text, struct host_value *value) EL_MUST_USE;
+
 /* From a tensorflow.TensorProto. what: for the text. */
 struct el_status *host_value_from_proto(const void *bytes, size_t size, const char *what,
                                         struct host_value *value) EL_MUST_USE;

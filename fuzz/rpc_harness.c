@@ -248,3 +248,12 @@ void rpc_harness_run(enum el_listener_type type, uint8_t how, const void *head, 
         !cds_list_empty(&loop.orphans) || !cds_list_empty(&loop.dirty))
         abort();
 }
+
+void rpc_harness_http2(enum el_listener_type type, const uint8_t *data, size_t size)
+{
+    static const char beginning[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0\0\0\0\4\1\0\0\0\0";
+    if (size == 0)
+        return;
+    size_t head = (data[0] & 128) != 0 ? 0 : sizeof(beginning) - 1;
+    rpc_harness_run(type, data[0], beginning, head, data + 1, size - 1);
+}

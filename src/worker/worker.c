@@ -183,6 +183,7 @@ void el_worker_spawned(struct el_worker *worker, pid_t pid, int pidfd)
     worker->pidfd_polled = true;
     worker->open_handles++;
     uv_poll_start(&worker->pidfd_poll, UV_READABLE, on_pidfd);
+    uv_poll_start(&worker->control_poll, UV_READABLE, on_control);
     el_watch_start(worker);
 }
 
@@ -430,7 +431,8 @@ struct el_status *el_worker_listen(struct el_worker *worker)
     worker->watch_timer.data = worker;
     worker->open_handles = 3;
     worker->letter.open = on_letter;
-    uv_poll_start(&worker->control_poll, UV_READABLE, on_control);
+    if (inside(worker)) /* a process may be ready before the zygote says which one it is: only then it is listened to */
+        uv_poll_start(&worker->control_poll, UV_READABLE, on_control);
     if (worker->options.load_timeout_ms > 0)
         uv_timer_start(&worker->timer, on_timer, worker->options.load_timeout_ms, 0);
     return NULL;

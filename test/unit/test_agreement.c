@@ -1,69 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The swapper's pure rules: what is made up for a probe, what its answers mean, which engine serves, what is compatible. */
+/* Where answers agree: of two engines, of two versions to what clients asked. */
 #include "swap/engine_choice.h"
 #include "swap/probe_judge.h"
 #include "swap/replay.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "test_probe_support.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define COUNT(list) ((uint32_t)(sizeof(list) / sizeof(list)[0]))
-
-static char input_name[] = "input", prediction_name[] = "prediction", empty[] = "";
-static char default_name[] = "serving_default";
-
-static struct el_tensor_info info(char *name, enum el_dtype dtype, int64_t rows, int64_t columns)
-{
-    return (struct el_tensor_info){
-        .name = name, .tensor_name = empty, .dtype = dtype, .shape = { .rank = 2, .dims = { rows, columns } }
-    };
-}
-
-static struct el_signature signature(struct el_tensor_info *input, struct el_tensor_info *output)
-{
-    return (struct el_signature){ .name = default_name,
-                                  .method_name = empty,
-                                  .inputs = input,
-                                  .outputs = output,
-                                  .input_count = 1,
-                                  .output_count = output != NULL ? 1 : 0 };
-}
-
-struct answer {
-    struct el_tensor_info input, output;
-    struct el_signature signature;
-    struct el_signatures signatures;
-    float numbers[10];
-    struct el_tensor tensor;
-    struct el_pass pass;
-    struct el_judged judged;
-};
-
-/* A float answer of [1,10], all 0.5. */
-static void good_answer(struct answer *answer)
-{
-    answer->input = info(input_name, EL_FLOAT, -1, 784);
-    answer->output = info(prediction_name, EL_FLOAT, -1, 10);
-    answer->signature = signature(&answer->input, &answer->output);
-    answer->signatures = (struct el_signatures){ .list = &answer->signature, .count = 1 };
-    for (int i = 0; i < 10; i++)
-        answer->numbers[i] = 0.5F;
-    answer->tensor = (struct el_tensor){ .dtype = EL_FLOAT,
-                                         .shape = { .rank = 2, .dims = { 1, 10 } },
-                                         .data = answer->numbers,
-                                         .size = sizeof answer->numbers };
-    answer->pass = (struct el_pass){ .batch = 1, .outputs = &answer->tensor, .output_count = 1 };
-    answer->judged = (struct el_judged){ .signatures = &answer->signatures, .passes = &answer->pass, .pass_count = 1 };
-}
 
 /* ---- engines ---- */
 
@@ -81,8 +26,8 @@ static void openvino_must_answer_like_tensorflow(void **unused)
 {
     (void)unused;
     struct answer fast, measure;
-    good_answer(&fast);
-    good_answer(&measure);
+    probe_good_answer(&fast);
+    probe_good_answer(&measure);
     expect_engines(&fast, &measure, true, "agrees with tensorflow within 0.001 (largest difference 0)");
     fast.numbers[1] += 1e-4F;
     expect_engines(&fast, &measure, true, "largest difference 0.0001");
@@ -93,8 +38,8 @@ static void openvino_must_answer_like_tensorflow(void **unused)
     fast.numbers[1] = 0.5F;
     expect_engines(&fast, &measure, false, "differs");
 
-    good_answer(&fast);
-    good_answer(&measure);
+    probe_good_answer(&fast);
+    probe_good_answer(&measure);
     struct el_status *cannot = el_status_new(EL_UNIMPLEMENTED, "HashTableV2 is not converted");
     fast.pass.status = cannot;
     expect_engines(&fast, &measure, false, "cannot run signature \"serving_default\": HashTableV2");
@@ -104,7 +49,7 @@ static void openvino_must_answer_like_tensorflow(void **unused)
     expect_engines(&fast, &measure, false, "where tensorflow says");
     el_status_free(cannot);
 
-    good_answer(&measure);
+    probe_good_answer(&measure);
     fast.tensor.shape.dims[0] = 2;
     expect_engines(&fast, &measure, false, "answers float [2,10]");
     fast.judged.pass_count = 0;

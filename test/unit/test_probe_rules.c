@@ -1,42 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The swapper's pure rules: what is made up for a probe, what its answers mean, which engine serves, what is compatible. */
+/* The swapper's pure rules: what is made up for a probe, what its answers mean, what is compatible. */
 #include "swap/compatibility.h"
 #include "swap/probe_inputs.h"
 #include "swap/probe_judge.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "test_probe_support.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT(list) ((uint32_t)(sizeof(list) / sizeof(list)[0]))
-
-static char input_name[] = "input", pixels_name[] = "pixels", prediction_name[] = "prediction", empty[] = "";
+static char input_name[] = "input", pixels_name[] = "pixels", prediction_name[] = "prediction";
 static char default_name[] = "serving_default", init_name[] = "__saved_model_init_op";
-
-static struct el_tensor_info info(char *name, enum el_dtype dtype, int64_t rows, int64_t columns)
-{
-    return (struct el_tensor_info){
-        .name = name, .tensor_name = empty, .dtype = dtype, .shape = { .rank = 2, .dims = { rows, columns } }
-    };
-}
-
-static struct el_signature signature(struct el_tensor_info *input, struct el_tensor_info *output)
-{
-    return (struct el_signature){ .name = default_name,
-                                  .method_name = empty,
-                                  .inputs = input,
-                                  .outputs = output,
-                                  .input_count = 1,
-                                  .output_count = output != NULL ? 1 : 0 };
-}
 
 /* ---- inputs ---- */
 
@@ -47,8 +22,8 @@ static void made_up_inputs_are_finite_small_and_the_same_each_time(void **unused
                                             EL_INT16, EL_INT32,  EL_INT64, EL_UINT16,    EL_UINT32,     EL_UINT64,
                                             EL_BOOL,  EL_STRING, EL_QINT8, EL_COMPLEX64, EL_COMPLEX128, EL_QINT32 };
     for (size_t i = 0; i < COUNT(dtypes); i++) {
-        struct el_tensor_info input = info(input_name, dtypes[i], -1, 7);
-        struct el_signature asked = signature(&input, NULL);
+        struct el_tensor_info input = probe_info(input_name, dtypes[i], -1, 7);
+        struct el_signature asked = probe_signature(&input, NULL);
         const struct el_probe_variant variant = { .batch = 3, .size = 1, .rank = 1, .text = true };
         struct el_probe_inputs a, b;
         assert_null(el_probe_inputs_make(&asked, &variant, &a));
@@ -67,8 +42,8 @@ static void made_up_inputs_are_finite_small_and_the_same_each_time(void **unused
 static void halves_lie_between_0_and_1(void **unused)
 {
     (void)unused;
-    struct el_tensor_info input = info(input_name, EL_HALF, 100, 100);
-    struct el_signature asked = signature(&input, NULL);
+    struct el_tensor_info input = probe_info(input_name, EL_HALF, 100, 100);
+    struct el_signature asked = probe_signature(&input, NULL);
     const struct el_probe_variant variant = { .batch = 1 };
     struct el_probe_inputs inputs;
     assert_null(el_probe_inputs_make(&asked, &variant, &inputs));
@@ -82,16 +57,16 @@ static void what_is_left_open_is_guessed(void **unused)
 {
     (void)unused;
     struct el_probe_variant variants[EL_PROBE_VARIANTS];
-    struct el_tensor_info input = info(input_name, EL_FLOAT, -1, 784);
-    struct el_signature asked = signature(&input, NULL);
+    struct el_tensor_info input = probe_info(input_name, EL_FLOAT, -1, 784);
+    struct el_signature asked = probe_signature(&input, NULL);
     assert_int_equal(el_probe_variants(&asked, 1, variants), 1);
     assert_true(el_probe_has_batch(&asked));
     assert_false(el_probe_is_guess(&asked));
 
-    input = info(input_name, EL_FLOAT, 1, 784);
+    input = probe_info(input_name, EL_FLOAT, 1, 784);
     assert_false(el_probe_has_batch(&asked));
 
-    input = info(input_name, EL_STRING, -1, -1);
+    input = probe_info(input_name, EL_STRING, -1, -1);
     assert_true(el_probe_is_guess(&asked));
     assert_true(el_probe_variants(&asked, 3, variants) > 4);
     assert_int_equal(variants[0].batch, 3);
@@ -112,8 +87,8 @@ static void integers_may_have_to_be_places_in_something_short(void **unused)
 {
     (void)unused;
     struct el_probe_variant variants[EL_PROBE_VARIANTS];
-    struct el_tensor_info input = info(input_name, EL_INT32, -1, 16);
-    struct el_signature asked = signature(&input, NULL);
+    struct el_tensor_info input = probe_info(input_name, EL_INT32, -1, 16);
+    struct el_signature asked = probe_signature(&input, NULL);
     assert_int_equal(el_probe_variants(&asked, 1, variants), 2);
     bool all_zero[2];
     for (uint32_t i = 0; i < 2; i++) {
@@ -137,18 +112,18 @@ static void inputs_beyond_all_measure_are_not_made(void **unused)
     (void)unused;
     const struct el_probe_variant variant = { .batch = 1 };
     struct el_probe_inputs inputs;
-    struct el_tensor_info input = info(input_name, EL_FLOAT, INT64_C(1) << 40, INT64_C(1) << 40);
-    struct el_signature asked = signature(&input, NULL);
+    struct el_tensor_info input = probe_info(input_name, EL_FLOAT, INT64_C(1) << 40, INT64_C(1) << 40);
+    struct el_signature asked = probe_signature(&input, NULL);
     struct el_status *status = el_probe_inputs_make(&asked, &variant, &inputs);
     assert_non_null(status);
     el_status_free(status);
 
-    input = info(input_name, EL_STRING, INT64_C(1) << 40, 1);
+    input = probe_info(input_name, EL_STRING, INT64_C(1) << 40, 1);
     status = el_probe_inputs_make(&asked, &variant, &inputs);
     assert_int_equal(el_status_code(status), EL_RESOURCE_EXHAUSTED);
     el_status_free(status);
 
-    input = info(input_name, EL_RESOURCE, 1, 1);
+    input = probe_info(input_name, EL_RESOURCE, 1, 1);
     status = el_probe_inputs_make(&asked, &variant, &inputs);
     assert_int_equal(el_status_code(status), EL_UNIMPLEMENTED);
     el_status_free(status);
@@ -157,12 +132,13 @@ static void inputs_beyond_all_measure_are_not_made(void **unused)
 static void only_signatures_with_outputs_are_run(void **unused)
 {
     (void)unused;
-    struct el_tensor_info input = info(input_name, EL_FLOAT, -1, 784), output = info(prediction_name, EL_FLOAT, -1, 10);
-    struct el_signature asked = signature(&input, &output);
+    struct el_tensor_info input = probe_info(input_name, EL_FLOAT, -1, 784),
+                          output = probe_info(prediction_name, EL_FLOAT, -1, 10);
+    struct el_signature asked = probe_signature(&input, &output);
     assert_true(el_probe_runs(&asked));
     asked.name = init_name;
     assert_false(el_probe_runs(&asked));
-    asked = signature(&input, NULL);
+    asked = probe_signature(&input, NULL);
     assert_false(el_probe_runs(&asked));
 }
 
@@ -185,62 +161,35 @@ static void expect_compatible(struct el_signature *old, struct el_signature *new
 static void a_new_version_must_understand_todays_clients(void **unused)
 {
     (void)unused;
-    struct el_tensor_info old_in = info(input_name, EL_FLOAT, -1, 784), in = old_in;
-    struct el_tensor_info old_out = info(prediction_name, EL_FLOAT, -1, 10), out = old_out;
-    struct el_signature old = signature(&old_in, &old_out), new_ = signature(&in, &out);
+    struct el_tensor_info old_in = probe_info(input_name, EL_FLOAT, -1, 784), in = old_in;
+    struct el_tensor_info old_out = probe_info(prediction_name, EL_FLOAT, -1, 10), out = old_out;
+    struct el_signature old = probe_signature(&old_in, &old_out), new_ = probe_signature(&in, &out);
     expect_compatible(&old, &new_, NULL);
 
     in.name = pixels_name;
     expect_compatible(
         &old, &new_,
         "serving_default: - input \"input\" float [?,784], serving_default: + input \"pixels\" float [?,784]");
-    in = info(input_name, EL_DOUBLE, -1, 784);
+    in = probe_info(input_name, EL_DOUBLE, -1, 784);
     expect_compatible(&old, &new_, "+ input \"input\" double [?,784]");
-    in = info(input_name, EL_FLOAT, 1, 784); /* a batch of one only: tightened */
+    in = probe_info(input_name, EL_FLOAT, 1, 784); /* a batch of one only: tightened */
     expect_compatible(&old, &new_, "+ input \"input\" float [1,784]");
-    in = info(input_name, EL_FLOAT, -1, -1); /* loosened */
+    in = probe_info(input_name, EL_FLOAT, -1, -1); /* loosened */
     expect_compatible(&old, &new_, NULL);
     in.shape.rank = -1;
     expect_compatible(&old, &new_, NULL);
     in = old_in;
 
-    out = info(prediction_name, EL_FLOAT, -1, 7);
+    out = probe_info(prediction_name, EL_FLOAT, -1, 7);
     expect_compatible(&old, &new_, "+ output \"prediction\" float [?,7]");
-    out = info(prediction_name, EL_FLOAT, -1, -1); /* what really comes out is probed */
+    out = probe_info(prediction_name, EL_FLOAT, -1, -1); /* what really comes out is probed */
     expect_compatible(&old, &new_, NULL);
-    out = info(pixels_name, EL_FLOAT, -1, 10);
+    out = probe_info(pixels_name, EL_FLOAT, -1, 10);
     expect_compatible(&old, &new_, "- output \"prediction\"");
     expect_compatible(&old, NULL, "- signature \"serving_default\"");
 }
 
 /* ---- judging ---- */
-
-struct answer {
-    struct el_tensor_info input, output;
-    struct el_signature signature;
-    struct el_signatures signatures;
-    float numbers[10];
-    struct el_tensor tensor;
-    struct el_pass pass;
-    struct el_judged judged;
-};
-
-/* A float answer of [1,10], all 0.5. */
-static void good_answer(struct answer *answer)
-{
-    answer->input = info(input_name, EL_FLOAT, -1, 784);
-    answer->output = info(prediction_name, EL_FLOAT, -1, 10);
-    answer->signature = signature(&answer->input, &answer->output);
-    answer->signatures = (struct el_signatures){ .list = &answer->signature, .count = 1 };
-    for (int i = 0; i < 10; i++)
-        answer->numbers[i] = 0.5F;
-    answer->tensor = (struct el_tensor){ .dtype = EL_FLOAT,
-                                         .shape = { .rank = 2, .dims = { 1, 10 } },
-                                         .data = answer->numbers,
-                                         .size = sizeof answer->numbers };
-    answer->pass = (struct el_pass){ .batch = 1, .outputs = &answer->tensor, .output_count = 1 };
-    answer->judged = (struct el_judged){ .signatures = &answer->signatures, .passes = &answer->pass, .pass_count = 1 };
-}
 
 static void expect_judgement(const struct answer *answer, const struct answer *serving, const char *refused,
                              const char *warning)
@@ -267,8 +216,8 @@ static void answers_must_be_finite_and_as_declared(void **unused)
 {
     (void)unused;
     struct answer answer, serving;
-    good_answer(&answer);
-    good_answer(&serving);
+    probe_good_answer(&answer);
+    probe_good_answer(&serving);
     assert_false(el_probe_suspicious(&answer.judged));
     expect_judgement(&answer, NULL, NULL, NULL);
     expect_judgement(&answer, &serving, NULL, NULL);
@@ -280,14 +229,14 @@ static void answers_must_be_finite_and_as_declared(void **unused)
     serving.numbers[0] = INFINITY; /* the serving version is no better on these inputs */
     expect_judgement(&answer, &serving, NULL, NULL);
 
-    good_answer(&answer);
+    probe_good_answer(&answer);
     answer.tensor.shape.dims[1] = 7;
     expect_judgement(&answer, NULL, "declared with shape [?,10] but came with shape [1,7]", NULL);
     answer.output.shape.dims[1] = -1; /* declared as anything, but not what the serving version declares */
     expect_judgement(&answer, NULL, NULL, NULL);
     expect_judgement(&answer, &serving, "the serving version declares shape [?,10]", NULL);
 
-    good_answer(&answer);
+    probe_good_answer(&answer);
     answer.tensor.dtype = EL_INT32;
     expect_judgement(&answer, NULL, "declared float but came as int32", NULL);
 }
@@ -296,8 +245,8 @@ static void made_up_strings_may_be_refused(void **unused)
 {
     (void)unused;
     struct answer answer, serving;
-    good_answer(&answer);
-    good_answer(&serving);
+    probe_good_answer(&answer);
+    probe_good_answer(&serving);
     struct el_status *invalid = el_status_new(EL_INVALID_ARGUMENT, "Could not parse example input");
     answer.pass.status = invalid;
     answer.pass.output_count = 0;
@@ -319,7 +268,7 @@ static void a_side_signature_may_be_beyond_an_engine(void **unused)
 {
     (void)unused;
     struct answer answer;
-    good_answer(&answer);
+    probe_good_answer(&answer);
     static char side_name[] = "names";
     struct el_signature both[] = { answer.signature, answer.signature };
     both[0].name = side_name;

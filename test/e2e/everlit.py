@@ -94,6 +94,13 @@ class Server:
         shutil.copytree(source, hidden, symlinks=True)
         os.rename(hidden, self.base(model) / str(version))
 
+    def put_test(self, model, number, orders=""):
+        """A version of the test engine, which answers with the sum of a row, and its number; orders as in src/engine/test_engine.c."""
+        scratch = self.folder / f"scratch-{model}-{number}"
+        shutil.copytree(MODELS / "half_plus_two" / "1", scratch, copy_function=shutil.copyfile)
+        (scratch / "test_engine.txt").write_text(f"value={number}\n{orders}")
+        self.put(model, number, scratch)
+
     def remove(self, model, version):
         doomed = self.folder / f"outgoing-{model}-{version}-{time.monotonic_ns()}"
         os.rename(self.base(model) / str(version), doomed)

@@ -20,17 +20,6 @@ HEADER = "x-everlit-generation"
 ROW = np.array([[1, 2, 3, 4]], dtype=np.float32)
 
 
-def put(server, model, number):
-    """A version of the test engine: the second number of its answer is its version."""
-    scratch = server.folder / f"scratch-{model}-{number}"
-    scratch.mkdir()
-    for path in sorted((MODELS / "half_plus_two" / "1").rglob("*")):
-        to = scratch / path.relative_to(MODELS / "half_plus_two" / "1")
-        to.mkdir() if path.is_dir() else to.write_bytes(path.read_bytes())
-    (scratch / "test_engine.txt").write_text(f"value={number}\n")
-    server.put(model, number, scratch)
-
-
 class Pairs:
     """Clients that ask the tokenizer, and then the ranker under the generation of that answer."""
 
@@ -81,17 +70,17 @@ class Pairs:
 
 def test_pairs_of_one_generation_belong_together():
     server = Server(config=CONFIG % (UPDATE, UPDATE))
-    put(server, "tokenizer", 1)
-    put(server, "ranker", 1)
+    server.put_test("tokenizer", 1)
+    server.put_test("ranker", 1)
     with server:
         server.wait_serving("ranker", 1)
         server.wait_serving("tokenizer", 1)
         with Pairs(server) as pairs:
             for number in range(2, 7):
                 pairs.wait_more(50)
-                put(server, *(("tokenizer", number) if number % 2 else ("ranker", number)))
+                server.put_test(*(("tokenizer", number) if number % 2 else ("ranker", number)))
                 pairs.wait_more(20)
-                put(server, *(("ranker", number) if number % 2 else ("tokenizer", number)))
+                server.put_test(*(("ranker", number) if number % 2 else ("tokenizer", number)))
                 server.wait_serving("ranker", number)
                 assert server.model("tokenizer")["serving"] == number
             pairs.wait_more(50)

@@ -14,14 +14,7 @@ ROWS = np.arange(48, dtype=np.float32).reshape(12, 4) + 5  # the probe's own row
 
 
 def put(server, number, orders=""):
-    """A version of the test engine: it answers with the sum of a row, and its number; orders as in src/engine/test_engine.c."""
-    scratch = server.folder / f"scratch-{number}"
-    scratch.mkdir()
-    for path in sorted((MODELS / "half_plus_two" / "1").rglob("*")):
-        to = scratch / path.relative_to(MODELS / "half_plus_two" / "1")
-        to.mkdir() if path.is_dir() else to.write_bytes(path.read_bytes())
-    (scratch / "test_engine.txt").write_text(f"value={number}\nabove=4\n{orders}")
-    server.put("m", number, scratch)
+    server.put_test("m", number, f"above=4\n{orders}")
 
 
 @pytest.mark.parametrize("order, reason, label", [("abort", "its process crashed", "crashes"), ("fail", "answers failed", "errors"),

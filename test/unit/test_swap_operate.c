@@ -32,14 +32,7 @@ static struct done operate_and_wait(struct stage *stage, enum el_operation_kind 
     struct done done = operate(stage, kind, version, "");
     if (done.code != EL_OK)
         fail_msg("%s of version %lld: %s", el_operation_name(kind), (long long)version, done.error);
-    struct el_status *status = NULL;
-    const uint64_t end = el_now_ns() + 60 * EL_NS_PER_S;
-    while (!el_operate_outcome(stage->swap, &done.operation, &status)) {
-        if (el_now_ns() > end)
-            fail_msg("%s of version %lld is not decided; serving is %lld", el_operation_name(kind), (long long)version,
-                     (long long)stage_see(stage, version).serving);
-        stage_run_for(stage, 2);
-    }
+    struct el_status *status = stage_wait_outcome(stage, &done.operation);
     done.code = el_status_code(status);
     snprintf(done.error, sizeof done.error, "%s", el_status_text(status));
     el_status_free(status);

@@ -78,13 +78,7 @@ static struct el_operation operate(struct stage *stage, enum el_operation_kind k
 /* An operation is decided, and ends so; "" for well. */
 static void wait_outcome(struct stage *stage, struct el_operation *operation, const char *part)
 {
-    struct el_status *status = NULL;
-    const uint64_t end = el_now_ns() + 60 * EL_NS_PER_S;
-    while (!el_operate_outcome(stage->swap, operation, &status)) {
-        if (el_now_ns() > end)
-            fail_msg("%s is not decided", el_operation_name(operation->kind));
-        stage_run_for(stage, 2);
-    }
+    struct el_status *status = stage_wait_outcome(stage, operation);
     if (strstr(status != NULL ? el_status_text(status) : operation->text, part) == NULL)
         fail_msg("%s came to \"%s\"; expected \"%s\"", el_operation_name(operation->kind),
                  status != NULL ? el_status_text(status) : operation->text, part);

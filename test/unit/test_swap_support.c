@@ -527,3 +527,27 @@ void client_end_without_failure(struct stage *stage)
     assert_int_equal(client->wrong, 0);
     assert_true(client->answered > 0);
 }
+
+struct el_status *stage_fill_row(struct el_call *call, const float row[4], uint32_t *outputs, uint32_t *output_count)
+{
+    const struct el_shape shape = { .rank = 2, .dims = { 1, 4 } };
+    void *data;
+    EL_TRY(el_call_input(call, 0, EL_FLOAT, &shape, 4 * sizeof *row, &data));
+    memcpy(data, row, 4 * sizeof *row);
+    outputs[0] = 0;
+    *output_count = 1;
+    return NULL;
+}
+
+struct el_status *stage_wait_outcome(struct stage *stage, struct el_operation *operation)
+{
+    struct el_status *status = NULL;
+    const uint64_t end = el_now_ns() + 60 * EL_NS_PER_S;
+    while (!el_operate_outcome(stage->swap, operation, &status)) {
+        if (el_now_ns() > end)
+            fail_msg("%s of version %lld is not decided; serving is %lld", el_operation_name(operation->kind),
+                     (long long)operation->version, (long long)stage_see(stage, 1).serving);
+        stage_run_for(stage, 2);
+    }
+    return status;
+}

@@ -8,6 +8,7 @@
  * every answer.
  */
 
+#include "swap/operate.h"
 #include "swap/swap.h"
 
 #include <pthread.h>
@@ -111,5 +112,11 @@ void client_end(struct stage *stage);
 
 /* Ends the client and says that every request was answered rightly. */
 void client_end_without_failure(struct stage *stage);
+
+/* For a request's fill: one row of the test engine's model, and its first output. */
+struct el_status *stage_fill_row(struct el_call *call, const float row[4], uint32_t *outputs, uint32_t *output_count);
+
+/* Turns the stage until the operation is decided; fails after a minute. What el_operate_outcome() gave. */
+struct el_status *stage_wait_outcome(struct stage *stage, struct el_operation *operation);
 
 #endif

@@ -197,10 +197,10 @@ static void a_version_that_answers_everything_alike_is_seen(void **unused)
     stage_wait_serving(&stage, 1);
     client_start(&stage, 4);
     client_wait_answers(&stage, 100);
+    client_end(&stage); /* a busy machine leaves a probe at idle priority no time to ask what was asked */
     stage_put(&stage, 2, "run=same\nabove=4"); /* what the probe makes up does not show it */
     stage_wait_event(&stage, "probe_warning", 2, "varies: output \"prediction\" is the same in all ");
     stage_wait_event(&stage, "probed", 2, ", scores spread ");
-    client_end(&stage);
     stage_close(&stage);
 }
 

@@ -190,6 +190,8 @@ static void stop_worker(void *argument)
 {
     struct el_version *version = argument;
     version->deferring = false;
+    el_reservoir_stop(
+        version->servable->reservoir); /* its figures go on being told for a while; what it was asked is of no use */
     el_model_touch(version->model);
     if (version->hosted != NULL) {
         if (!version->hosted->dead)
